@@ -1,0 +1,223 @@
+"""The only module that creates, syncs, renames and removes files (SQLite's own files aside).
+
+Contract: when a call returns, its effect survives a power cut, unless the ``Disk`` was told
+not to sync. A file becomes visible under its final name only after its content is synced, and
+the rename counts only after the directory is synced. Each call first announces itself to
+``hook``: a test stops the program there, or raises the ``OSError`` of a full disk.
+
+Every ``OSError`` leaves as a ``StoreError`` that names the path.
+"""
+
+import contextlib
+import errno
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from gateway.errors import StoreError, StoreFull
+
+FILE_MODE = 0o666
+"""As Go NNCP creates files: the umask decides, so that a spool can be shared by a group."""
+
+DIRECTORY_MODE = 0o777
+
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+
+Hook = Callable[[str, Path], None]
+
+
+def _ignore(_step: str, _path: Path) -> None:
+    """Stand in when nobody watches."""
+
+
+@contextlib.contextmanager
+def store_errors(path: Path, what: str) -> Iterator[None]:
+    """Turn an ``OSError`` into a ``StoreError`` that says what was tried on which path.
+
+    Raises:
+        StoreFull: no space, quota reached, or the file system's size limit for one file.
+        StoreError: any other refusal.
+    """
+    try:
+        yield
+    except OSError as error:
+        kind = StoreFull if error.errno in _FULL else StoreError
+        raise kind(f"cannot {what} {path}: {error.strerror or error}") from error
+
+
+class NewFile:
+    """A file being written; it has no meaning until it was committed under its final name.
+
+    Leaving the ``with`` block without ``commit`` removes it.
+
+    Args:
+        disk: where the steps are announced and whether to sync.
+        path: the temporary name; must not exist.
+        mode: permission bits before the umask.
+    """
+
+    def __init__(self, disk: "Disk", path: Path, mode: int = FILE_MODE) -> None:
+        self.path = path
+        self.size_bytes = 0
+        self._disk = disk
+        with store_errors(path, "create"):
+            disk.hook("create", path)
+            self._fd: int | None = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
+        self._is_kept = False
+
+    def fileno(self) -> int:
+        """The open descriptor, for flock or for reading back."""
+        if self._fd is None:
+            raise AssertionError("internal error: the file is closed")
+        return self._fd
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        """Append all of ``data``.
+
+        Raises:
+            StoreError: the disk refused; what was written so far has no meaning.
+        """
+        view = memoryview(data)
+        with store_errors(self.path, "write"):
+            self._disk.hook("write", self.path)
+            while view:
+                written = os.write(self.fileno(), view)
+                self.size_bytes += written
+                view = view[written:]
+
+    def sync(self) -> None:
+        """Force the content to the disk."""
+        with store_errors(self.path, "sync"):
+            self._disk.hook("sync", self.path)
+            if self._disk.is_syncing:
+                os.fsync(self.fileno())
+
+    def keep(self) -> None:
+        """Leave the synced file under its temporary name, for ``Disk.rename`` later."""
+        self.sync()
+        self._is_kept = True
+        self.close()
+
+    def commit(self, final: Path) -> None:
+        """Sync, then rename to ``final`` (replacing what is there) and sync the directory."""
+        self.keep()
+        self._disk.rename(self.path, final)
+
+    def close(self) -> None:
+        """Close the descriptor; does not decide whether the file stays."""
+        if self._fd is not None:
+            fd, self._fd = self._fd, None
+            os.close(fd)
+
+    def discard(self) -> None:
+        """Close and remove, as if it had never been."""
+        self.close()
+        with contextlib.suppress(OSError):
+            self.path.unlink()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._is_kept:
+            self.close()
+        else:
+            self.discard()
+
+
+class Disk:
+    """What changes files durably.
+
+    Args:
+        is_syncing: False skips every fsync (NNCPNOSYNC): fast, and unsafe at a power cut.
+        hook: called with the name of a step and its path before each step.
+    """
+
+    def __init__(self, *, is_syncing: bool = True, hook: Hook = _ignore) -> None:
+        self.is_syncing = is_syncing
+        self.hook = hook
+
+    def create(self, path: Path, mode: int = FILE_MODE) -> NewFile:
+        """Open a new file for writing; it must not exist.
+
+        Raises:
+            StoreError: it exists, or the directory refuses.
+        """
+        return NewFile(self, path, mode)
+
+    def write_file(self, path: Path, data: bytes, mode: int = FILE_MODE) -> None:
+        """Put a whole small file in place, by way of ``.NAME.new`` beside it."""
+        temporary = path.with_name(f".{path.name}.{os.getpid()}.new")
+        with store_errors(temporary, "remove"):
+            temporary.unlink(missing_ok=True)
+        with self.create(temporary, mode) as new:
+            new.write(data)
+            new.commit(path)
+
+    def touch(self, path: Path) -> None:
+        """Make an empty marker file exist."""
+        with store_errors(path, "create"):
+            self.hook("touch", path)
+            os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, FILE_MODE))
+        self.sync_directory(path.parent)
+
+    def rename(self, source: Path, target: Path) -> None:
+        """Rename within one file system and sync the directories concerned."""
+        with store_errors(target, "rename to"):
+            self.hook("rename", target)
+            source.rename(target)
+        self.sync_directory(target.parent)
+        if source.parent != target.parent:
+            self.sync_directory(source.parent)
+
+    def remove(self, path: Path, *, is_synced: bool = True) -> None:
+        """Remove a file; one that is gone already is no error.
+
+        Args:
+            path: the file.
+            is_synced: False where a removal that a crash undoes does no harm.
+        """
+        with store_errors(path, "remove"):
+            self.hook("remove", path)
+            path.unlink(missing_ok=True)
+        if is_synced:
+            self.sync_directory(path.parent)
+
+    def make_directories(self, path: Path, mode: int = DIRECTORY_MODE) -> None:
+        """Create a directory and its missing parents, each entry synced in its parent."""
+        if path.is_dir():
+            return
+        if path.parent != path:
+            self.make_directories(path.parent, mode)
+        with store_errors(path, "create directory"):
+            self.hook("mkdir", path)
+            try:
+                path.mkdir(mode)
+            except FileExistsError:
+                if path.is_dir():
+                    return
+                raise
+        self.sync_directory(path.parent)
+
+    def sync_directory(self, path: Path) -> None:
+        """Force a directory's entries to the disk."""
+        with store_errors(path, "sync directory"):
+            self.hook("sync-directory", path)
+            if not self.is_syncing:
+                return
+            fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            try:
+                os.fsync(fd)
+            finally:
+                os.close(fd)
+
+
+def free_bytes(path: Path) -> int:
+    """Bytes that an unprivileged process may still write to the file system of ``path``."""
+    with store_errors(path, "stat the file system of"):
+        figures = os.statvfs(path)
+    return figures.f_bavail * figures.f_frsize
