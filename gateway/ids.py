@@ -36,6 +36,8 @@ _NICE_NAMES = {
 }
 _NICE_LETTERS = {NICE_FLASH: "F", NICE_PRIORITY: "P", NICE_NORMAL: "N", NICE_BULK: "B"}
 _NICE_OFFSET = re.compile(r"(\w+)([-+])(\d+)", re.ASCII)
+_LAST_OFFSET = 30
+"""The formatter writes names up to this far from a named niceness (32 above F, P and N)."""
 _NICE_NUMBER = re.compile(r"[-+]?\d+", re.ASCII)
 NICE_ALLOWED = "1 to 255, or FLASH, PRIORITY, NORMAL, BULK, MAX (F, P, N, B) with an offset such as N+10"
 
@@ -169,10 +171,10 @@ def format_nice(nice: int) -> str:
         return "MAX"
     for base, letter in _NICE_LETTERS.items():
         delta = nice - base
-        last = 30 if base == NICE_BULK else 32
+        last = _LAST_OFFSET if base == NICE_BULK else 32
         if delta == 0:
             return letter
-        if -30 <= delta < 0:
+        if -_LAST_OFFSET <= delta < 0:
             return f"{letter}{delta}"
         if 0 < delta <= last:
             return f"{letter}+{delta}"

@@ -1,0 +1,36 @@
+"""The mail log: one line for each message and outcome, made to be searched with grep.
+
+Each line is ``event=... key=value ...`` with the same keys everywhere (id, message-id, from, to,
+node, batch, packet, status, text). Values never contain control characters or line breaks, so a
+sender can't forge a line; one with a space is quoted.
+"""
+
+import logging
+
+_LOG = logging.getLogger("gateway.mail")
+VALUE_LIMIT_CHARS = 500
+
+
+def log_mail(event: str, **values: str | int | None) -> None:
+    """Write one line.
+
+    Args:
+        event: what happened: received, batched, sent, unpacked, duplicate, delivered, deferred,
+            refused, dead.
+        values: by key; underscores become dashes (``from_`` is ``from``); None leaves the key out.
+    """
+    words = [f"event={event}"]
+    words += [
+        f"{key.rstrip('_').replace('_', '-')}={_clean(value)}"
+        for key, value in values.items()
+        if value is not None
+    ]
+    _LOG.info(" ".join(words))
+
+
+def _clean(value: str | int) -> str:
+    text = str(value)[:VALUE_LIMIT_CHARS]
+    text = "".join(char if char.isprintable() else "?" for char in text)
+    if text == "" or any(char in text for char in ' "'):
+        text = '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    return text

@@ -1,0 +1,210 @@
+"""The values that go in and out of the queue.
+
+A *message* is one mail with its envelope; a *delivery* is one recipient of it, and the unit
+that has a state. The states and who changes them:
+
+    outbox   queued -> claimed -> sent
+             queued -> dead                      (can never be sent: see the status)
+    inbox    queued -> delivered
+             queued -> queued                    (deferred: attempts and next try changed)
+             queued -> dead                      (refused, expired, or our own repeated fault)
+
+``docs/reference/queue.md`` says what is on disk in each of them and after a crash.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+
+from gateway.ids import BatchId, NodeId, PacketId
+from gateway.message.envelope import Envelope
+from gateway.msgqueue.bodies import StagedBody
+
+
+class Role(StrEnum):
+    """Which way a message goes."""
+
+    OUTBOX = "outbox"
+    INBOX = "inbox"
+
+
+class State(StrEnum):
+    """Where a delivery stands."""
+
+    QUEUED = "queued"
+    CLAIMED = "claimed"
+    SENT = "sent"
+    DELIVERED = "delivered"
+    DEAD = "dead"
+
+
+class BatchState(StrEnum):
+    """How far a batch has come; ``docs/reference/queue.md`` has the crash table."""
+
+    CLAIMED = "claimed"
+    NAMED = "named"
+    DONE = "done"
+
+
+class Form(StrEnum):
+    """What a neighbour understands, and so how its batches are written."""
+
+    GATEWAY = "gateway"
+    BSMTP = "bsmtp"
+    SENDMAIL = "sendmail"
+
+
+class Verdict(StrEnum):
+    """What became of one attempt."""
+
+    DELIVERED = "delivered"
+    DEFERRED = "deferred"
+    REFUSED = "refused"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """The result of one attempt for one recipient.
+
+    Args:
+        verdict: what to do with the delivery.
+        status: RFC 3463 status; its first digit agrees with the verdict.
+        text: for a person, one line.
+    """
+
+    verdict: Verdict
+    status: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """One recipient of a new message, and where it goes.
+
+    Args:
+        recipient: the address, without angle brackets.
+        node: outbox: the destination node; inbox: None.
+        nice: outbox: niceness of the lane, 1 to 255; inbox: 0.
+        refusal: set when the recipient can't be served: it is recorded as dead at once.
+    """
+
+    recipient: str
+    node: NodeId | None = None
+    nice: int = 0
+    refusal: Outcome | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NewMessage:
+    """A message to be put in the queue.
+
+    Args:
+        id: from ``Queue.new_id``.
+        envelope: sender and flags; its recipients are those of ``targets``.
+        targets: one for each recipient.
+        body: the message with CRLF line ends, or a staged file that holds it.
+        message_id: the Message-ID header's value for logs and people, or "".
+        origin: who gave it to us, for people: an address, a node's name.
+    """
+
+    id: str
+    envelope: Envelope
+    targets: tuple[Target, ...]
+    body: bytes | StagedBody
+    message_id: str
+    origin: str
+
+
+@dataclass(frozen=True, slots=True)
+class Lane:
+    """What travels together: mail of one niceness to one node."""
+
+    node: NodeId
+    nice: int
+
+
+@dataclass(frozen=True, slots=True)
+class LaneFigures:
+    """What waits in a lane.
+
+    Args:
+        lane: which.
+        message_count: messages with at least one queued recipient.
+        size_bytes: their sizes together.
+        oldest_age_seconds: how long the first of them has waited.
+        is_flush_asked: somebody wants the lane closed now.
+    """
+
+    lane: Lane
+    message_count: int
+    size_bytes: int
+    oldest_age_seconds: float
+    is_flush_asked: bool
+
+
+@dataclass(frozen=True, slots=True)
+class QueuedMessage:
+    """A message of the queue with those of its recipients that are meant.
+
+    Args:
+        seq: its place in the order of arrival.
+        id: its queue id.
+        envelope: sender, flags and the recipients meant.
+        delivery_seqs: the deliveries, in the order of ``envelope.recipients``.
+        size_bytes: of the body.
+        message_id: the Message-ID header's value, or "".
+        origin: who gave it to us.
+        age_seconds: time since arrival on the queue's own clock.
+        attempts: most attempts made for one of the recipients.
+    """
+
+    seq: int
+    id: str
+    envelope: Envelope
+    delivery_seqs: tuple[int, ...]
+    size_bytes: int
+    message_id: str
+    origin: str
+    age_seconds: float
+    attempts: int
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Messages claimed to travel in one packet.
+
+    Args:
+        id: 128 random bits, the same however often the batch is sealed.
+        lane: where they go.
+        form: how the body is written.
+        state: how far it is.
+        temporary: name of the file the packet is built in, in the tx directory of ``first_hop``.
+        first_hop: the node whose tx directory it goes to.
+        packet: the packet's name, once it is known.
+        message_count: messages in it.
+    """
+
+    id: BatchId
+    lane: Lane
+    form: Form
+    state: BatchState
+    temporary: str
+    first_hop: NodeId
+    packet: PacketId | None
+    message_count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """What became of a batch that was received.
+
+    Args:
+        is_duplicate: it had been received before: nothing was changed.
+        message_count: messages put in the inbox.
+    """
+
+    is_duplicate: bool
+    message_count: int
+
+
+BodyChunks = Iterator[bytes]

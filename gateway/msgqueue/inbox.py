@@ -1,0 +1,149 @@
+"""The inbox: what was received and waits to be delivered here.
+
+A batch is put in whole or not at all, together with the record that it was received; a second
+copy of it changes nothing. Each recipient then has its own outcome.
+"""
+
+import sqlite3
+from collections.abc import Iterable, Sequence
+
+from gateway.ids import BatchId, NodeId, PacketId
+from gateway.msgqueue.entry import NewMessage, Outcome, QueuedMessage, Received, Role, State, Verdict
+from gateway.msgqueue.outbox import group_messages
+from gateway.msgqueue.store import Queue, drop_finished_bodies, insert_message
+
+NEEDS_BODY = (State.QUEUED, State.DEAD)
+CRASH_LIMIT = 3
+"""A delivery that ran into a bug of ours this often is set aside, so that it can't do so for ever."""
+
+
+class Inbox:
+    """The inbox of a queue.
+
+    Args:
+        queue: the open queue.
+    """
+
+    def __init__(self, queue: Queue) -> None:
+        self.queue = queue
+
+    def put_batch(
+        self, node: NodeId, messages: Iterable[NewMessage], *, batch: BatchId | None, packet: PacketId | None
+    ) -> Received:
+        """Take in all messages of a received batch, unless it was received before.
+
+        Args:
+            node: who sent it.
+            messages: consumed inside the transaction, so that a batch of any size takes little
+                memory; staged bodies are synced already, and released or discarded by the caller.
+            batch: its id, if it is a batch of ours.
+            packet: the packet it came in, if known; the key when there is no batch id.
+
+        Raises:
+            StoreError: nothing was changed.
+        """
+        key = batch.text if batch is not None else f"packet:{packet.text}" if packet is not None else None
+        came_by = (node.text, "" if batch is None else batch.text, "" if packet is None else packet.text)
+
+        def job(connection: sqlite3.Connection) -> Received:
+            if key is not None and _is_received(connection, node, key):
+                return Received(is_duplicate=True, message_count=0)
+            count = 0
+            for message in messages:
+                insert_message(connection, self.queue.clock, message, Role.INBOX, came_by)
+                count += 1
+            if key is not None:
+                connection.execute(
+                    "INSERT INTO received_batch (node, batch, packet, message_count, received_at,"
+                    " received_wall) VALUES (?, ?, ?, ?, ?, ?)",
+                    (node.text, key, came_by[2], count, self.queue.clock.now(), self.queue.clock.wall()),
+                )
+            return Received(is_duplicate=False, message_count=count)
+
+        return self.queue.write(job)
+
+    def due(self, max_count: int, *, is_early: bool = False) -> list[QueuedMessage]:
+        """The messages with recipients that may be tried now, oldest first.
+
+        Args:
+            max_count: messages at most.
+            is_early: also those whose next try is still to come.
+        """
+        now = self.queue.clock.now()
+        with self.queue.reading() as connection:
+            rows = connection.execute(
+                "SELECT m.seq, m.id, m.sender, m.is_8bit, m.is_smtputf8, m.size_bytes, m.message_id,"
+                " m.origin, m.arrived_at, d.seq, d.recipient, d.attempts"
+                " FROM delivery d JOIN message m ON m.seq = d.message"
+                " WHERE m.seq IN (SELECT DISTINCT message FROM delivery WHERE state = 'queued' AND node = ''"
+                "                 AND next_try_at <= ?1 ORDER BY message LIMIT ?2)"
+                " AND d.state = 'queued' AND d.node = '' AND d.next_try_at <= ?1 ORDER BY m.seq, d.seq",
+                (float("inf") if is_early else now, max_count),
+            ).fetchall()
+        return group_messages(rows, now)
+
+    def next_try_seconds(self) -> float | None:
+        """Seconds until the next delivery is due (0 or less: now), or None if nothing waits."""
+        with self.queue.reading() as connection:
+            (soonest,) = connection.execute(
+                "SELECT min(next_try_at) FROM delivery WHERE state = 'queued' AND node = ''"
+            ).fetchone()
+        return None if soonest is None else float(soonest) - self.queue.clock.now()
+
+    def record(self, outcomes: Sequence[tuple[int, Outcome, float]]) -> None:
+        """Record what became of deliveries.
+
+        Args:
+            outcomes: delivery, its outcome, and for a deferred one the seconds until the next try.
+        """
+
+        def job(connection: sqlite3.Connection) -> list[str]:
+            now, wall = self.queue.clock.now(), self.queue.clock.wall()
+            messages = set()
+            for seq, outcome, wait_seconds in outcomes:
+                state = _STATES[outcome.verdict]
+                row = connection.execute(
+                    "UPDATE delivery SET state = ?, status = ?, text = ?, attempts = attempts + 1,"
+                    " next_try_at = ?, changed_at = ?, changed_wall = ? WHERE seq = ? RETURNING message",
+                    (state, outcome.status, outcome.text, now + wait_seconds, now, wall, seq),
+                ).fetchone()
+                messages.add(row[0])
+            return drop_finished_bodies(connection, sorted(messages), NEEDS_BODY)
+
+        for name in self.queue.write(job):
+            self.queue.bodies.remove(name)
+
+    def record_crash(self, delivery_seqs: Sequence[int], text: str, wait_seconds: float) -> None:
+        """Count that a bug of ours broke an attempt; too many set the delivery aside as dead.
+
+        Args:
+            delivery_seqs: the deliveries concerned.
+            text: the bug, in one line.
+            wait_seconds: until the next try.
+        """
+
+        def job(connection: sqlite3.Connection) -> None:
+            now, wall = self.queue.clock.now(), self.queue.clock.wall()
+            for seq in delivery_seqs:
+                connection.execute(
+                    "UPDATE delivery SET crashes = crashes + 1, attempts = attempts + 1, next_try_at = ?,"
+                    " state = CASE WHEN crashes + 1 >= ? THEN 'dead' ELSE state END,"
+                    " status = '4.3.0', text = ?, changed_at = ?, changed_wall = ? WHERE seq = ?",
+                    (now + wait_seconds, CRASH_LIMIT, f"internal error: {text}", now, wall, seq),
+                )
+
+        self.queue.write(job)
+
+
+_STATES = {
+    Verdict.DELIVERED: State.DELIVERED,
+    Verdict.DEFERRED: State.QUEUED,
+    Verdict.REFUSED: State.DEAD,
+}
+
+
+def _is_received(connection: sqlite3.Connection, node: NodeId, key: str) -> bool:
+    row = connection.execute(
+        "SELECT 1 FROM received_batch WHERE node = ? AND batch = ?", (node.text, key)
+    ).fetchone()
+    return row is not None

@@ -1,0 +1,279 @@
+"""The outbox: what waits to travel, and the batches it travels in.
+
+A batch is recorded in the same transaction that claims its messages, with the temporary name
+its packet will be built under; its packet's name is recorded before that packet becomes visible
+in the spool. ``docs/reference/queue.md`` has the table of what a crash leaves at each point.
+"""
+
+import secrets
+import sqlite3
+from collections.abc import Callable, Iterable, Sequence
+
+from gateway.ids import BATCH_ID_BYTES, BatchId, NodeId, PacketId
+from gateway.message.envelope import Envelope
+from gateway.msgqueue.entry import (
+    Batch,
+    BatchState,
+    Form,
+    Lane,
+    LaneFigures,
+    Outcome,
+    QueuedMessage,
+    Role,
+    State,
+)
+from gateway.msgqueue.store import Queue, drop_finished_bodies
+
+NEEDS_BODY = (State.QUEUED, State.CLAIMED, State.DEAD)
+
+CountFitting = Callable[[Sequence[str]], int]
+
+
+class Outbox:
+    """The outbox of a queue.
+
+    Args:
+        queue: the open queue.
+    """
+
+    def __init__(self, queue: Queue) -> None:
+        self.queue = queue
+
+    def lanes(self) -> list[LaneFigures]:
+        """What waits in each lane that is not empty, most urgent first."""
+        now = self.queue.clock.now()
+        with self.queue.reading() as connection:
+            rows = connection.execute(
+                "SELECT node, nice, count(*), sum(size_bytes), min(arrived_at), min(first_seq) <= until_seq"
+                " FROM (SELECT d.node AS node, d.nice AS nice, m.size_bytes AS size_bytes,"
+                "       m.arrived_at AS arrived_at, min(d.seq) AS first_seq"
+                "       FROM delivery d JOIN message m ON m.seq = d.message"
+                "       WHERE d.state = 'queued' AND d.node != '' GROUP BY d.node, d.nice, d.message)"
+                " LEFT JOIN flush USING (node) GROUP BY node, nice ORDER BY nice, min(arrived_at)"
+            ).fetchall()
+        return [
+            LaneFigures(
+                Lane(NodeId.parse(node), nice), count, size_bytes, max(0.0, now - oldest_at), bool(is_asked)
+            )
+            for node, nice, count, size_bytes, oldest_at, is_asked in rows
+        ]
+
+    def ask_flush(self, node: NodeId | None = None) -> None:
+        """Ask that what waits now, for one node or all, be batched at the next chance."""
+
+        def job(connection: sqlite3.Connection) -> None:
+            connection.execute(
+                "INSERT INTO flush (node, until_seq) SELECT node, max(seq) FROM delivery"
+                " WHERE state = 'queued' AND node != '' AND (?1 = '' OR node = ?1) GROUP BY node"
+                " ON CONFLICT (node) DO UPDATE SET until_seq = excluded.until_seq",
+                ("" if node is None else node.text,),
+            )
+
+        self.queue.write(job)
+
+    def claim(
+        self,
+        lane: Lane,
+        form: Form,
+        *,
+        max_count: int,
+        max_bytes: int,
+        first_hop: NodeId,
+        count_fitting: CountFitting = len,
+    ) -> Batch | None:
+        """Take the oldest messages of a lane into a new batch.
+
+        Args:
+            lane: which.
+            form: how the body will be written.
+            max_count: messages at most.
+            max_bytes: stop before a message that would pass this; the first always goes.
+            first_hop: whose tx directory the packet will go to.
+            count_fitting: how many of the given recipients of one message fit in this batch, at
+                least one; the others stay queued.
+
+        Returns:
+            The batch, or None if nothing is queued there.
+        """
+        batch_id = BatchId(secrets.token_bytes(BATCH_ID_BYTES))
+        temporary = f".{batch_id.text}.gateway"
+
+        def job(connection: sqlite3.Connection) -> Batch | None:
+            chosen = _choose(connection, lane, max_count, max_bytes)
+            if not chosen:
+                return None
+            now, wall = self.queue.clock.now(), self.queue.clock.wall()
+            for deliveries in chosen:
+                fitting = deliveries[: count_fitting([recipient for _, recipient in deliveries])]
+                connection.executemany(
+                    "UPDATE delivery SET state = 'claimed', batch = ?, changed_at = ?, changed_wall = ?"
+                    " WHERE seq = ?",
+                    [(batch_id.text, now, wall, seq) for seq, _ in fitting],
+                )
+            batch = Batch(batch_id, lane, form, BatchState.CLAIMED, temporary, first_hop, None, len(chosen))
+            connection.execute(
+                "INSERT INTO batch (id, node, nice, form, state, first_hop, temporary, packet,"
+                " message_count, changed_at, changed_wall) VALUES (?, ?, ?, ?, ?, ?, ?, NULL, ?, ?, ?)",
+                (
+                    batch_id.text,
+                    lane.node.text,
+                    lane.nice,
+                    form,
+                    BatchState.CLAIMED,
+                    first_hop.text,
+                    temporary,
+                    len(chosen),
+                    now,
+                    wall,
+                ),
+            )
+            return batch
+
+        return self.queue.write(job)
+
+    def open_batches(self) -> list[Batch]:
+        """The batches that are not done, for recovery."""
+        with self.queue.reading() as connection:
+            rows = connection.execute(
+                "SELECT id, node, nice, form, state, temporary, first_hop, packet, message_count"
+                " FROM batch WHERE state != 'done' ORDER BY changed_at"
+            ).fetchall()
+        return [
+            Batch(
+                BatchId.parse(batch_id),
+                Lane(NodeId.parse(node), nice),
+                Form(form),
+                BatchState(state),
+                temporary,
+                NodeId.parse(first_hop),
+                None if packet is None else PacketId.parse(packet),
+                count,
+            )
+            for batch_id, node, nice, form, state, temporary, first_hop, packet, count in rows
+        ]
+
+    def messages_of(self, batch: BatchId) -> list[QueuedMessage]:
+        """The messages of a batch, oldest first, each with the recipients that are in it."""
+        with self.queue.reading() as connection:
+            rows = connection.execute(
+                "SELECT m.seq, m.id, m.sender, m.is_8bit, m.is_smtputf8, m.size_bytes, m.message_id,"
+                " m.origin, m.arrived_at, d.seq, d.recipient, d.attempts"
+                " FROM delivery d JOIN message m ON m.seq = d.message WHERE d.batch = ?"
+                " ORDER BY m.seq, d.seq",
+                (batch.text,),
+            ).fetchall()
+        return group_messages(rows, self.queue.clock.now())
+
+    def name_packet(self, batch: BatchId, packet: PacketId) -> None:
+        """Record the packet's name; from now on the batch is not sealed again."""
+        self._change(
+            batch, "UPDATE batch SET state = 'named', packet = ? WHERE id = ?", (packet.text, batch.text)
+        )
+
+    def finish(self, batch: BatchId) -> None:
+        """Record that the packet is in the spool (or was taken from it): its deliveries are sent."""
+
+        def job(connection: sqlite3.Connection) -> list[str]:
+            now, wall = self.queue.clock.now(), self.queue.clock.wall()
+            connection.execute(
+                "UPDATE batch SET state = 'done', changed_at = ?, changed_wall = ? WHERE id = ?",
+                (now, wall, batch.text),
+            )
+            connection.execute(
+                "UPDATE delivery SET state = 'sent', status = '2.0.0', text = 'in the spool',"
+                " changed_at = ?, changed_wall = ? WHERE batch = ? AND state = 'claimed'",
+                (now, wall, batch.text),
+            )
+            return drop_finished_bodies(connection, _messages_in(connection, batch), NEEDS_BODY)
+
+        for name in self.queue.write(job):
+            self.queue.bodies.remove(name)
+
+    def release(self, batch: BatchId) -> None:
+        """Give the messages of a batch back to their lane: nothing of it is in the spool."""
+
+        def job(connection: sqlite3.Connection) -> None:
+            connection.execute(
+                "UPDATE delivery SET state = 'queued', batch = NULL WHERE batch = ? AND state = 'claimed'",
+                (batch.text,),
+            )
+            connection.execute("DELETE FROM batch WHERE id = ?", (batch.text,))
+
+        self.queue.write(job)
+
+    def bury(self, delivery_seqs: Iterable[int], outcome: Outcome) -> None:
+        """Record deliveries as dead: they can never be sent."""
+        seqs = list(delivery_seqs)
+
+        def job(connection: sqlite3.Connection) -> None:
+            now, wall = self.queue.clock.now(), self.queue.clock.wall()
+            connection.executemany(
+                "UPDATE delivery SET state = 'dead', batch = NULL, status = ?, text = ?, changed_at = ?,"
+                " changed_wall = ? WHERE seq = ?",
+                [(outcome.status, outcome.text, now, wall, seq) for seq in seqs],
+            )
+
+        self.queue.write(job)
+
+    def _change(self, batch: BatchId, statement: str, values: tuple[str, ...]) -> None:
+        def job(connection: sqlite3.Connection) -> None:
+            if connection.execute(statement, values).rowcount != 1:
+                raise AssertionError(f"internal error: batch {batch} is not in the queue")
+
+        self.queue.write(job)
+
+
+def group_messages(rows: Sequence[tuple[object, ...]], now: float) -> list[QueuedMessage]:
+    """Join rows of (message, delivery) that are sorted by message.
+
+    Args:
+        rows: seq, id, sender, is_8bit, is_smtputf8, size_bytes, message_id, origin, arrived_at of
+            the message; seq, recipient, attempts of the delivery.
+        now: on the queue's clock.
+    """
+    grouped: dict[int, list[tuple[object, ...]]] = {}
+    for row in rows:
+        grouped.setdefault(int(str(row[0])), []).append(row)
+    return [_message(group, now) for group in grouped.values()]
+
+
+def _message(rows: Sequence[tuple[object, ...]], now: float) -> QueuedMessage:
+    seq, message_id, sender, is_8bit, is_smtputf8, size_bytes, header_id, origin, arrived_at = rows[0][:9]
+    return QueuedMessage(
+        seq=int(str(seq)),
+        id=str(message_id),
+        envelope=Envelope(str(sender), tuple(str(row[10]) for row in rows), bool(is_8bit), bool(is_smtputf8)),
+        delivery_seqs=tuple(int(str(row[9])) for row in rows),
+        size_bytes=int(str(size_bytes)),
+        message_id=str(header_id),
+        origin=str(origin),
+        age_seconds=max(0.0, now - float(str(arrived_at))),
+        attempts=max(int(str(row[11])) for row in rows),
+    )
+
+
+def _choose(
+    connection: sqlite3.Connection, lane: Lane, max_count: int, max_bytes: int
+) -> list[list[tuple[int, str]]]:
+    chosen: dict[int, list[tuple[int, str]]] = {}
+    total_bytes = 0
+    rows = connection.execute(
+        "SELECT d.seq, d.message, d.recipient, m.size_bytes"
+        " FROM delivery d JOIN message m ON m.seq = d.message"
+        " WHERE d.state = 'queued' AND d.node = ? AND d.nice = ? AND m.role = ? ORDER BY d.seq",
+        (lane.node.text, lane.nice, Role.OUTBOX),
+    )
+    for seq, message, recipient, size_bytes in rows:
+        if message not in chosen:
+            is_over = total_bytes + size_bytes > max_bytes or len(chosen) >= max_count
+            if chosen and is_over:
+                break
+            chosen[message] = []
+            total_bytes += size_bytes
+        chosen[message].append((seq, recipient))
+    return list(chosen.values())
+
+
+def _messages_in(connection: sqlite3.Connection, batch: BatchId) -> list[int]:
+    rows = connection.execute("SELECT DISTINCT message FROM delivery WHERE batch = ?", (batch.text,))
+    return [message for (message,) in rows]

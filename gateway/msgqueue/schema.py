@@ -1,0 +1,122 @@
+"""The database's tables, and how an older database becomes a newer one.
+
+Each migration runs in one transaction with the version it leads to, with mail inside, so a
+crash leaves the old version or the new one. Times that end in ``_at`` are on the queue's own
+clock (see ``clock``), times that end in ``_wall`` are for people.
+"""
+
+import sqlite3
+
+from gateway.errors import StoreError
+
+MIGRATIONS = (
+    """
+    CREATE TABLE message (
+        seq INTEGER PRIMARY KEY,
+        id TEXT NOT NULL UNIQUE,
+        role TEXT NOT NULL,
+        sender TEXT NOT NULL,
+        is_8bit INTEGER NOT NULL,
+        is_smtputf8 INTEGER NOT NULL,
+        size_bytes INTEGER NOT NULL,
+        message_id TEXT NOT NULL,
+        origin TEXT NOT NULL,
+        origin_node TEXT NOT NULL,
+        origin_batch TEXT NOT NULL,
+        origin_packet TEXT NOT NULL,
+        arrived_at REAL NOT NULL,
+        arrived_wall REAL NOT NULL,
+        body_file TEXT
+    ) STRICT;
+    CREATE TABLE body (
+        message INTEGER PRIMARY KEY REFERENCES message (seq) ON DELETE CASCADE,
+        data BLOB NOT NULL
+    ) STRICT;
+    CREATE TABLE delivery (
+        seq INTEGER PRIMARY KEY,
+        message INTEGER NOT NULL REFERENCES message (seq) ON DELETE CASCADE,
+        recipient TEXT NOT NULL,
+        node TEXT NOT NULL,
+        nice INTEGER NOT NULL,
+        state TEXT NOT NULL,
+        batch TEXT,
+        attempts INTEGER NOT NULL DEFAULT 0,
+        crashes INTEGER NOT NULL DEFAULT 0,
+        next_try_at REAL NOT NULL DEFAULT 0,
+        status TEXT NOT NULL DEFAULT '',
+        text TEXT NOT NULL DEFAULT '',
+        changed_at REAL NOT NULL,
+        changed_wall REAL NOT NULL
+    ) STRICT;
+    CREATE INDEX delivery_message ON delivery (message);
+    CREATE INDEX delivery_batch ON delivery (batch) WHERE batch IS NOT NULL;
+    CREATE INDEX delivery_queued ON delivery (node, nice, seq) WHERE state = 'queued';
+    CREATE TABLE batch (
+        id TEXT PRIMARY KEY,
+        node TEXT NOT NULL,
+        nice INTEGER NOT NULL,
+        form TEXT NOT NULL,
+        state TEXT NOT NULL,
+        first_hop TEXT NOT NULL,
+        temporary TEXT NOT NULL,
+        packet TEXT,
+        message_count INTEGER NOT NULL,
+        changed_at REAL NOT NULL,
+        changed_wall REAL NOT NULL
+    ) STRICT;
+    CREATE INDEX batch_open ON batch (state) WHERE state != 'done';
+    CREATE TABLE flush (
+        node TEXT PRIMARY KEY,
+        until_seq INTEGER NOT NULL
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE received_batch (
+        node TEXT NOT NULL,
+        batch TEXT NOT NULL,
+        packet TEXT NOT NULL,
+        message_count INTEGER NOT NULL,
+        received_at REAL NOT NULL,
+        received_wall REAL NOT NULL,
+        PRIMARY KEY (node, batch)
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE clock (
+        only INTEGER PRIMARY KEY CHECK (only = 1),
+        queue_seconds REAL NOT NULL,
+        boot_id TEXT NOT NULL,
+        uptime_seconds REAL NOT NULL,
+        wall_seconds REAL NOT NULL
+    ) STRICT;
+    """,
+)
+"""Number N of these leads from version N to version N + 1."""
+
+VERSION = len(MIGRATIONS)
+
+
+def migrate(connection: sqlite3.Connection) -> None:
+    """Bring the database to this program's version.
+
+    Args:
+        connection: in autocommit mode, WAL.
+
+    Raises:
+        StoreError: the database was written by a newer program.
+    """
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        (version,) = connection.execute("PRAGMA user_version").fetchone()
+        if version > VERSION:
+            raise StoreError(
+                f"the queue has schema version {version}, this program knows up to {VERSION}: "
+                "it was written by a newer nncp-gateway",
+                status="4.3.5",
+            )
+        for number in range(version, VERSION):
+            for statement in MIGRATIONS[number].split(";"):
+                if statement.strip():
+                    connection.execute(statement)
+        connection.execute(f"PRAGMA user_version = {VERSION}")
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise

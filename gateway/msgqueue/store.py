@@ -1,0 +1,395 @@
+"""The queue: opens the database, takes new messages, reads bodies.
+
+Contract: when the future of ``put`` is resolved, the message survives a power cut. A reserve
+of free space is kept, because a full disk can't even delete: new messages are refused with
+``StoreFull`` while it is touched. Several processes may have the queue open at once.
+"""
+
+import fcntl
+import os
+import secrets
+import sqlite3
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Self, TypeVar
+
+from gateway.durable import Disk, free_bytes, store_errors
+from gateway.errors import StoreBusy, StoreCorrupt, StoreFull
+from gateway.msgqueue.bodies import Bodies, StagedBody
+from gateway.msgqueue.clock import Mark, QueueClock
+from gateway.msgqueue.entry import NewMessage, Role, State
+from gateway.msgqueue.schema import migrate
+from gateway.msgqueue.writer import Writer, as_store_error
+
+DATABASE_NAME = "queue.sqlite"
+BODIES_NAME = "bodies"
+DIRECTORY_MODE = 0o750
+INLINE_BODY_BYTES = 128 << 10
+"""Bodies up to this size stand in the database; SQLite reads larger blobs slower than files."""
+BUSY_TIMEOUT_SECONDS = 30.0
+DEFAULT_RESERVE_BYTES = 64 << 20
+ID_BYTES = 8
+
+Result = TypeVar("Result")
+
+
+class Queue:
+    """One open queue.
+
+    Args:
+        directory: holds the database and the bodies; made if missing.
+        disk: how files are changed; its ``is_syncing`` also rules the database.
+        reserve_bytes: free space that new messages may not touch.
+        clock: makes the queue's clock from the mark kept last.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        disk: Disk,
+        *,
+        reserve_bytes: int = DEFAULT_RESERVE_BYTES,
+        clock: Callable[[Mark | None], QueueClock] = QueueClock,
+    ) -> None:
+        self.directory = directory
+        self.path = directory / DATABASE_NAME
+        self.reserve_bytes = reserve_bytes
+        self._disk = disk
+        disk.make_directories(directory, DIRECTORY_MODE)
+        disk.make_directories(directory / BODIES_NAME, DIRECTORY_MODE)
+        self.bodies = Bodies(directory / BODIES_NAME, disk)
+        self._local = threading.local()
+        self._readers: list[sqlite3.Connection] = []
+        self._readers_lock = threading.Lock()
+        self._listeners: list[Callable[[], None]] = []
+        is_new = not self.path.exists()
+        try:
+            connection = self._connect()
+            try:
+                migrate(connection)
+                self.clock = clock(_read_mark(connection))
+                _write_mark(connection, self.clock)
+            except BaseException:
+                connection.close()
+                raise
+        except sqlite3.Error as error:
+            raise as_store_error(error, self.path) from error
+        if is_new:
+            disk.sync_directory(directory)
+        self._marked_at = self.clock.now()
+        self._writer = Writer(connection, self.path, disk.hook, self._keep_clock)
+
+    def close(self) -> None:
+        """Finish what was submitted and close."""
+        self._writer.close()
+        with self._readers_lock:
+            for connection in self._readers:
+                connection.close()
+            self._readers.clear()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @staticmethod
+    def new_id() -> str:
+        """A queue id that no other message has: 16 hexadecimal digits."""
+        return secrets.token_hex(ID_BYTES)
+
+    def check_room(self, size_bytes: int) -> None:
+        """Make sure a message of a size may be taken in.
+
+        Raises:
+            StoreFull: it would touch the reserve of free space.
+        """
+        left_bytes = free_bytes(self.directory)
+        if left_bytes - size_bytes < self.reserve_bytes:
+            raise StoreFull(
+                f"{self.directory} has {left_bytes} bytes free; {self.reserve_bytes} are kept in reserve"
+            )
+
+    def stage_body(self, message_id: str) -> StagedBody:
+        """Start a body file for a message that is too large for the database.
+
+        Raises:
+            StoreError: the disk refused.
+        """
+        return self.bodies.stage(message_id)
+
+    def hold_body(self, message_id: str, data: bytes) -> bytes | StagedBody:
+        """Put a body where its size belongs: as it is, or in a body file (which blocks).
+
+        Raises:
+            StoreError: the disk refused.
+        """
+        if len(data) <= INLINE_BODY_BYTES:
+            return data
+        staged = self.stage_body(message_id)
+        try:
+            staged.write(data)
+        except BaseException:
+            staged.discard()
+            raise
+        return staged
+
+    def put(self, message: NewMessage, role: Role = Role.OUTBOX) -> "Future[None]":
+        """Take a message in.
+
+        Args:
+            message: with at least one target; a staged body is synced here (it blocks) and
+                released or discarded with the outcome.
+            role: outbox, or inbox for a message delivered here without ever leaving.
+
+        Returns:
+            A future: resolved when the message is on disk, or with the ``GatewayError``.
+
+        Raises:
+            StoreFull: the reserve is touched.
+        """
+        size_bytes = len(message.body) if isinstance(message.body, bytes) else message.body.size_bytes
+        self.check_room(size_bytes)
+        staged = message.body if isinstance(message.body, StagedBody) else None
+        if staged is not None:
+            staged.sync()
+        future = self.submit(lambda connection: insert_message(connection, self.clock, message, role))
+        if staged is not None:
+            future.add_done_callback(lambda done: _settle(staged, done))
+        return future
+
+    def read_body(self, seq: int) -> Iterator[bytes]:
+        """Yield the body of a message in chunks, with CRLF line ends.
+
+        Args:
+            seq: of the message.
+
+        Raises:
+            StoreCorrupt: it has none (any more), or not of the size its row says.
+        """
+        with self.reading() as connection:
+            row = connection.execute(
+                "SELECT m.id, m.size_bytes, m.body_file, b.data FROM message m"
+                " LEFT JOIN body b ON b.message = m.seq WHERE m.seq = ?",
+                (seq,),
+            ).fetchone()
+        if row is None:
+            raise StoreCorrupt(f"message {seq} is not in the queue")
+        message_id, size_bytes, body_file, data = row
+        if data is not None:
+            yield data
+        elif body_file is not None:
+            yield from self.bodies.read(body_file, size_bytes)
+        else:
+            raise StoreCorrupt(f"message {message_id} has no body any more")
+
+    def sweep_bodies(self) -> int:
+        """Remove body files that a crash left without a row; returns how many."""
+
+        def is_named(name: str) -> bool:
+            with self.reading() as connection:
+                row = connection.execute("SELECT 1 FROM message WHERE body_file = ?", (name,)).fetchone()
+            return row is not None
+
+        return self.bodies.sweep(is_named)
+
+    def submit(self, job: Callable[[sqlite3.Connection], Result]) -> "Future[Result]":
+        """Run a job in the next write transaction (for the modules of this package)."""
+        future = self._writer.submit(job)
+        future.add_done_callback(self._tell)
+        return future
+
+    def write(self, job: Callable[[sqlite3.Connection], Result]) -> Result:
+        """Run a job in the next write transaction and wait until it is on disk."""
+        return self.submit(job).result()
+
+    @contextmanager
+    def reading(self) -> Iterator[sqlite3.Connection]:
+        """A connection for reading, one for each thread (for the modules of this package).
+
+        Raises:
+            StoreError: whatever SQLite refuses.
+        """
+        connection = getattr(self._local, "connection", None)
+        try:
+            if connection is None:
+                connection = self._connect()
+                connection.execute("PRAGMA query_only = ON")
+                self._local.connection = connection
+                with self._readers_lock:
+                    self._readers.append(connection)
+            yield connection
+        except sqlite3.Error as error:
+            raise as_store_error(error, self.path) from error
+
+    def on_change(self, listener: Callable[[], None]) -> None:
+        """Call ``listener`` after each commit of this process; it must not block."""
+        self._listeners.append(listener)
+
+    def lock(self, stage: str) -> "StageLock":
+        """A lock that lets one process at a time do a stage's work, such as ``batch``.
+
+        Raises:
+            StoreBusy: when entered while somebody else holds it.
+        """
+        return StageLock(self.directory / f"{stage}.lock")
+
+    def _tell(self, _future: "Future[Any]") -> None:
+        for listener in self._listeners:
+            listener()
+
+    def _connect(self) -> sqlite3.Connection:
+        connection = sqlite3.connect(
+            self.path, timeout=BUSY_TIMEOUT_SECONDS, isolation_level=None, check_same_thread=False
+        )
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute(f"PRAGMA synchronous = {'FULL' if self._disk.is_syncing else 'OFF'}")
+        connection.execute("PRAGMA foreign_keys = ON")
+        return connection
+
+    def _keep_clock(self, connection: sqlite3.Connection) -> None:
+        now = self.clock.now()
+        if now - self._marked_at >= 1.0:
+            _write_mark(connection, self.clock)
+            self._marked_at = now
+
+
+class StageLock:
+    """An flock on a file that stays; released when the process ends, however it ends."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._fd: int | None = None
+
+    def __enter__(self) -> None:
+        with store_errors(self._path, "open"):
+            fd = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o640)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            os.close(fd)
+            raise StoreBusy(f"{self._path} is held by another process") from None
+        self._fd = fd
+
+    def __exit__(self, *_: object) -> None:
+        if self._fd is not None:
+            os.close(self._fd)
+            self._fd = None
+
+
+def insert_message(
+    connection: sqlite3.Connection,
+    clock: QueueClock,
+    message: NewMessage,
+    role: Role,
+    came_by: tuple[str, str, str] = ("", "", ""),
+) -> None:
+    """Insert a message with its deliveries, in the caller's transaction.
+
+    Args:
+        connection: the writer's.
+        clock: the queue's.
+        message: what to insert; a staged body is synced already.
+        role: outbox or inbox.
+        came_by: node id, batch id and packet id it was received by, as text.
+    """
+    body = message.body
+    is_inline = isinstance(body, bytes)
+    now, wall = clock.now(), clock.wall()
+    cursor = connection.execute(
+        "INSERT INTO message (id, role, sender, is_8bit, is_smtputf8, size_bytes, message_id, origin,"
+        " origin_node, origin_batch, origin_packet, arrived_at, arrived_wall, body_file)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (
+            message.id,
+            role,
+            message.envelope.sender,
+            message.envelope.is_8bit,
+            message.envelope.is_smtputf8,
+            len(body) if isinstance(body, bytes) else body.size_bytes,
+            message.message_id,
+            message.origin,
+            *came_by,
+            now,
+            wall,
+            None if isinstance(body, bytes) else body.path.name,
+        ),
+    )
+    seq = cursor.lastrowid
+    if is_inline:
+        connection.execute("INSERT INTO body (message, data) VALUES (?, ?)", (seq, body))
+    connection.executemany(
+        "INSERT INTO delivery (message, recipient, node, nice, state, status, text, next_try_at,"
+        " changed_at, changed_wall) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        [
+            (
+                seq,
+                target.recipient,
+                "" if target.node is None else target.node.text,
+                target.nice,
+                State.QUEUED if target.refusal is None else State.DEAD,
+                "" if target.refusal is None else target.refusal.status,
+                "" if target.refusal is None else target.refusal.text,
+                now,
+                now,
+                wall,
+            )
+            for target in message.targets
+        ],
+    )
+
+
+def drop_finished_bodies(
+    connection: sqlite3.Connection, message_seqs: list[int], keeping: tuple[State, ...]
+) -> list[str]:
+    """Forget the bodies of messages none of whose deliveries needs it any more.
+
+    Args:
+        connection: the writer's.
+        message_seqs: the messages to look at.
+        keeping: the states that still need the body.
+
+    Returns:
+        Names of body files, to be removed once the transaction is committed.
+    """
+    files = []
+    marks = ", ".join("?" * len(keeping))
+    for seq in message_seqs:
+        needed = connection.execute(
+            f"SELECT 1 FROM delivery WHERE message = ? AND state IN ({marks}) LIMIT 1",  # noqa: S608
+            (seq, *keeping),
+        ).fetchone()
+        if needed is None:
+            connection.execute("DELETE FROM body WHERE message = ?", (seq,))
+            (name,) = connection.execute("SELECT body_file FROM message WHERE seq = ?", (seq,)).fetchone()
+            if name is not None:
+                connection.execute("UPDATE message SET body_file = NULL WHERE seq = ?", (seq,))
+                files.append(name)
+    return files
+
+
+def _settle(staged: StagedBody, done: "Future[None]") -> None:
+    if done.cancelled() or done.exception() is not None:
+        staged.discard()
+    else:
+        staged.release()
+
+
+def _read_mark(connection: sqlite3.Connection) -> Mark | None:
+    row = connection.execute(
+        "SELECT queue_seconds, boot_id, uptime_seconds, wall_seconds FROM clock"
+    ).fetchone()
+    return None if row is None else Mark(*row)
+
+
+def _write_mark(connection: sqlite3.Connection, clock: QueueClock) -> None:
+    mark = clock.mark()
+    connection.execute(
+        "INSERT INTO clock VALUES (1, ?, ?, ?, ?) ON CONFLICT (only) DO UPDATE SET"
+        " queue_seconds = excluded.queue_seconds, boot_id = excluded.boot_id,"
+        " uptime_seconds = excluded.uptime_seconds, wall_seconds = excluded.wall_seconds",
+        (mark.queue_seconds, mark.boot_id, mark.uptime_seconds, mark.wall_seconds),
+    )

@@ -1,0 +1,213 @@
+"""What people see of the queue, and the removal of what nobody needs to see any more."""
+
+import sqlite3
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from gateway.msgqueue.entry import Role, State
+from gateway.msgqueue.store import Queue
+
+DEFAULT_LIST_COUNT = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryView:
+    """One recipient of a message, for people.
+
+    Args:
+        recipient: the address.
+        node: text of the destination node's id; "" in the inbox.
+        nice: niceness of the lane; 0 in the inbox.
+        state: where it stands.
+        batch: id of its batch, or "".
+        packet: name of the packet it left in, or "".
+        attempts: tries made.
+        next_try_seconds: until the next try; 0 or less when it is due or final.
+        status: RFC 3463 status of the last outcome, or "".
+        text: of the last outcome, or "".
+        changed_wall: seconds since 1970 of the last change.
+    """
+
+    recipient: str
+    node: str
+    nice: int
+    state: State
+    batch: str
+    packet: str
+    attempts: int
+    next_try_seconds: float
+    status: str
+    text: str
+    changed_wall: float
+
+
+@dataclass(frozen=True, slots=True)
+class MessageView:
+    """One message with all its recipients, for people.
+
+    Args:
+        seq: its place in the order of arrival; ``Queue.read_body`` takes it.
+        id: queue id.
+        role: outbox or inbox.
+        sender: envelope sender, "" for the null sender.
+        size_bytes: of the body.
+        has_body: False once no delivery needs it any more.
+        message_id: the Message-ID header's value.
+        origin: who gave it to us.
+        origin_node: text of the id of the node it came from; "" in the outbox.
+        origin_batch: batch it came in, or "".
+        origin_packet: packet it came in, or "".
+        age_seconds: since arrival, on the queue's clock.
+        arrived_wall: seconds since 1970.
+        deliveries: one for each recipient.
+    """
+
+    seq: int
+    id: str
+    role: Role
+    sender: str
+    size_bytes: int
+    has_body: bool
+    message_id: str
+    origin: str
+    origin_node: str
+    origin_batch: str
+    origin_packet: str
+    age_seconds: float
+    arrived_wall: float
+    deliveries: tuple[DeliveryView, ...]
+
+
+def list_messages(
+    queue: Queue,
+    role: Role | None = None,
+    *,
+    states: Sequence[State] = (State.QUEUED, State.CLAIMED, State.DEAD),
+    max_count: int = DEFAULT_LIST_COUNT,
+) -> list[MessageView]:
+    """The oldest messages that have a recipient in one of the given states.
+
+    Args:
+        queue: the open queue.
+        role: outbox or inbox, None for both.
+        states: what counts.
+        max_count: messages at most.
+    """
+    marks = ", ".join("?" * len(states))
+    with queue.reading() as connection:
+        rows = connection.execute(
+            f"{_MESSAGE} WHERE (? = '' OR m.role = ?) AND EXISTS (SELECT 1 FROM delivery d WHERE"  # noqa: S608
+            f" d.message = m.seq AND d.state IN ({marks})) ORDER BY m.seq LIMIT ?",
+            (role or "", role or "", *states, max_count),
+        ).fetchall()
+        return [_view(queue, connection, row) for row in rows]
+
+
+def show_message(queue: Queue, message_id: str) -> MessageView | None:
+    """The message with a queue id, or None."""
+    with queue.reading() as connection:
+        row = connection.execute(f"{_MESSAGE} WHERE m.id = ?", (message_id,)).fetchone()
+        return None if row is None else _view(queue, connection, row)
+
+
+def count_states(queue: Queue) -> dict[tuple[Role, State], int]:
+    """How many deliveries of each role are in each state."""
+    with queue.reading() as connection:
+        rows = connection.execute(
+            "SELECT m.role, d.state, count(*) FROM delivery d JOIN message m ON m.seq = d.message"
+            " GROUP BY m.role, d.state"
+        ).fetchall()
+    return {(Role(role), State(state)): count for role, state, count in rows}
+
+
+def forget_finished(queue: Queue, *, keep_seconds: float, keep_batch_seconds: float) -> int:
+    """Remove messages that were sent or delivered long ago, and old records of received batches.
+
+    Dead letters stay until a person decides.
+
+    Args:
+        queue: the open queue.
+        keep_seconds: age on the queue's clock from which finished messages go.
+        keep_batch_seconds: age from which a batch id is forgotten: a copy that turns up later is
+            delivered again.
+
+    Returns:
+        How many messages were removed.
+    """
+
+    def job(connection: sqlite3.Connection) -> int:
+        now = queue.clock.now()
+        removed = connection.execute(
+            "DELETE FROM message WHERE seq IN (SELECT message FROM delivery GROUP BY message"
+            " HAVING sum(state NOT IN ('sent', 'delivered')) = 0 AND max(changed_at) <= ?)",
+            (now - keep_seconds,),
+        ).rowcount
+        connection.execute(
+            "DELETE FROM batch WHERE state = 'done' AND changed_at <= ?", (now - keep_seconds,)
+        )
+        connection.execute("DELETE FROM received_batch WHERE received_at <= ?", (now - keep_batch_seconds,))
+        return removed
+
+    return queue.write(job)
+
+
+_MESSAGE = (
+    "SELECT m.seq, m.id, m.role, m.sender, m.size_bytes,"
+    " m.body_file IS NOT NULL OR EXISTS (SELECT 1 FROM body b WHERE b.message = m.seq),"
+    " m.message_id, m.origin, m.origin_node, m.origin_batch, m.origin_packet, m.arrived_at, m.arrived_wall"
+    " FROM message m"
+)
+
+
+def _view(queue: Queue, connection: sqlite3.Connection, row: tuple[object, ...]) -> MessageView:
+    now = queue.clock.now()
+    deliveries = connection.execute(
+        "SELECT d.recipient, d.node, d.nice, d.state, d.batch, b.packet, d.attempts, d.next_try_at,"
+        " d.status, d.text, d.changed_wall, d.state IN ('sent', 'delivered', 'dead') FROM delivery d"
+        " LEFT JOIN batch b ON b.id = d.batch WHERE d.message = ? ORDER BY d.seq",
+        (row[0],),
+    ).fetchall()
+    return MessageView(
+        seq=int(str(row[0])),
+        id=str(row[1]),
+        role=Role(str(row[2])),
+        sender=str(row[3]),
+        size_bytes=int(str(row[4])),
+        has_body=bool(row[5]),
+        message_id=str(row[6]),
+        origin=str(row[7]),
+        origin_node=str(row[8]),
+        origin_batch=str(row[9]),
+        origin_packet=str(row[10]),
+        age_seconds=max(0.0, now - float(str(row[11]))),
+        arrived_wall=float(str(row[12])),
+        deliveries=tuple(
+            DeliveryView(
+                recipient,
+                node,
+                nice,
+                State(state),
+                batch or "",
+                packet or "",
+                attempts,
+                0.0 if is_final else next_try_at - now,
+                status,
+                text,
+                changed_wall,
+            )
+            for (
+                recipient,
+                node,
+                nice,
+                state,
+                batch,
+                packet,
+                attempts,
+                next_try_at,
+                status,
+                text,
+                changed_wall,
+                is_final,
+            ) in deliveries
+        ),
+    )
