@@ -25,6 +25,7 @@ from gateway.packet.padding import UNLIMITED_BYTES, pad_bytes
 from gateway.packet.plain import PLAIN_HEADER_BYTES, PacketType, PlainHeader, encode_plain
 from gateway.packet.sealed import (
     BLOCK_BYTES,
+    SIGNED_BYTES,
     SIZE_LAYOUT,
     UNIT_BYTES,
     BlockKeys,
@@ -90,13 +91,13 @@ class Sealer:
         ephemeral_private = rng(KEY_BYTES)
         ephemeral = bindings.crypto_scalarmult_base(ephemeral_private)
         header = sign_header(nice, author.id, recipient.id, ephemeral, author.signprv)
-        shared = agree(ephemeral_private, recipient.exchpub, f"exchpub of {recipient.id}")
+        shared = agree(ephemeral_private, recipient.exchpub, "exchpub", recipient.id)
         self.header = encode_header(header)
         """The packet's first 172 bytes."""
         self.plain_total_bytes = PLAIN_HEADER_BYTES
         """Plain header and payload so far."""
         self._maxsize_bytes = maxsize_bytes
-        self._keys = BlockKeys(header, shared)
+        self._keys = BlockKeys(self.header[:SIGNED_BYTES], shared)
         self._unsent = self.header
         self._blocks = BlockGatherer(BLOCK_BYTES)
         self._blocks.next_block(memoryview(first))

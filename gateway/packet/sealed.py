@@ -146,16 +146,16 @@ class BlockKeys:
     """The keys of one packet and what its blocks are bound to.
 
     Args:
-        header: the packet's header; every block is authenticated together with it.
+        signed: the packet's first 108 bytes; every block is authenticated together with them.
         shared: X25519 result of both sides, 32 bytes.
     """
 
     __slots__ = ("_full", "_shared", "associated")
 
-    def __init__(self, header: EncryptedHeader, shared: bytes) -> None:
+    def __init__(self, signed: bytes | memoryview, shared: bytes) -> None:
         self._shared = shared
         self._full: ChaCha20Poly1305 | None = None
-        self.associated = blake3(_signed_part(header)).digest()
+        self.associated = blake3(signed).digest()
 
     def full(self) -> ChaCha20Poly1305:
         """The cipher of full blocks and of the tail; made when first needed."""
@@ -195,13 +195,14 @@ class OuterPad:
         return piece
 
 
-def agree(private: bytes, public: bytes, whose: str) -> bytes:
+def agree(private: bytes, public: bytes, what: str, node: NodeId) -> bytes:
     """X25519 of a private and a public key.
 
     Args:
         private: 32 bytes.
         public: 32 bytes.
-        whose: what the public key is, for the error's text.
+        what: what the public key is, for the error's text.
+        node: whose it is, for the error's text.
 
     Returns:
         The shared secret, 32 bytes, never all zero.
@@ -214,7 +215,7 @@ def agree(private: bytes, public: bytes, whose: str) -> bytes:
     try:
         return bindings.crypto_scalarmult(private, public)
     except nacl_exceptions.RuntimeError:
-        raise PacketError(f"{whose}: a low-order X25519 point, no secret can be agreed on") from None
+        raise PacketError(f"{what} of {node}: a low-order X25519 point, no secret can be agreed on") from None
 
 
 def nonce(block_number: int) -> bytes:

@@ -33,6 +33,7 @@ from gateway.packet.plain import PLAIN_HEADER_BYTES, PlainHeader, decode_plain
 from gateway.packet.sealed import (
     BLOCK_BYTES,
     ENCRYPTED_HEADER_BYTES,
+    SIGNED_BYTES,
     SIZE_BYTES,
     SIZE_LAYOUT,
     TAG_BYTES,
@@ -199,8 +200,8 @@ class Unsealer:
         if sender is None:
             raise UnknownNode(f"unknown sender {header.sender}")
         verify_header(header, sender.signpub)
-        shared = agree(self._own_exchprv, header.ephemeral, f"ephemeral key of a packet of {header.sender}")
-        self._keys = BlockKeys(header, shared)
+        shared = agree(self._own_exchprv, header.ephemeral, "ephemeral key of a packet", header.sender)
+        self._keys = BlockKeys(raw[:SIGNED_BYTES], shared)
         self.header = header
         self._blocks = BlockGatherer(UNIT_BYTES)
         self._state = _State.BLOCKS
