@@ -157,9 +157,7 @@ class Queue:
         if staged is not None:
             staged.sync()
         future = self.submit(lambda connection: insert_message(connection, self.clock, message, role))
-        if staged is not None:
-            future.add_done_callback(lambda done: _settle(staged, done))
-        return future
+        return future if staged is None else _settled(staged, future)
 
     def read_body(self, seq: int) -> Iterator[bytes]:
         """Yield the body of a message in chunks, with CRLF line ends.
@@ -371,11 +369,22 @@ def drop_finished_bodies(
     return files
 
 
-def _settle(staged: StagedBody, done: "Future[None]") -> None:
-    if done.cancelled() or done.exception() is not None:
-        staged.discard()
-    else:
-        staged.release()
+def _settled(staged: StagedBody, inserted: "Future[None]") -> "Future[None]":
+    """A future that is resolved after the body file was released or discarded."""
+    settled: Future[None] = Future()
+    settled.set_running_or_notify_cancel()
+
+    def settle(done: "Future[None]") -> None:
+        error = done.exception()
+        if error is None:
+            staged.release()
+            settled.set_result(None)
+        else:
+            staged.discard()
+            settled.set_exception(error)
+
+    inserted.add_done_callback(settle)
+    return settled
 
 
 def _read_mark(connection: sqlite3.Connection) -> Mark | None:
