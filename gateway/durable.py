@@ -165,6 +165,13 @@ class Disk:
             os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, FILE_MODE))
         self.sync_directory(path.parent)
 
+    def symlink(self, target: Path, link: Path) -> None:
+        """Make a symbolic link; what stands there already stays. Not synced: a convenience."""
+        with store_errors(link, "link"):
+            self.hook("symlink", link)
+            with contextlib.suppress(FileExistsError):
+                link.symlink_to(target)
+
     def rename(self, source: Path, target: Path) -> None:
         """Rename within one file system and sync the directories concerned."""
         with store_errors(target, "rename to"):

@@ -1,0 +1,360 @@
+"""The spool: packets committed durably, listed, locked, removed.
+
+Contract: a packet stands under its name either whole and synced, or not at all. The order is
+that of the Go tools, which work on the same directory at the same time: temporary written and
+synced, renamed to its name, directory synced; then the convenience link and the copy of the
+header, both of which can be made again and so may be lost. Queueing takes no lock: the rename
+is the synchronisation. A file that is not a packet is reported and left alone.
+
+Spec: NNCP manual, Spool directory.
+"""
+
+import contextlib
+import fcntl
+import os
+import secrets
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from gateway import durable
+from gateway.durable import Disk, NewFile, store_errors
+from gateway.errors import BadIdentifier, GatewayError, StoreBusy, StoreError, Truncated
+from gateway.ids import ID_CHARS, NodeId, PacketId
+from gateway.packet.sealed import ENCRYPTED_HEADER_BYTES, EncryptedHeader, decode_header
+from gateway.spool.layout import (
+    NOCK_SUFFIX,
+    PART_SUFFIX,
+    TEMPORARY_PREFIX,
+    Box,
+    Layout,
+    LockKind,
+    header_path,
+    parse_packet_name,
+    parse_suffixed_name,
+)
+
+TEMPORARY_RANDOM_BYTES = 8
+OnBad = Callable[[Path, GatewayError], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A packet that waits in the spool.
+
+    Args:
+        path: the file; its name need not be the canonical spelling of ``packet``.
+        box: received or outbound.
+        node: whose directory it lies in. What a received packet says of its sender is in
+            ``header``, and unverified.
+        packet: the id that its file name claims; nobody has verified it.
+        size_bytes: size of the file.
+        header: the outer header, read but not verified.
+    """
+
+    path: Path
+    box: Box
+    node: NodeId
+    packet: PacketId
+    size_bytes: int
+    header: EncryptedHeader
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A packet that has arrived in part.
+
+    Args:
+        path: the ``.part`` file.
+        size_bytes: how much of it is here.
+    """
+
+    path: Path
+    size_bytes: int
+
+
+class Spool:
+    """One spool directory.
+
+    Args:
+        root: the directory; made when the first packet is queued.
+        disk: what changes files.
+        nohdr: True keeps no copies of headers (``nohdr`` of the configuration).
+    """
+
+    def __init__(self, root: Path, disk: Disk, *, nohdr: bool = False) -> None:
+        self.root = root
+        self.disk = disk
+        self.nohdr = nohdr
+        self.layout = Layout(root)
+        # Headers are copies: like the Go tools we do not wait for the disk for them.
+        self._unsynced = Disk(is_syncing=False, hook=disk.hook)
+
+    def check(self) -> None:
+        """See that the spool is there.
+
+        Raises:
+            StoreError: it is not.
+        """
+        try:
+            self.root.stat()
+        except OSError as error:
+            raise StoreError(f"Can not stat spool {self.root}: {error.strerror}") from error
+
+    def free_bytes(self) -> int:
+        """Bytes that may still be written to the spool's file system.
+
+        Raises:
+            StoreError: the spool is not there.
+        """
+        self.check()
+        return durable.free_bytes(self.root)
+
+    def node_ids(self) -> Iterator[NodeId]:
+        """Every node that has a directory here, known or not, in no particular order."""
+        for entry in self._scan(self.root):
+            if len(entry.name) == ID_CHARS and entry.is_dir():
+                with contextlib.suppress(BadIdentifier):
+                    yield NodeId.parse(entry.name)
+
+    # Writing
+
+    def new_temporary(self) -> NewFile:
+        """Start a file in ``SPOOL/tmp``, on the file system of the packets.
+
+        Raises:
+            StoreError: the disk refused.
+        """
+        self.disk.make_directories(self.layout.temporaries)
+        name = TEMPORARY_PREFIX + secrets.token_hex(TEMPORARY_RANDOM_BYTES)
+        return self.disk.create(self.layout.temporaries / name)
+
+    def new_tx_temporary(self, node: NodeId, name: str) -> NewFile:
+        """Start a file in a neighbour's ``tx/`` under a name that NNCP tools ignore.
+
+        The name is chosen by the caller, who can find the file again after a crash; unlike
+        ``SPOOL/tmp`` no tool ever sweeps it away.
+
+        Args:
+            node: the neighbour the packet will go to.
+            name: letters, digits, dots, dashes, underlines, not of the form of a packet's name.
+
+        Raises:
+            StoreError: the name is not allowed or taken, or the disk refused.
+        """
+        path = self.layout.tx_temporary(node, name)
+        self.disk.make_directories(path.parent)
+        return self.disk.create(path)
+
+    def commit(
+        self,
+        temporary: NewFile | Path,
+        node: NodeId,
+        box: Box,
+        packet: PacketId,
+        header: bytes | None,
+        alias: str | None = None,
+    ) -> Path:
+        """Put a packet in its place; when this returns it survives a power cut.
+
+        Args:
+            temporary: the whole packet; a path must have been synced and kept before.
+            node: whose directory.
+            box: received or outbound.
+            packet: its id, and so its name.
+            header: its first ENCRYPTED_HEADER_BYTES, to be kept as a copy; None keeps none.
+            alias: the node's name, for a link ``SPOOL/NAME`` to the directory.
+
+        Returns:
+            The packet's path.
+
+        Raises:
+            StoreError: the packet is not committed; a copy of the header or a link that could
+                not be made is no error, since both are conveniences.
+        """
+        path = self.layout.packet(node, box, packet)
+        self.disk.make_directories(path.parent)
+        if isinstance(temporary, NewFile):
+            temporary.commit(path)
+        else:
+            self.disk.rename(temporary, path)
+        if alias is not None:
+            self._link_alias(alias, node)
+        if header is not None and not self.nohdr:
+            self._keep_header(path, header)
+        return path
+
+    def remove(self, job: Job) -> None:
+        """Remove a packet and the copy of its header.
+
+        Raises:
+            StoreError: the disk refused.
+        """
+        self.disk.remove(job.path)
+        self.disk.remove(header_path(job.path), is_synced=False)
+
+    def mark_seen(self, node: NodeId, packet: PacketId) -> None:
+        """Remember that a packet was tossed, so that no carrier brings it again.
+
+        Raises:
+            StoreError: the disk refused.
+        """
+        marker = self.layout.seen(node, packet)
+        self.disk.make_directories(marker.parent)
+        self.disk.touch(marker)
+
+    # Reading
+
+    def is_seen(self, node: NodeId, packet: PacketId) -> bool:
+        """Whether a packet was marked as tossed."""
+        return self.layout.seen(node, packet).exists()
+
+    def has_packet(self, node: NodeId, box: Box, packet: PacketId) -> bool:
+        """Whether a packet is there."""
+        return self.layout.packet(node, box, packet).exists()
+
+    def jobs(self, node: NodeId, box: Box, on_bad: OnBad | None = None) -> Iterator[Job]:
+        """The packets of a box, in the directory's own order, one at a time.
+
+        The copy of a header is read rather than the packet, and made when it is missing or not a
+        header (it is never synced, so that a power cut can empty it). A packet that disappears
+        meanwhile is passed over.
+
+        Args:
+            node: whose directory.
+            box: received or outbound.
+            on_bad: told of every file with a packet's name that is not a packet.
+
+        Raises:
+            StoreError: the directory cannot be read; a missing one is empty.
+        """
+        return self._jobs(node, box, "", on_bad)
+
+    def nocks(self, node: NodeId, on_bad: OnBad | None = None) -> Iterator[Job]:
+        """The received packets that nobody has checked yet; see ``jobs``."""
+        return self._jobs(node, Box.RX, NOCK_SUFFIX, on_bad)
+
+    def parts(self, node: NodeId) -> Iterator[Part]:
+        """The packets that have arrived in part."""
+        for entry in self._scan(self.layout.box(node, Box.RX)):
+            if parse_suffixed_name(entry.name, PART_SUFFIX) is not None:
+                try:
+                    size_bytes = entry.stat().st_size
+                except FileNotFoundError:
+                    continue
+                yield Part(Path(entry.path), size_bytes)
+
+    @contextlib.contextmanager
+    def lock(self, node: NodeId, kind: LockKind) -> Iterator[None]:
+        """Hold one of a neighbour's locks, excluding the Go tools too.
+
+        Args:
+            node: whose directory.
+            kind: what to protect.
+
+        Raises:
+            StoreBusy: another process holds it.
+            StoreError: the disk refused.
+        """
+        path = self.layout.lock(node, kind)
+        self.disk.make_directories(self.layout.box(node, Box.RX))
+        if not path.exists():
+            self.disk.touch(path)
+        with store_errors(path, "open"):
+            fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+        try:
+            try:
+                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise StoreBusy(f"{path} is locked by another process") from None
+            except OSError as error:
+                raise StoreError(f"cannot lock {path}: {error.strerror}") from error
+            yield
+        finally:
+            os.close(fd)
+
+    # Inner steps
+
+    def _link_alias(self, alias: str, node: NodeId) -> None:
+        link = self.root / alias
+        if link.parent == self.root and link != self.layout.temporaries:
+            with contextlib.suppress(StoreError):
+                self.disk.symlink(self.layout.node(node), link)
+
+    def _keep_header(self, packet: Path, header: bytes) -> None:
+        if len(header) != ENCRYPTED_HEADER_BYTES:
+            raise AssertionError(f"internal error: a header of {len(header)} bytes")
+        path = header_path(packet)
+        with contextlib.suppress(StoreError):
+            self._unsynced.make_directories(path.parent)
+            self._unsynced.make_directories(self.layout.temporaries)
+            name = TEMPORARY_PREFIX + secrets.token_hex(TEMPORARY_RANDOM_BYTES)
+            with self._unsynced.create(self.layout.temporaries / name) as copy:
+                copy.write(header)
+                copy.commit(path)
+
+    def _jobs(self, node: NodeId, box: Box, suffix: str, on_bad: OnBad | None) -> Iterator[Job]:
+        for entry in self._scan(self.layout.box(node, box)):
+            name = entry.name.removesuffix(suffix)
+            packet = parse_packet_name(name) if entry.name == name + suffix else None
+            if packet is None:
+                continue
+            path = Path(entry.path)
+            try:
+                if not entry.is_file():
+                    raise StoreError(f"{path} has a packet's name, but is not a file")
+                size_bytes = entry.stat().st_size
+                header = self._header_of(path)
+            except FileNotFoundError:
+                continue
+            except GatewayError as error:
+                if on_bad is not None:
+                    on_bad(path, error)
+                continue
+            except OSError as error:
+                if on_bad is not None:
+                    on_bad(path, StoreError(f"cannot read {path}: {error.strerror}"))
+                continue
+            yield Job(path, box, node, packet, size_bytes, header)
+
+    def _header_of(self, packet: Path) -> EncryptedHeader:
+        with contextlib.suppress(OSError, GatewayError):
+            return _decode(header_path(packet))
+        raw = _read_head(packet)
+        header = _decode_raw(packet, raw)
+        if not self.nohdr:
+            self._keep_header(packet, raw)
+        return header
+
+    def _scan(self, directory: Path) -> Iterator["os.DirEntry[str]"]:
+        try:
+            entries = os.scandir(directory)
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            raise StoreError(f"cannot list {directory}: {error.strerror}") from error
+        with entries:
+            while True:
+                with store_errors(directory, "list"):
+                    entry = next(entries, None)
+                if entry is None:
+                    return
+                yield entry
+
+
+def _read_head(path: Path) -> bytes:
+    with path.open("rb", buffering=0) as file:
+        return file.read(ENCRYPTED_HEADER_BYTES)
+
+
+def _decode(path: Path) -> EncryptedHeader:
+    return _decode_raw(path, _read_head(path))
+
+
+def _decode_raw(path: Path, raw: bytes) -> EncryptedHeader:
+    if len(raw) != ENCRYPTED_HEADER_BYTES:
+        raise Truncated(f"{path}: {len(raw)} bytes, a header has {ENCRYPTED_HEADER_BYTES}")
+    try:
+        return decode_header(raw)
+    except GatewayError as error:
+        raise type(error)(f"{path}: {error}") from error
