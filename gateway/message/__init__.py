@@ -1,0 +1,1 @@
+"""Mail as bytes and values: envelopes, addresses, line ends, batches and trace fields. Pure."""
