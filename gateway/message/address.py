@@ -112,6 +112,16 @@ def domain_of(address: str) -> str:
     return address.rpartition("@")[2].lower() if "@" in address else ""
 
 
+def is_domain(text: str) -> bool:
+    """Whether a text is a domain or an address literal, in ASCII, as a greeting must be.
+
+    Spec: RFC 5321 section 4.1.2.
+    """
+    return (
+        bool(text) and text.isascii() and _FORBIDDEN.search(text) is None and _fault_of_domain(text) is None
+    )
+
+
 def local_part_of(address: str) -> str:
     r"""The local part as it is meant: ``"a\ b"@x`` and ``"a b"@x`` are both ``a b``.
 

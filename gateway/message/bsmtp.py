@@ -132,10 +132,12 @@ class BatchWriter:
         for recipient in envelope.recipients:
             if recipient.lower() != POSTMASTER:
                 check_mailbox(recipient, is_utf8_allowed=True)
+        recipients = ">\r\nRCPT TO:<".join(envelope.recipients)
         parameters = ""
         if self._is_esmtp:
-            parameters = " BODY=8BITMIME" * envelope.is_8bit + " SMTPUTF8" * envelope.is_smtputf8
-        recipients = ">\r\nRCPT TO:<".join(envelope.recipients)
+            is_ascii = envelope.sender.isascii() and recipients.isascii()
+            is_smtputf8 = envelope.is_smtputf8 or not is_ascii
+            parameters = " BODY=8BITMIME" * envelope.is_8bit + " SMTPUTF8" * is_smtputf8
         text = f"MAIL FROM:<{envelope.sender}>{parameters}\r\nRCPT TO:<{recipients}>\r\nDATA\r\n"
         return text.encode("utf-8")
 
