@@ -1,0 +1,337 @@
+"""The doer of this stage: claims messages, seals them into a packet, commits it to the spool.
+
+A batch passes these states; each line says what is on disk when the step is done::
+
+    CLAIMED     the batch and its claims are in the database; maybe a temporary file in tx/
+    (sealed)    the temporary is whole, synced, and its name is synced in the directory
+    NAMED       the packet's name is in the database as well
+    (in tx)     the temporary was renamed to the packet's name, the directory is synced
+    DONE        its deliveries are *sent*, bodies nobody needs are gone
+
+``recover`` finishes what a crash left. A CLAIMED batch is undone: nothing of it was visible to
+any carrier, since NNCP ignores the temporary's name. For a NAMED batch the temporary is renamed
+if it is still there; if it is not, the rename had happened, and the packet is in tx/ or a carrier
+took it: both mean done. So every message is in exactly one packet that anybody can see.
+
+Contract: one process at a time runs this stage (``StoreBusy`` otherwise).
+"""
+
+import logging
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from gateway.batch.policy import BatchSettings, LanePolicy, is_closable, seconds_until_closable
+from gateway.errors import BadAddress, GatewayError, MessageError, StoreCorrupt, UnknownNode
+from gateway.ids import NodeId
+from gateway.maillog import log_mail
+from gateway.message.address import is_option_like, shown
+from gateway.message.bsmtp import BatchWriter
+from gateway.message.sendmail import split_recipients, write_sendmail_body
+from gateway.msgqueue.entry import (
+    Batch,
+    BatchState,
+    Form,
+    LaneFigures,
+    Outcome,
+    QueuedMessage,
+    Verdict,
+)
+from gateway.msgqueue.outbox import Outbox
+from gateway.msgqueue.store import Queue
+from gateway.nodes import Book, Node
+from gateway.packet.keys import Random
+from gateway.packet.sealed import ENCRYPTED_HEADER_BYTES
+from gateway.spool.layout import Box
+from gateway.spool.store import Spool
+from gateway.tx.exec_packet import ExecRequest, SealedPacket, resolve_via, seal_exec
+
+_LOG = logging.getLogger(__name__)
+
+LOCK_NAME = "batch"
+HANDLE_SENDMAIL = b"sendmail"
+HANDLE_RSMTP = b"rsmtp"
+REPLY_NICE = 224
+
+
+class _Unsendable(Exception):
+    """One message of a batch can't be written, and never will."""
+
+    def __init__(self, message: QueuedMessage, error: GatewayError) -> None:
+        super().__init__(str(error))
+        self.message = message
+        self.error = error
+
+
+@dataclass(frozen=True, slots=True)
+class BatchResult:
+    """What one run did.
+
+    Args:
+        packet_count: packets that are new in the spool.
+        message_count: messages in them (one that goes in several packets counts in each).
+        bad_count: messages that were set aside, and lanes whose node is unknown.
+    """
+
+    packet_count: int
+    message_count: int
+    bad_count: int
+
+
+class Batcher:
+    """Turns what waits in the outbox into packets.
+
+    Args:
+        queue: the open queue.
+        book: our keys and the neighbours.
+        spool: where packets go.
+        settings: how mail travels.
+        rng: cryptographic randomness.
+    """
+
+    def __init__(
+        self, queue: Queue, book: Book, spool: Spool, settings: BatchSettings, rng: Random = os.urandom
+    ) -> None:
+        self._queue = queue
+        self._outbox = Outbox(queue)
+        self._book = book
+        self._spool = spool
+        self._settings = settings
+        self._rng = rng
+
+    def recover(self) -> int:
+        """Finish or undo the batches that a crash left open.
+
+        Returns:
+            How many there were.
+
+        Raises:
+            StoreBusy: another process runs this stage.
+            StoreError: the disk refused; call it again later.
+        """
+        with self._queue.lock(LOCK_NAME):
+            return self._recover()
+
+    def run_once(self, *, is_flush: bool = False, only: NodeId | None = None) -> BatchResult:
+        """Make packets of all lanes that are closable.
+
+        Args:
+            is_flush: also of lanes that could wait.
+            only: one node's lanes.
+
+        Raises:
+            StoreBusy: another process runs this stage.
+            StoreError: the disk refused; what was not sealed is still queued.
+        """
+        with self._queue.lock(LOCK_NAME):
+            self._recover()
+            if is_flush:
+                self._outbox.ask_flush(only)
+            packet_count = message_count = bad_count = 0
+            skipped: set[NodeId] = set()
+            while figures := self._next_lane(only, skipped):
+                try:
+                    made = self._make_batch(figures)
+                except UnknownNode as error:
+                    _LOG.error("mail for node %s waits: %s", figures.lane.node, error)
+                    skipped.add(figures.lane.node)
+                    bad_count += 1
+                    continue
+                except _Unsendable as unsendable:
+                    self._bury(unsendable)
+                    bad_count += 1
+                    continue
+                packet_count += 1
+                message_count += made
+            return BatchResult(packet_count, message_count, bad_count)
+
+    def next_run_seconds(self) -> float | None:
+        """How long until a lane is closable by its age, or None if nothing waits."""
+        waits = [
+            seconds_until_closable(figures, self._settings.policy(figures.lane.node))
+            for figures in self._outbox.lanes()
+            if self._book.find_id(figures.lane.node) is not None
+        ]
+        return min(waits, default=None)
+
+    def _next_lane(self, only: NodeId | None, skipped: set[NodeId]) -> LaneFigures | None:
+        for figures in self._outbox.lanes():
+            node = figures.lane.node
+            if node in skipped or only not in {None, node}:
+                continue
+            if is_closable(figures, self._settings.policy(node)):
+                return figures
+        return None
+
+    def _make_batch(self, figures: LaneFigures) -> int:
+        node = self._find_node(figures.lane.node)
+        policy = self._settings.policy(node.id)
+        via = resolve_via(self._book, node, None)
+        is_single = policy.form is Form.SENDMAIL
+        batch = self._outbox.claim(
+            figures.lane,
+            policy.form,
+            max_count=1 if is_single else policy.max_count,
+            max_bytes=policy.max_bytes,
+            first_hop=(via[0] if via else node).id,
+            count_fitting=_count_fitting if is_single else len,
+        )
+        if batch is None:
+            return 0
+        try:
+            messages = self._outbox.messages_of(batch.id)
+            sealed = self._seal(batch, messages, node, via, policy)
+        except BaseException:
+            self._undo(batch)
+            raise
+        self._outbox.name_packet(batch.id, sealed.packet)
+        self._spool.commit(
+            sealed.temporary,
+            sealed.first_hop.id,
+            Box.TX,
+            sealed.packet,
+            sealed.header,
+            alias=sealed.first_hop.name,
+        )
+        self._outbox.finish(batch.id)
+        self._report(batch, messages, node, sealed)
+        return len(messages)
+
+    def _seal(
+        self,
+        batch: Batch,
+        messages: list[QueuedMessage],
+        node: Node,
+        via: tuple[Node, ...],
+        policy: LanePolicy,
+    ) -> SealedPacket:
+        is_single = batch.form is Form.SENDMAIL
+        request = ExecRequest(
+            destination=node,
+            via=via,
+            handle=HANDLE_SENDMAIL if is_single else HANDLE_RSMTP,
+            args=_arguments(messages[0]) if is_single else (),
+            nice=batch.lane.nice,
+            reply_nice=REPLY_NICE,
+            minsize_bytes=policy.minsize_bytes,
+            level=policy.level,
+            window_log=policy.window_log,
+        )
+        body = self._one_message(messages[0]) if is_single else self._bsmtp(batch, messages)
+        with self._spool.new_tx_temporary(batch.first_hop, batch.temporary) as temporary:
+            sealed = seal_exec(self._book.private_keys(), request, body, temporary, self._rng)
+        # The name of the temporary must be durable before the database says NAMED: a power cut
+        # that lost it would look like a packet that a carrier had taken.
+        self._spool.disk.sync_directory(sealed.temporary.parent)
+        return sealed
+
+    def _bsmtp(self, batch: Batch, messages: list[QueuedMessage]) -> Iterator[bytes]:
+        writer = BatchWriter(is_esmtp=batch.form is Form.GATEWAY)
+        yield writer.start(batch.id, len(messages))
+        for message in messages:
+            try:
+                yield from writer.message(message.envelope, self._queue.read_body(message.seq))
+            except (MessageError, StoreCorrupt) as error:
+                raise _Unsendable(message, error) from error
+        yield writer.end()
+
+    def _one_message(self, message: QueuedMessage) -> Iterator[bytes]:
+        try:
+            yield from write_sendmail_body(message.envelope.sender, self._queue.read_body(message.seq))
+        except (MessageError, StoreCorrupt) as error:
+            raise _Unsendable(message, error) from error
+
+    def _recover(self) -> int:
+        batches = self._outbox.open_batches()
+        for batch in batches:
+            if batch.state is BatchState.CLAIMED:
+                self._undo(batch)
+                _LOG.info("batch %s was not sealed when the program ended: its messages wait again", batch.id)
+            else:
+                self._complete(batch)
+                _LOG.info("batch %s was sealed when the program ended: finished", batch.id)
+        return len(batches)
+
+    def _complete(self, batch: Batch) -> None:
+        if batch.packet is None:
+            raise AssertionError(f"internal error: batch {batch.id} is named but has no packet")
+        temporary = self._spool.layout.tx_temporary(batch.first_hop, batch.temporary)
+        if temporary.exists():
+            with temporary.open("rb") as file:
+                header = file.read(ENCRYPTED_HEADER_BYTES)
+            hop = self._book.find_id(batch.first_hop)
+            self._spool.commit(
+                temporary,
+                batch.first_hop,
+                Box.TX,
+                batch.packet,
+                header,
+                alias=None if hop is None else hop.name,
+            )
+        self._outbox.finish(batch.id)
+
+    def _undo(self, batch: Batch) -> None:
+        temporary = self._spool.layout.tx_temporary(batch.first_hop, batch.temporary)
+        if temporary.exists():
+            self._spool.disk.remove(temporary)
+        self._outbox.release(batch.id)
+
+    def _bury(self, unsendable: _Unsendable) -> None:
+        message, error = unsendable.message, unsendable.error
+        outcome = Outcome(Verdict.REFUSED, error.status, str(error))
+        self._outbox.bury(message.delivery_seqs, outcome)
+        for recipient in message.envelope.recipients:
+            log_mail(
+                "dead",
+                id=message.id,
+                message_id=message.message_id,
+                from_=message.envelope.sender,
+                to=recipient,
+                status=error.status,
+                text=str(error),
+            )
+
+    def _find_node(self, node_id: NodeId) -> Node:
+        node = self._book.find_id(node_id)
+        if node is None:
+            raise UnknownNode("it is not in the neigh section of the NNCP configuration (any more)")
+        return node
+
+    def _report(self, batch: Batch, messages: list[QueuedMessage], node: Node, sealed: SealedPacket) -> None:
+        write = partial(log_mail, "sent", node=node.name, batch=batch.id.text, packet=sealed.packet.text)
+        for message in messages:
+            for recipient in message.envelope.recipients:
+                write(
+                    id=message.id,
+                    message_id=message.message_id,
+                    from_=message.envelope.sender,
+                    to=recipient,
+                    size=message.size_bytes,
+                    status="2.0.0",
+                )
+
+
+def _count_fitting(recipients: Sequence[str]) -> int:
+    """How many recipients the arguments of one ``sendmail`` packet hold; at least one.
+
+    One that no packet can hold may be any of them: alone in its batch it is found and set aside.
+    """
+    try:
+        groups = split_recipients(HANDLE_SENDMAIL, recipients)
+    except MessageError:
+        return 1
+    return 1 if any(map(is_option_like, recipients)) else len(groups[0])
+
+
+def _arguments(message: QueuedMessage) -> tuple[bytes, ...]:
+    recipients = message.envelope.recipients
+    try:
+        split_recipients(HANDLE_SENDMAIL, recipients)
+        for recipient in recipients:
+            if is_option_like(recipient):
+                # The far handler may be any sendmail without "--", which would obey it.
+                raise BadAddress(f"recipient {shown(recipient)} looks like an option to the far sendmail")
+    except MessageError as error:
+        raise _Unsendable(message, error) from error
+    return tuple(recipient.encode("utf-8") for recipient in recipients)
