@@ -9,7 +9,8 @@ Where this differs from the letter of the RFC, and why:
 - A local part may be longer than 64 octets. The RFC names the size every host must at least
   take, and mailing lists that encode the recipient in the sender do pass it. The limit of a
   whole path, 256 octets with its brackets, holds.
-- A label of a domain may hold an underscore: there are hosts named so, and Postfix and Exim take them.
+- A label of a domain may hold an underscore: there are hosts named so, and Postfix takes them. Exim
+  does not; see ``has_common_domain``.
 - ``[TAG:...]`` literals other than ``IPv6`` are refused: no other tag was ever registered.
 """
 
@@ -49,6 +50,7 @@ _SOURCE_ROUTE = re.compile(rf"@{_UTF8_LABEL}(?:\.{_UTF8_LABEL})*(?:,@{_UTF8_LABE
 _DOT_STRING = re.compile(rf"[{_ATEXT}{_NOT_ASCII}]+(?:\.[{_ATEXT}{_NOT_ASCII}]+)*")
 _QUOTED_STRING = re.compile(rf'"(?:[ !#-\[\]-~{_NOT_ASCII}]|\\[ -~])*"')
 _DOMAIN = re.compile(rf"{_UTF8_LABEL}(?:\.{_UTF8_LABEL})*")
+_COMMON_DOMAIN = re.compile(r"@[A-Za-z0-9.\-]+\Z")
 _QUOTED_PAIR = re.compile(r"\\(.)", re.DOTALL)
 
 
@@ -120,6 +122,15 @@ def is_domain(text: str) -> bool:
     return (
         bool(text) and text.isascii() and _FORBIDDEN.search(text) is None and _fault_of_domain(text) is None
     )
+
+
+def has_common_domain(address: str) -> bool:
+    """Whether every mail system takes the domain of a valid address, or there is none.
+
+    Exim as it comes refuses the others: address literals, underscores, and UTF-8 that is not in its
+    ``xn--`` form.
+    """
+    return "@" not in address or _COMMON_DOMAIN.search(address) is not None
 
 
 def local_part_of(address: str) -> str:

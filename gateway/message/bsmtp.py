@@ -33,7 +33,7 @@ from collections.abc import Iterable, Iterator
 
 from gateway.errors import BadAddress, BadBatch, MessageError
 from gateway.ids import BatchId
-from gateway.message.address import POSTMASTER, check_mailbox
+from gateway.message.address import POSTMASTER, check_mailbox, has_common_domain, shown
 from gateway.message.bsmtp_dialogue import (
     BATCH_DOMAIN,
     TOO_LARGE_STATUS,
@@ -60,6 +60,7 @@ __all__ = [
     "MessageRefused",
     "MessageStart",
     "RecipientRefused",
+    "check_envelope",
 ]
 
 
@@ -125,13 +126,7 @@ class BatchWriter:
         return b"QUIT\r\n"
 
     def _commands(self, envelope: Envelope) -> bytes:
-        if not envelope.recipients:
-            raise BadAddress("a message without recipients can not be put in a batch")
-        if envelope.sender:
-            check_mailbox(envelope.sender, is_utf8_allowed=True)
-        for recipient in envelope.recipients:
-            if recipient.lower() != POSTMASTER:
-                check_mailbox(recipient, is_utf8_allowed=True)
+        check_envelope(envelope, is_esmtp=self._is_esmtp)
         recipients = ">\r\nRCPT TO:<".join(envelope.recipients)
         parameters = ""
         if self._is_esmtp:
@@ -140,6 +135,33 @@ class BatchWriter:
             parameters = " BODY=8BITMIME" * envelope.is_8bit + " SMTPUTF8" * is_smtputf8
         text = f"MAIL FROM:<{envelope.sender}>{parameters}\r\nRCPT TO:<{recipients}>\r\nDATA\r\n"
         return text.encode("utf-8")
+
+
+def check_envelope(envelope: Envelope, *, is_esmtp: bool) -> None:
+    """Say before a batch is begun whether a message can be put in it.
+
+    Args:
+        envelope: of the message.
+        is_esmtp: as for the ``BatchWriter``. Without it, domains that ``exim -bS`` refuses are
+            refused here: one such address and Exim drops the rest of the batch, at every try again.
+
+    Raises:
+        BadAddress: an address would not be taken at the other end, or there is no recipient.
+    """
+    if not envelope.recipients:
+        raise BadAddress("a message without recipients can not be put in a batch")
+    if envelope.sender:
+        _check_address(envelope.sender, is_esmtp=is_esmtp)
+    for recipient in envelope.recipients:
+        if recipient.lower() != POSTMASTER:
+            _check_address(recipient, is_esmtp=is_esmtp)
+
+
+def _check_address(address: str, *, is_esmtp: bool) -> None:
+    check_mailbox(address, is_utf8_allowed=True)
+    if not is_esmtp and not has_common_domain(address):
+        text = f"address {shown(address)} can not be put in a batch for a stock receiver"
+        raise BadAddress(f"{text}: its domain must be letters, digits, hyphens and dots")
 
 
 class BatchReader:
