@@ -47,7 +47,7 @@ def test_what_is_no_id(text: str) -> None:
 
 def test_ids_of_different_kinds_are_not_equal() -> None:
     raw = bytes(32)
-    assert NodeId(raw) != PacketId(raw)
+    assert len({NodeId(raw), PacketId(raw)}) == 2
     assert NodeId(raw) == NodeId(bytes(32))
 
 
@@ -116,7 +116,7 @@ def test_niceness_is_read(text: str, nice: int) -> None:
         "n+",
         "n 10",
         "1.5",
-        "\N{BENGALI DIGIT ONE}",
+        "\u09e7",
     ],
 )
 def test_niceness_is_refused(text: str) -> None:

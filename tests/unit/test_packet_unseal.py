@@ -4,8 +4,15 @@ from collections.abc import Callable
 import pytest
 
 from gateway.errors import BadBlock, BadMagic, BadSignature, PacketError, Truncated, UnknownNode
-from gateway.packet.plain import PLAIN_HEADER_BYTES, encode_plain
-from gateway.packet.sealed import BLOCK_BYTES, UNIT_BYTES, encode_header, sign_header
+from gateway.packet.plain import PLAIN_HEADER_BYTES, PlainHeader, encode_plain
+from gateway.packet.sealed import (
+    BLOCK_BYTES,
+    UNIT_BYTES,
+    EncryptedHeader,
+    decode_header,
+    encode_header,
+    sign_header,
+)
 from gateway.packet.unseal import Unsealer
 from tests.support.packets import (
     FILE_HEADER,
@@ -36,6 +43,10 @@ def unsealer_of_bob() -> Unsealer:
     return Unsealer(BOB.id, BOB.exchprv, neighbours(ALICE))
 
 
+def proven(unsealer: Unsealer) -> tuple[EncryptedHeader | None, PlainHeader | None]:
+    return unsealer.header, unsealer.plain
+
+
 def test_crafted_packet_of_the_right_form_opens() -> None:
     opened = open_crafted(("full", FULL_BLOCK), size_block(BLOCK_BYTES + 3, 2, b"abc\0\0"))
     assert opened.payload == FULL_BLOCK[PLAIN_HEADER_BYTES:] + b"abc"
@@ -45,13 +56,11 @@ def test_header_and_plain_header_appear_when_they_are_proven() -> None:
     packet = seal_packet(pat(200_000), ALICE, BOB)
     unsealer = unsealer_of_bob()
     assert unsealer.feed(packet[:171]) == []
-    assert unsealer.header is None
+    assert proven(unsealer) == (None, None)
     assert unsealer.feed(packet[171:172]) == []
-    assert unsealer.header is not None
-    assert unsealer.header.sender == ALICE.id
-    assert unsealer.plain is None
+    assert proven(unsealer) == (decode_header(packet[:172]), None)
     first = b"".join(unsealer.feed(packet[172 : 172 + UNIT_BYTES]))
-    assert unsealer.plain == FILE_HEADER
+    assert proven(unsealer) == (decode_header(packet[:172]), FILE_HEADER)
     assert first == pat(BLOCK_BYTES - PLAIN_HEADER_BYTES)
 
 
@@ -78,12 +87,12 @@ def test_size_of_more_than_this_block_can_end(total_bytes: int) -> None:
 
 
 def test_short_size_block_that_announces_more() -> None:
-    with pytest.raises(BadBlock, match="block 0 .* holds 276 bytes, but 277 are announced"):
+    with pytest.raises(BadBlock, match=r"block 0 .* holds 276 bytes, but 277 are announced"):
         open_crafted(size_block(277, 0, PLAIN))
 
 
 def test_padding_that_is_not_zero() -> None:
-    with pytest.raises(BadBlock, match="block 0 .* padding that is not zero"):
+    with pytest.raises(BadBlock, match=r"block 0 .* padding that is not zero"):
         open_crafted(size_block(276, 3, PLAIN + b"\0\0x"))
 
 
@@ -122,7 +131,7 @@ def test_bad_tail(tail: bytes, expected: type[PacketError], text: str) -> None:
 
 
 def test_tail_with_the_key_of_the_size_block() -> None:
-    with pytest.raises(BadBlock, match="block 1 .* does not authenticate"):
+    with pytest.raises(BadBlock, match=r"block 1 .* does not authenticate"):
         open_crafted(SPLIT_SIZE_BLOCK, ("size", SPLIT_TAIL + bytes(4)))
 
 
@@ -133,7 +142,7 @@ def test_second_size_block() -> None:
 
 
 def test_short_block_of_the_full_key() -> None:
-    with pytest.raises(BadBlock, match="block 0 .* does not authenticate"):
+    with pytest.raises(BadBlock, match=r"block 0 .* does not authenticate"):
         open_crafted(("full", PLAIN))
 
 
