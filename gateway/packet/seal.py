@@ -30,7 +30,6 @@ from gateway.packet.sealed import (
     UNIT_BYTES,
     BlockKeys,
     agree,
-    encode_header,
     nonce,
     sign_header,
 )
@@ -90,9 +89,8 @@ class Sealer:
         first = encode_plain(plain)
         ephemeral_private = rng(KEY_BYTES)
         ephemeral = bindings.crypto_scalarmult_base(ephemeral_private)
-        header = sign_header(nice, author.id, recipient.id, ephemeral, author.signprv)
         shared = agree(ephemeral_private, recipient.exchpub, "exchpub", recipient.id)
-        self.header = encode_header(header)
+        self.header = sign_header(nice, author.id, recipient.id, ephemeral, author.signprv)
         """The packet's first 172 bytes."""
         self.plain_total_bytes = PLAIN_HEADER_BYTES
         """Plain header and payload so far."""

@@ -20,7 +20,6 @@ from gateway.packet.sealed import (
     SIGNED_BYTES,
     BlockKeys,
     agree,
-    encode_header,
     nonce,
     sign_header,
 )
@@ -167,9 +166,9 @@ def craft_packet(
     private = seeded("crafted")(KEY_BYTES)
     ephemeral = bindings.crypto_scalarmult_base(private)
     header = sign_header(96, author.id, destination.id, ephemeral, author.signprv)
-    packet = bytearray(encode_header(header))
+    packet = bytearray(header)
     shared = agree(private, destination.exchpub, "exchpub", destination.id)
-    keys = BlockKeys(bytes(packet[:SIGNED_BYTES]), shared)
+    keys = BlockKeys(header[:SIGNED_BYTES], shared)
     for number, (key, clear) in enumerate(blocks):
         cipher = keys.size() if key == "size" else keys.full()
         packet += cipher.encrypt(nonce(number), clear, keys.associated)

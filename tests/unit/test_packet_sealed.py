@@ -13,16 +13,17 @@ from gateway.packet.sealed import (
 from tests.support.packets import golden_bytes, golden_keys, make_keys
 
 ALICE, BOB = make_keys("alice"), make_keys("bob")
-HEADER = sign_header(96, ALICE.id, BOB.id, b"e" * 32, ALICE.signprv)
+RAW = sign_header(96, ALICE.id, BOB.id, b"e" * 32, ALICE.signprv)
+HEADER = decode_header(RAW)
 
 
 def test_layout() -> None:
-    raw = encode_header(HEADER)
+    raw = RAW
+    assert encode_header(HEADER) == raw
     assert raw[:12] == b"NNCPE\0\0\x06\0\0\0\x60"
     assert raw[12:108] == ALICE.id.raw + BOB.id.raw + b"e" * 32
     assert raw[108:] == HEADER.signature
     assert len(raw) == 172
-    assert decode_header(raw) == HEADER
     assert decode_header(memoryview(raw)) == HEADER
 
 
@@ -48,7 +49,7 @@ def test_wrong_length(size_bytes: int) -> None:
 
 
 def test_old_version_is_named() -> None:
-    raw = encode_header(HEADER)
+    raw = RAW
     with pytest.raises(BadMagic, match=r"encrypted packet v5 format is unsupported \(used till 7\.7\.0\)"):
         decode_header(raw[:7] + b"\x05" + raw[8:])
 
