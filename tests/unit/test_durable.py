@@ -1,0 +1,131 @@
+"""Files are created, renamed and removed durably, and a refusal says which path."""
+
+import errno
+import os
+from pathlib import Path
+
+import pytest
+
+from gateway.durable import Disk, free_bytes
+from gateway.errors import StoreError, StoreFull
+
+
+class Recorder:
+    """Remembers the steps, and fails at one of them."""
+
+    def __init__(self, failing: str = "", code: int = errno.EIO) -> None:
+        self.steps: list[tuple[str, str]] = []
+        self._failing = failing
+        self._code = code
+
+    def __call__(self, step: str, path: Path) -> None:
+        self.steps.append((step, path.name))
+        if step == self._failing:
+            raise OSError(self._code, os.strerror(self._code))
+
+
+def test_a_commit_syncs_the_file_before_the_rename_and_the_directory_after(tmp_path: Path) -> None:
+    recorder = Recorder()
+    with Disk(hook=recorder).create(tmp_path / "new") as new:
+        new.write(b"one ")
+        new.write(memoryview(b"two"))
+        new.commit(tmp_path / "final")
+    assert (tmp_path / "final").read_bytes() == b"one two"
+    assert [step for step, _ in recorder.steps] == [
+        "create", "write", "write", "sync", "rename", "sync-directory",
+    ]  # fmt: skip
+    assert recorder.steps[-1] == ("sync-directory", tmp_path.name)
+
+
+@pytest.mark.parametrize("step", ["create", "write", "sync"])
+@pytest.mark.parametrize(
+    ("code", "kind"),
+    [(errno.ENOSPC, StoreFull), (errno.EDQUOT, StoreFull), (errno.EFBIG, StoreFull), (errno.EIO, StoreError)],
+)
+def test_a_refusing_disk_leaves_no_file_and_names_the_path(
+    tmp_path: Path, step: str, code: int, kind: type[StoreError]
+) -> None:
+    disk = Disk(hook=Recorder(step, code))
+    with pytest.raises(kind, match=r"new: ") as caught, disk.create(tmp_path / "new") as new:
+        new.write(b"x")
+        new.commit(tmp_path / "final")
+    assert type(caught.value) is kind
+    assert caught.value.is_temporary
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_that_is_not_committed_is_removed(tmp_path: Path) -> None:
+    with Disk().create(tmp_path / "new") as new:
+        new.write(b"x")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_kept_file_stays_under_its_temporary_name(tmp_path: Path) -> None:
+    disk = Disk()
+    with disk.create(tmp_path / "new") as new:
+        new.write(b"x")
+        new.keep()
+    disk.rename(tmp_path / "new", tmp_path / "final")
+    assert [path.name for path in tmp_path.iterdir()] == ["final"]
+
+
+def test_an_existing_file_is_never_opened_for_writing(tmp_path: Path) -> None:
+    (tmp_path / "new").write_bytes(b"precious")
+    with pytest.raises(StoreError, match="create"):
+        Disk().create(tmp_path / "new")
+    assert (tmp_path / "new").read_bytes() == b"precious"
+
+
+def test_a_whole_file_is_replaced_at_once_and_a_leftover_does_not_matter(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(b"old")
+    (tmp_path / f".file.{os.getpid()}.new").write_bytes(b"left by a crash")
+    with pytest.raises(StoreFull):
+        Disk(hook=Recorder("rename", errno.ENOSPC)).write_file(path, b"new", 0o600)
+    assert path.read_bytes() == b"old"
+    Disk().write_file(path, b"new", 0o600)
+    assert path.read_bytes() == b"new"
+    assert path.stat().st_mode & 0o777 == 0o600
+
+
+def test_missing_parents_are_made_and_each_entry_is_synced(tmp_path: Path) -> None:
+    recorder = Recorder()
+    Disk(hook=recorder).make_directories(tmp_path / "a" / "b")
+    assert (tmp_path / "a" / "b").is_dir()
+    assert recorder.steps == [
+        ("mkdir", "a"),
+        ("sync-directory", tmp_path.name),
+        ("mkdir", "b"),
+        ("sync-directory", "a"),
+    ]
+    Disk(hook=recorder).make_directories(tmp_path / "a" / "b")
+    assert len(recorder.steps) == 4
+
+
+def test_a_file_in_the_way_of_a_directory_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"")
+    with pytest.raises(StoreError, match="create directory"):
+        Disk().make_directories(tmp_path / "a" / "b")
+
+
+def test_removing_what_is_gone_is_no_error(tmp_path: Path) -> None:
+    (tmp_path / "x").write_bytes(b"")
+    Disk().remove(tmp_path / "x")
+    Disk().remove(tmp_path / "x")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_without_syncing_the_steps_are_the_same(tmp_path: Path) -> None:
+    recorder = Recorder()
+    disk = Disk(is_syncing=False, hook=recorder)
+    disk.write_file(tmp_path / "x", b"1")
+    disk.touch(tmp_path / "y")
+    assert [step for step, _ in recorder.steps] == [
+        "create", "write", "sync", "rename", "sync-directory", "touch", "sync-directory",
+    ]  # fmt: skip
+
+
+def test_free_space_of_a_missing_place_is_an_error(tmp_path: Path) -> None:
+    assert free_bytes(tmp_path) > 0
+    with pytest.raises(StoreError, match="missing"):
+        free_bytes(tmp_path / "missing")
