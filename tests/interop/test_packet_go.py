@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.ids import encode_base32
+from gateway.ids import PacketId, encode_base32
 from gateway.packet.keys import PrivateKeys
 from gateway.packet.mth import mth
 from gateway.packet.plain import PLAIN_HEADER_BYTES, PacketType, PlainHeader, encode_exec_path, encode_plain
@@ -20,7 +20,7 @@ NAMES = ("alice", "bob", "carol", "dave")
 RUN_SECONDS = 60
 
 
-def write_config(folder: Path, own: PrivateKeys) -> Path:
+def write_config(folder: Path, own: PrivateKeys, *, incoming_of: str | None = None) -> Path:
     """The configuration of one node, which knows all others; JSON is valid Hjson."""
     fields = ("exchpub", "exchprv", "signpub", "signprv", "noisepub", "noiseprv")
     public = ("exchpub", "signpub", "noisepub")
@@ -32,6 +32,8 @@ def write_config(folder: Path, own: PrivateKeys) -> Path:
         }
         for name, node in zip(NAMES, NODES, strict=True)
     }
+    if incoming_of is not None:
+        neighbours[incoming_of]["incoming"] = str(folder / "incoming")
     config = {
         "spool": str(folder / "spool"),
         "log": str(folder / "log"),
@@ -122,3 +124,26 @@ def test_names_agree(tmp_path: Path, total: int) -> None:
     argv = [require("nncp-hash"), "-file", str(path)]
     done = subprocess.run(argv, capture_output=True, check=True, timeout=RUN_SECONDS)
     assert done.stdout.decode().strip() == mth(packet).hex()
+
+
+def test_packets_of_every_boundary_size_are_tossed(tmp_path: Path) -> None:
+    """nncp-toss writes the files of our packets, byte for byte, and removes the packets."""
+    config = write_config(tmp_path, BOB, incoming_of="alice")
+    inbox = tmp_path / "spool" / ALICE.id.text / "rx"
+    inbox.mkdir(parents=True)
+    (tmp_path / "incoming").mkdir()
+    for total in BOUNDARY_TOTALS_BYTES:
+        header = PlainHeader(PacketType.FILE, 224, str(total).encode())
+        minsize = total + BLOCK_BYTES if total % 2 else 0
+        packet = seal_packet(pat(total - PLAIN_HEADER_BYTES), ALICE, BOB, plain=header, minsize_bytes=minsize)
+        (inbox / PacketId(mth(packet)).text).write_bytes(packet)
+    done = subprocess.run(
+        [require("nncp-toss"), "-cfg", str(config), "-quiet"],
+        capture_output=True,
+        check=False,
+        timeout=RUN_SECONDS,
+    )
+    assert done.returncode == 0, done.stderr.decode()
+    tossed = {path.name: path.read_bytes() for path in (tmp_path / "incoming").iterdir()}
+    assert tossed == {str(total): pat(total - PLAIN_HEADER_BYTES) for total in BOUNDARY_TOTALS_BYTES}
+    assert [path for path in inbox.iterdir() if path.is_file()] == []
