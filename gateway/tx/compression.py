@@ -24,7 +24,7 @@ _idle: defaultdict[_Setting, list[zstandard.ZstdCompressor]] = defaultdict(list)
 
 
 def compress(
-    source: Iterable[bytes], level: int = DEFAULT_LEVEL, window_log: int | None = None
+    source: Iterable[bytes | memoryview], level: int = DEFAULT_LEVEL, window_log: int | None = None
 ) -> Iterator[bytes]:
     """Compress a stream.
 
@@ -47,7 +47,7 @@ def compress(
     idle.append(compressor)
 
 
-def _frame(compressor: zstandard.ZstdCompressor, source: Iterable[bytes]) -> Iterator[bytes]:
+def _frame(compressor: zstandard.ZstdCompressor, source: Iterable[bytes | memoryview]) -> Iterator[bytes]:
     pieces = iter(source)
     head = bytearray()
     for piece in pieces:

@@ -77,7 +77,7 @@ def resolve_via(book: Book, destination: Node, override: str | None) -> tuple[No
 def seal_exec(
     own: PrivateKeys,
     request: ExecRequest,
-    source: Iterable[bytes],
+    source: Iterable[bytes | memoryview],
     temporary: NewFile,
     rng: Random = os.urandom,
 ) -> SealedPacket:
@@ -101,7 +101,11 @@ def seal_exec(
 
 
 def send_exec(
-    spool: Spool, own: PrivateKeys, request: ExecRequest, source: Iterable[bytes], rng: Random = os.urandom
+    spool: Spool,
+    own: PrivateKeys,
+    request: ExecRequest,
+    source: Iterable[bytes | memoryview],
+    rng: Random = os.urandom,
 ) -> SealedPacket:
     """Seal an exec packet and commit it to the spool.
 
@@ -134,7 +138,11 @@ def commit_packet(spool: Spool, sealed: SealedPacket, temporary: NewFile) -> Non
 
 
 def _seal(
-    own: PrivateKeys, request: ExecRequest, source: Iterable[bytes], temporary: NewFile, rng: Random
+    own: PrivateKeys,
+    request: ExecRequest,
+    source: Iterable[bytes | memoryview],
+    temporary: NewFile,
+    rng: Random,
 ) -> SealedPacket:
     kind = PacketType.EXEC if request.is_compressed else PacketType.EXEC_FAT
     plain = PlainHeader(kind, request.reply_nice, encode_exec_path(request.handle, request.args))

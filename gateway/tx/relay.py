@@ -23,7 +23,7 @@ def send_relayed(
     spool: Spool,
     own: PrivateKeys,
     route: Route,
-    packet: Iterable[bytes],
+    packet: Iterable[bytes | memoryview],
     *,
     nice: int,
     rng: Random = os.urandom,
@@ -55,7 +55,7 @@ def _wrap(
     own: PrivateKeys,
     route: Route,
     outside: Outside,
-    packet: Iterable[bytes],
+    packet: Iterable[bytes | memoryview],
     temporary: NewFile,
     rng: Random,
 ) -> SealedPacket:
@@ -64,7 +64,7 @@ def _wrap(
     return seal_payload(own, Route(last, tuple(before)), outside, plain, packet, temporary, rng)
 
 
-def _store(route: Route, packet: Iterable[bytes], temporary: NewFile) -> SealedPacket:
+def _store(route: Route, packet: Iterable[bytes | memoryview], temporary: NewFile) -> SealedPacket:
     writer = PacketWriter(temporary)
     for piece in packet:
         writer.write(piece)
@@ -80,7 +80,7 @@ def _store(route: Route, packet: Iterable[bytes], temporary: NewFile) -> SealedP
     )
 
 
-def _checked(packet: Iterable[bytes]) -> Iterator[bytes]:
+def _checked(packet: Iterable[bytes | memoryview]) -> Iterator[bytes | memoryview]:
     """Pass a packet through, raising BadMagic at its end if it did not begin like one."""
     head = b""
     for piece in packet:

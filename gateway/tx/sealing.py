@@ -131,7 +131,7 @@ def seal_payload(
     route: Route,
     outside: Outside,
     plain: PlainHeader,
-    payload: Iterable[bytes],
+    payload: Iterable[bytes | memoryview],
     temporary: NewFile,
     rng: Random,
 ) -> SealedPacket:

@@ -1,0 +1,1 @@
+"""Opening the packets that came in and doing what they ask for."""

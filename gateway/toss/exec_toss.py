@@ -1,0 +1,161 @@
+"""Toss one exec packet: find its handler, prove the packet, then run the handler on its body.
+
+    FOUND ──pass 1──→ PROVEN ──pass 2──→ handler ended with 0 ──→ the packet may go
+      └─────────────────┴────────────────┴──→ GatewayError: the packet stays
+
+Contract: no byte of the body reaches a handler before the whole packet is authenticated and its
+body is known to unfold within the limit. A small body is kept from the first pass; a larger one is
+read again from the same open file, and if that fails the handler is killed before it sees an end.
+"""
+
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from gateway.errors import GatewayError, PacketError
+from gateway.ids import NodeId, PacketId
+from gateway.nodes import Book, Node
+from gateway.packet.plain import PacketType, PlainHeader, decode_exec_path
+from gateway.toss.exec_handler import Command, HandlerLimits, run_handler
+from gateway.toss.expansion import expand, limited
+from gateway.toss.opened import OpenedPacket, Pass
+from gateway.toss.settings import InProcess, TossSettings
+
+KEPT_BODY_BYTES = 1024 * 1024
+"""A body up to this size is kept from the first pass and not opened a second time."""
+
+
+class NoHandle(GatewayError):
+    """The sender may not run anything under this handle."""
+
+    status = "5.7.1"
+
+
+FindInProcess = Callable[[Sequence[str]], InProcess | None]
+
+
+@dataclass(frozen=True, slots=True)
+class ExecCall:
+    """What a packet asks to run.
+
+    Args:
+        sender: the neighbour that signed the packet.
+        packet: its name in the spool.
+        plain: what its payload is.
+        handle: name of the command.
+        args: what the sender adds to it.
+    """
+
+    sender: Node
+    packet: PacketId
+    plain: PlainHeader
+    handle: bytes
+    args: tuple[bytes, ...]
+
+    @property
+    def text(self) -> str:
+        """Handle and arguments, for a person."""
+        return os.fsdecode(b" ".join((self.handle, *self.args)))
+
+
+def read_call(sender: Node, packet: PacketId, plain: PlainHeader) -> ExecCall:
+    """Split an exec packet's path."""
+    handle, args = decode_exec_path(plain.path)
+    return ExecCall(sender, packet, plain, handle, args)
+
+
+class ExecToss:
+    """Runs what exec packets ask for.
+
+    Args:
+        book: who we are and whom we know.
+        settings: limits.
+        find_in_process: gives the handler within this process for a configured command, or None.
+    """
+
+    def __init__(self, book: Book, settings: TossSettings, find_in_process: FindInProcess) -> None:
+        self._book = book
+        self._settings = settings
+        self._find_in_process = find_in_process
+        self.limits = HandlerLimits(settings.handler_timeout_seconds, settings.handler_output_limit_bytes)
+
+    def configured(self, call: ExecCall) -> tuple[str, ...]:
+        """The command that the configuration has for a call, without the sender's arguments.
+
+        Raises:
+            NoHandle: there is none.
+        """
+        argv = call.sender.exec.get(os.fsdecode(call.handle))
+        if not argv:
+            raise NoHandle("No handle found")
+        return argv
+
+    def prove(self, call: ExecCall, first: Pass) -> list[bytes] | None:
+        """Read the packet to its end.
+
+        Args:
+            call: what it asks for.
+            first: the pass that was begun on it.
+
+        Returns:
+            The whole body when it is small, else None.
+
+        Raises:
+            PacketError: it does not authenticate, is not whole, or its body is not sound or too large.
+            StoreError: it can't be read.
+        """
+        kept: list[bytes] | None = []
+        total_bytes = 0
+        for piece in self._body(call, first):
+            total_bytes += len(piece)
+            if total_bytes > KEPT_BODY_BYTES:
+                kept = None
+            elif kept is not None:
+                kept.append(bytes(piece))
+        return kept
+
+    def run(
+        self, call: ExecCall, argv: tuple[str, ...], opened: OpenedPacket, kept: list[bytes] | None
+    ) -> bytes:
+        """Run the handler on a proven packet.
+
+        Args:
+            call: what it asks for.
+            argv: the configured command.
+            opened: the packet, for the second pass.
+            kept: the body, if the first pass kept it.
+
+        Returns:
+            What the handler wrote.
+
+        Raises:
+            GatewayError: the handler, or the second pass, failed.
+        """
+        body = iter(kept) if kept is not None else self._second(call, opened)
+        in_process = self._find_in_process(argv)
+        if in_process is None:
+            return run_handler(self._command(call, argv), body, self.limits)
+        in_process(body, args=call.args, sender=call.sender.id, nice=call.plain.nice, packet=call.packet)
+        return b""
+
+    def _second(self, call: ExecCall, opened: OpenedPacket) -> Iterator[bytes | memoryview]:
+        second = opened.read()
+        if second.start()[1] != call.plain:
+            raise PacketError("the packet was changed while it was tossed")
+        yield from self._body(call, second)
+
+    def _body(self, call: ExecCall, reading: Iterable[memoryview]) -> Iterator[bytes | memoryview]:
+        is_compressed = call.plain.type == PacketType.EXEC
+        body: Iterable[bytes | memoryview] = expand(reading) if is_compressed else reading
+        return limited(body, self._settings.max_payload_bytes)
+
+    def _command(self, call: ExecCall, argv: tuple[str, ...]) -> Command:
+        own_id: NodeId = self._book.private_keys().id
+        return Command(
+            argv=(*(os.fsencode(part) for part in argv), *call.args),
+            env={
+                "NNCP_SELF": own_id.text,
+                "NNCP_SENDER": call.sender.id.text,
+                "NNCP_NICE": str(call.plain.nice),
+            },
+        )

@@ -1,0 +1,111 @@
+"""A received packet, read from one open file as often as needed.
+
+Contract: every ``Pass`` starts at the first byte of the same open file, so that what the second
+pass gives is what the first has proven, even if the name in the directory was replaced meanwhile.
+What a pass yields is PROVISIONAL until it is exhausted: only then is it proven that nothing is
+missing. Memory: one buffer, whatever the size of the packet.
+"""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from gateway.durable import store_errors
+from gateway.nodes import Book
+from gateway.packet.plain import PlainHeader
+from gateway.packet.sealed import UNIT_BYTES, EncryptedHeader
+from gateway.packet.unseal import Unsealer
+
+BUFFER_BYTES = 4 * UNIT_BYTES
+
+
+class Pass:
+    """One reading of a packet, from its first to its last byte.
+
+    Args:
+        path: of the packet, for messages.
+        fd: the open file.
+        book: who we are and whom we know.
+        buffer: what is read lies here; a second pass overwrites it.
+    """
+
+    def __init__(self, path: Path, fd: int, book: Book, buffer: bytearray) -> None:
+        own = book.private_keys()
+        self._path = path
+        self._fd = fd
+        self._buffer = memoryview(buffer)
+        self._unsealer = Unsealer(own.id, own.exchprv, book.find_keys)
+        self._offset_bytes = 0
+        self._pending: list[memoryview] = []
+        self._is_at_end = False
+
+    def start(self) -> tuple[EncryptedHeader, PlainHeader]:
+        """Read as far as is needed to know what the packet is.
+
+        Returns:
+            The outer header, its signature verified, and the plain header, still provisional.
+
+        Raises:
+            PacketError: it can't be opened.
+            StoreError: it can't be read.
+        """
+        while self._unsealer.plain is None:
+            self._pending += self._step()
+        if self._unsealer.header is None:
+            raise AssertionError("internal error: a plain header without an outer one")
+        return self._unsealer.header, self._unsealer.plain
+
+    def __iter__(self) -> Iterator[memoryview]:
+        """The payload in pieces; each is valid until the next is asked for.
+
+        Raises:
+            PacketError: a block does not authenticate, or the packet is not whole.
+            StoreError: it can't be read.
+        """
+        pieces, self._pending = self._pending, []
+        yield from pieces
+        while not self._is_at_end:
+            yield from self._step()
+
+    def _step(self) -> list[memoryview]:
+        with store_errors(self._path, "read"):
+            size_bytes = os.preadv(self._fd, [self._buffer], self._offset_bytes)
+        if size_bytes:
+            self._offset_bytes += size_bytes
+            return self._unsealer.feed(self._buffer[:size_bytes])
+        self._is_at_end = True
+        return self._unsealer.finish()
+
+
+class OpenedPacket:
+    """A packet of the spool, held open.
+
+    Args:
+        path: the file.
+        book: who we are and whom we know.
+        buffer: BUFFER_BYTES that nobody else uses meanwhile.
+
+    Raises:
+        StoreError: the file can't be opened.
+    """
+
+    def __init__(self, path: Path, book: Book, buffer: bytearray) -> None:
+        self._path = path
+        self._book = book
+        self._buffer = buffer
+        with store_errors(path, "open"):
+            self._fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+
+    def read(self) -> Pass:
+        """Start a pass; the one before ends with that."""
+        return Pass(self._path, self._fd, self._book, self._buffer)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        os.close(self._fd)
