@@ -50,14 +50,6 @@ class Hop:
     exchpub: bytes
 
 
-def _gather(pieces: Iterator[Piece]) -> bytes:
-    # One by one: b"".join would hold each piece until the last, when its buffer is long reused.
-    whole = bytearray()
-    for piece in pieces:
-        whole += piece
-    return bytes(whole)
-
-
 class Sealer:
     """Seals one layer.
 
@@ -152,10 +144,6 @@ class Sealer:
             pad = self._keys.pad()
             for start in range(0, outer_bytes, BLOCK_BYTES):
                 yield pad.take(min(BLOCK_BYTES, outer_bytes - start))
-
-    def finish(self, padding_bytes: int = 0) -> bytes:
-        """End the payload and return the rest of the packet, all padding included."""
-        return _gather(self.finish_pieces(padding_bytes))
 
     def _check_open(self) -> None:
         if self._failure is not None:
@@ -270,7 +258,11 @@ class OnionSealer:
 
         Use ``finish_pieces`` where much padding must not be held in memory.
         """
-        return _gather(self.finish_pieces())
+        # One by one: b"".join would keep every piece until the end, when its buffer is long reused.
+        whole = bytearray()
+        for piece in self.finish_pieces():
+            whole += piece
+        return bytes(whole)
 
     def _wrap(self, piece: Piece, number: int) -> Piece:
         """Send what one layer gave through those around it."""

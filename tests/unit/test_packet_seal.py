@@ -141,3 +141,10 @@ def test_memory_does_not_grow_with_the_padding() -> None:
     tracemalloc.stop()
     assert size_bytes == 32 << 20
     assert peak_bytes < 6 * BLOCK_BYTES
+
+
+def test_interrupted_finish_can_not_be_taken_up_again() -> None:
+    sealer = start()
+    next(sealer.finish_pieces())
+    with pytest.raises(AssertionError, match="internal error"):
+        sealer.finish()
