@@ -1,0 +1,1 @@
+"""The ``nncp-*`` commands: flags, output and exit codes of the Go tools of the same names."""

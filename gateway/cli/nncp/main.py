@@ -1,0 +1,41 @@
+"""``nncp VERB ARGUMENTS``: finds the verb and runs it; only that verb's module is imported."""
+
+import importlib
+import sys
+from collections.abc import Callable, Mapping
+from typing import cast
+
+STATUS_FAILED = 1
+
+Run = Callable[[list[str], Mapping[str, str]], int]
+
+MODULES: Mapping[str, str] = {
+    "cfgmin": "gateway.cli.nncp.cfgmin",
+    "cfgnew": "gateway.cli.nncp.cfgnew",
+    "exec": "gateway.cli.nncp.exec_",
+    "hash": "gateway.cli.nncp.hash_",
+    "pkt": "gateway.cli.nncp.pkt",
+    "stat": "gateway.cli.nncp.stat",
+    "toss": "gateway.cli.nncp.toss",
+    "xfer": "gateway.cli.nncp.xfer",
+}
+
+
+def main(arguments: list[str], environ: Mapping[str, str]) -> int:
+    """Run one verb.
+
+    Args:
+        arguments: the verb (with or without ``nncp-``) and what follows it.
+        environ: the environment.
+
+    Returns:
+        The exit status, that of the Go command.
+    """
+    name = arguments[0].removeprefix("nncp-") if arguments else ""
+    module = MODULES.get(name)
+    if module is None:
+        problem = f"unknown verb {name!r}" if name else "a verb is missing"
+        print(f"nncp: {problem}, allowed: {', '.join(MODULES)}", file=sys.stderr)
+        return STATUS_FAILED
+    run = cast("Run", importlib.import_module(module).run)
+    return run(arguments[1:], environ)

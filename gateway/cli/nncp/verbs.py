@@ -1,0 +1,124 @@
+"""The table of verbs: the flags each one takes, as the Go command of the same name does."""
+
+from gateway.cli.nncp.flags import Flag, Verb, switch, text, unsigned
+from gateway.config.nncp import DEFAULT_PATH
+
+CFG = text("cfg", "Read the configuration from this file", DEFAULT_PATH)
+SPOOL = text("spool", "Spool directory, instead of the configured one")
+LOG = text("log", "Log file (or FD:N), instead of the configured one")
+QUIET = switch("quiet", "Print nothing but fatal errors")
+PROGRESS = switch("progress", "Show progress")
+NOPROGRESS = switch("noprogress", "Show no progress")
+DEBUG = switch("debug", "Print debug records")
+NODE = text("node", "Only this node")
+VIA = text("via", "Route through these nodes (comma-separated; - for none)")
+INFO = (switch("version", "Print the version"), switch("warranty", "Print licence and warranty"))
+LOGGING: tuple[Flag, ...] = (CFG, SPOOL, LOG, QUIET, PROGRESS, NOPROGRESS, DEBUG, *INFO)
+
+_ALLOWED_NICE = text("nice", "Leave packets alone whose niceness is above this", "MAX")
+
+CFGNEW = Verb(
+    "cfgnew",
+    "make new keys and a configuration around them",
+    ("[options]",),
+    (
+        text("area", "Make the keys of an area with this name instead"),
+        switch("nocomments", "Leave the explaining comments out"),
+        switch("yggdrasil", "Make Yggdrasil keys (not supported)"),
+        *INFO,
+    ),
+)
+
+CFGMIN = Verb(
+    "cfgmin",
+    "print the configuration that may be given to neighbours",
+    ("[options]",),
+    (CFG, *INFO),
+)
+
+STAT = Verb(
+    "stat",
+    "show how many packets are waiting",
+    ("[options] [-pkt] [-node NODE]",),
+    (CFG, SPOOL, DEBUG, NODE, switch("pkt", "List every packet"), *INFO),
+)
+
+EXEC = Verb(
+    "exec",
+    "send a command to be executed, with its input on stdin",
+    ("[options] NODE HANDLE [ARG0 ARG1 ...]", "[options] area:AREA HANDLE [ARG0 ARG1 ...]"),
+    (
+        *LOGGING,
+        text("nice", "Niceness of the packet", "P"),
+        text("replynice", "Niceness of a possible reply", "B"),
+        unsigned("minsize", "Pad the packet to this size, in KiB"),
+        unsigned("maxsize", "Refuse to make a larger packet, in KiB"),
+        VIA,
+        switch("nocompress", "Send the input uncompressed"),
+    ),
+)
+
+TOSS = Verb(
+    "toss",
+    "process the packets that have arrived",
+    ("[options]",),
+    (
+        *LOGGING,
+        NODE,
+        _ALLOWED_NICE,
+        switch("dryrun", "Only tell what would be done"),
+        switch("seen", "Mark tossed packets as seen"),
+        unsigned("cycle", "Go on for ever, looking again after this many seconds"),
+        switch("nofile", "Leave packets of type file alone"),
+        switch("nofreq", "Leave packets of type freq alone"),
+        switch("noexec", "Leave packets of type exec alone"),
+        switch("notrns", "Leave packets to be relayed alone"),
+        switch("noarea", "Leave packets of type area alone"),
+        switch("noack", "Leave packets of type ack alone"),
+    ),
+)
+
+XFER = Verb(
+    "xfer",
+    "exchange packets with neighbours through a directory",
+    ("[options] DIR",),
+    (
+        *LOGGING,
+        NODE,
+        _ALLOWED_NICE,
+        switch("rx", "Only take packets from the directory"),
+        switch("tx", "Only put packets into the directory"),
+        switch("mkdir", "Make the directories of recipients that are missing"),
+        switch("keep", "Remove nothing that was copied"),
+    ),
+)
+
+PKT = Verb(
+    "pkt",
+    "show what a packet is",
+    ("[options]",),
+    (
+        CFG,
+        switch("dump", "Write the packet's content to stdout"),
+        switch("decompress", "Decompress (zstd) what is dumped"),
+        switch("overheads", "Print how large the layers are"),
+        *INFO,
+    ),
+    "The packet is read from stdin.",
+)
+
+HASH = Verb(
+    "hash",
+    "compute the Merkle-tree hash of a file",
+    ("[-file ...] [-seek X] [-debug] [-progress] [options]",),
+    (
+        text("file", "Read this file instead of stdin"),
+        unsigned("seek", "Hash from this offset on, then what is before it"),
+        switch("force-fat", "Hash with every leaf kept in memory"),
+        switch("debug", "Print each hash of the tree"),
+        PROGRESS,
+        *INFO,
+    ),
+)
+
+VERBS = {verb.name: verb for verb in (CFGNEW, CFGMIN, STAT, EXEC, TOSS, XFER, PKT, HASH)}

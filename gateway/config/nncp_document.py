@@ -1,0 +1,106 @@
+"""An NNCP configuration file as a tree of plain values: Hjson, of which JSON is a part.
+
+Contract: what comes out is an object (a dictionary) of text, numbers, true, false, null, lists
+and objects. Every fault is a ``ConfigError`` that names the file and the line and quotes nothing
+of the text, since the text holds private keys.
+
+Spec: NNCP manual, Configuration file; Hjson syntax.
+"""
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import NoReturn, cast
+
+from gateway.errors import ConfigError
+
+EBLOB_MAGIC = b"NNCPB"
+
+
+class Object(dict[str, object]):
+    """An object of the file; remembers which of its keys came more than once."""
+
+    repeated: tuple[str, ...] = ()
+
+
+def read_document(path: Path) -> Object:
+    """Read a configuration file.
+
+    Raises:
+        ConfigError: it cannot be read, is not UTF-8, is neither Hjson nor JSON, or has a form that
+            is not read (a directory, an encrypted file).
+    """
+    try:
+        if path.is_dir():
+            raise ConfigError(
+                f"{path}: a directory: this form of configuration is not read yet, allowed: one Hjson "
+                f"file, as nncp-cfgdir -load prints it"
+            )
+        raw = path.read_bytes()
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot read the configuration: {error.strerror or error}") from None
+    if raw.startswith(EBLOB_MAGIC):
+        raise ConfigError(
+            f"{path}: an encrypted configuration: this form is not read yet, allowed: an Hjson file, as "
+            f"nncp-cfgenc -d prints it"
+        )
+    try:
+        text = raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = raw.count(b"\n", 0, error.start) + 1
+        raise ConfigError(f"{path}: line {line}: not UTF-8") from None
+    return parse_document(text, path)
+
+
+def parse_document(text: str, path: Path) -> Object:
+    """Read the text of a configuration file.
+
+    Args:
+        text: Hjson or JSON.
+        path: named in errors.
+
+    Raises:
+        ConfigError: neither Hjson nor JSON, or no object.
+    """
+    try:
+        tree = _parse(text, path)
+    except RecursionError:
+        raise ConfigError(f"{path}: too deeply nested") from None
+    if not isinstance(tree, Object):
+        raise ConfigError(f"{path}: not an object of keys and values")
+    return tree
+
+
+def _parse(text: str, path: Path) -> object:
+    # The C parser of JSON is fifty times faster, and gives up on Hjson in its first line.
+    try:
+        return cast("object", json.loads(text, object_pairs_hook=_object, parse_constant=_refuse))
+    except ValueError:
+        pass
+    # Imported late: a JSON configuration need not pay for it.
+    import hjson  # noqa: PLC0415
+
+    try:
+        tree = cast("object", hjson.loads(text, object_pairs_hook=_object))
+        if not isinstance(tree, Object):
+            # Without braces around it, a faulty document is taken for one long text; with them the
+            # parser says what is wrong. A newline would spoil the line numbers.
+            hjson.loads("{" + text + "\n}", object_pairs_hook=_object)
+    except hjson.HjsonDecodeError as error:
+        raise ConfigError(f"{path}: line {error.lineno}, column {error.colno}: {error.msg}") from None
+    return tree
+
+
+def _object(pairs: Iterable[tuple[str, object]]) -> Object:
+    found = Object()
+    repeated: list[str] = []
+    for key, value in pairs:
+        if key in found:
+            repeated.append(key)
+        found[key] = value
+    found.repeated = tuple(repeated)
+    return found
+
+
+def _refuse(_constant: str) -> NoReturn:
+    raise ValueError

@@ -1,0 +1,227 @@
+"""Reads ``self``, ``neigh`` and ``areas``: who we are and whom we know.
+
+Contract: what an NNCP tool would refuse is an error here; what it would pass over is a warning.
+Settings that nothing uses yet are checked and dropped.
+
+Spec: NNCP manual, Configuration file (self, neigh, call, areas).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from gateway.config.nncp_fields import Findings, Section
+from gateway.errors import BadIdentifier
+from gateway.ids import ID_BYTES, NodeId
+from gateway.nodes import UNLIMITED_BYTES, Freq, Node
+from gateway.packet.keys import KEY_BYTES, SIGNING_KEY_BYTES, PrivateKeys, PublicKeys, node_id_of
+
+_CALL_FLAGS = (
+    "when-tx-exists", "nock", "mcd-ignore", "autotoss", "autotoss-doseen", "autotoss-gen-ack",
+    "autotoss-nofile", "autotoss-nofreq", "autotoss-noexec", "autotoss-notrns", "autotoss-noarea",
+    "autotoss-noack",
+)  # fmt: skip
+_CRON_FIELD_COUNTS = (5, 6, 7)
+
+
+@dataclass(frozen=True, slots=True)
+class _Draft:
+    """A neighbour whose ``via`` is not looked up yet."""
+
+    node: Node
+    via: tuple[str, ...]
+
+
+def read_self(section: Section) -> PrivateKeys | None:
+    """Read our own keys; None when one is missing or malformed, which is noted."""
+    node_id = section.key_bytes("id", ID_BYTES)
+    exchpub = section.key_bytes("exchpub", KEY_BYTES)
+    exchprv = section.key_bytes("exchprv", KEY_BYTES)
+    signpub = section.key_bytes("signpub", KEY_BYTES)
+    signprv = section.key_bytes("signprv", SIGNING_KEY_BYTES)
+    noisepub = section.key_bytes("noisepub", KEY_BYTES)
+    noiseprv = section.key_bytes("noiseprv", KEY_BYTES)
+    section.finish()
+    if (
+        node_id is None
+        or exchpub is None
+        or exchprv is None
+        or signpub is None
+        or signprv is None
+        or noisepub is None
+        or noiseprv is None
+    ):
+        return None
+    return PrivateKeys(NodeId(node_id), exchpub, exchprv, signpub, signprv, noisepub, noiseprv)
+
+
+def read_neighbours(root: Section) -> dict[str, Node]:
+    """Read ``neigh``.
+
+    Returns:
+        The neighbours that are whole; the others are noted as errors.
+    """
+    neigh = root.names("neigh")
+    if neigh is None:
+        return {}
+    drafts: dict[str, _Draft] = {}
+    sections = {name: neigh.section(name) for name in neigh.unread()}
+    for name, section in sections.items():
+        if section is None:
+            neigh.refuse(name, "allowed: an object {...} with id, exchpub and signpub")
+            continue
+        draft = _read_neighbour(name, section)
+        if draft is not None:
+            drafts[name] = draft
+    ids = {name: draft.node.id for name, draft in drafts.items()}
+    _warn_of_shared_ids(neigh, ids)
+    # Those with a fault of their own have a name all the same.
+    known = {name: ids.get(name) for name in sections}
+    return {name: _with_via(draft, known, neigh.findings) for name, draft in drafts.items()}
+
+
+def read_areas(root: Section, nodes: Mapping[str, Node]) -> None:
+    """Check ``areas``."""
+    known: dict[str, NodeId | None] = {name: node.id for name, node in nodes.items()}
+    for _, area in root.named_sections("areas"):
+        area.key_bytes("id", ID_BYTES)
+        has_public = area.key_bytes("pub", KEY_BYTES, is_required=False) is not None
+        has_private = area.key_bytes("prv", KEY_BYTES, is_required=False) is not None
+        if has_private and not has_public:
+            area.refuse("prv", "a private key without pub, allowed: both, pub alone, or none")
+        resolve_names(area.findings, f"{area.path}.subs", area.texts("subs") or (), known)
+        # Unlike a neighbour's, it may be relative, in Go too.
+        area.text("incoming")
+        _read_exec(area)
+        area.flag("allow-unknown")
+        area.finish()
+
+
+def resolve_names(
+    findings: Findings, path: str, names: tuple[str, ...], known: Mapping[str, NodeId | None]
+) -> tuple[NodeId, ...]:
+    """Look up nodes by name, else by id.
+
+    Args:
+        findings: where unknown ones are noted.
+        path: the key that lists them.
+        names: names or ids.
+        known: all names; the id is None where the node itself is faulty.
+    """
+    ids = {node_id for node_id in known.values() if node_id is not None}
+    found: list[NodeId] = []
+    for name in names:
+        node_id = known.get(name)
+        if name not in known:
+            try:
+                node_id = NodeId.parse(name)
+            except BadIdentifier:
+                node_id = None
+            if node_id not in ids:
+                findings.errors.append(f"{path}: unknown node {name!r}, allowed: names and ids of neigh")
+                continue
+        if node_id is not None:
+            found.append(node_id)
+    return tuple(found)
+
+
+def _read_neighbour(name: str, section: Section) -> _Draft | None:
+    node_id = section.key_bytes("id", ID_BYTES)
+    exchpub = section.key_bytes("exchpub", KEY_BYTES)
+    signpub = section.key_bytes("signpub", KEY_BYTES)
+    noisepub = section.key_bytes("noisepub", KEY_BYTES, is_required=False)
+    incoming = section.absolute_path("incoming")
+    handles = _read_exec(section)
+    freq = _read_freq(section)
+    via = section.texts("via") or ()
+    _check_ack(section)
+    _check_online(section)
+    section.finish()
+    if node_id is None or exchpub is None or signpub is None:
+        return None
+    keys = PublicKeys(NodeId(node_id), exchpub, signpub, noisepub)
+    if node_id_of(signpub) != keys.id:
+        section.warn("id", "does not belong to signpub, of which it should be the hash")
+    return _Draft(Node(name, keys, incoming, handles, freq), via)
+
+
+def _with_via(draft: _Draft, known: Mapping[str, NodeId | None], findings: Findings) -> Node:
+    node = draft.node
+    via = resolve_names(findings, f"neigh.{node.name}.via", draft.via, known)
+    return Node(node.name, node.keys, node.incoming, node.exec, node.freq, via)
+
+
+def _warn_of_shared_ids(neigh: Section, ids: Mapping[str, NodeId]) -> None:
+    first: dict[NodeId, str] = {}
+    for name, node_id in ids.items():
+        if node_id in first:
+            neigh.warn(name, f"has the same id as {first[node_id]}")
+        first.setdefault(node_id, name)
+
+
+def _read_exec(section: Section) -> dict[str, tuple[str, ...]]:
+    handles = section.names("exec")
+    if handles is None:
+        return {}
+    commands: dict[str, tuple[str, ...]] = {}
+    for handle in handles.unread():
+        command = handles.texts(handle)
+        if command:
+            commands[handle] = command
+        elif command is not None:
+            handles.warn(handle, "an empty command, taken as if the handle were absent")
+    return commands
+
+
+def _read_freq(section: Section) -> Freq:
+    freq = section.section("freq")
+    if freq is None:
+        return Freq()
+    maxsize_bytes = freq.kib("maxsize")
+    found = Freq(
+        path=freq.absolute_path("path"),
+        chunked_bytes=freq.kib("chunked", minimum=1) or 0,
+        minsize_bytes=freq.kib("minsize") or 0,
+        maxsize_bytes=UNLIMITED_BYTES if maxsize_bytes is None else min(maxsize_bytes, UNLIMITED_BYTES),
+    )
+    freq.finish()
+    return found
+
+
+def _check_ack(section: Section) -> None:
+    ack = section.section("ack")
+    if ack is not None:
+        ack.kib("minsize")
+        ack.nice("nice")
+        ack.finish()
+
+
+def _check_online(section: Section) -> None:
+    addresses = section.names("addrs")
+    if addresses is not None:
+        for alias in addresses.unread():
+            addresses.text(alias)
+    _check_rates(section)
+    for call in section.listed_sections("calls"):
+        _check_call(call)
+
+
+def _check_rates(section: Section) -> None:
+    section.signed("rxrate")
+    section.signed("txrate")
+    section.integer("onlinedeadline", 1, unit=" of seconds")
+    section.integer("maxonlinetime", unit=" of seconds")
+
+
+def _check_call(call: Section) -> None:
+    cron = call.text("cron") or ""
+    if not cron.startswith("@") and len(cron.split()) not in _CRON_FIELD_COUNTS:
+        call.refuse("cron", "allowed: 5 to 7 fields in quotes, or a name such as @hourly")
+    call.nice("nice")
+    direction = call.text("xx")
+    if direction is not None and direction not in {"rx", "tx"}:
+        call.refuse("xx", 'allowed: "rx" or "tx"')
+    call.text("addr")
+    _check_rates(call)
+    for flag in _CALL_FLAGS:
+        call.flag(flag)
+    call.finish()
