@@ -9,6 +9,7 @@ comes by SMTP. It writes a log of its own, without syslog.
 import os
 import pwd
 import shutil
+import subprocess
 import time
 from collections.abc import Sequence
 from grp import getgrnam
@@ -169,7 +170,9 @@ class PostfixInstance:
 
     def set(self, setting: str) -> None:
         """Set a main.cf parameter: ``"name = value"``; a running Postfix is restarted."""
-        self._append("main.cf", setting)
+        argv = [require("postconf"), "-c", str(self._etc), "-e", setting]
+        subprocess.run(argv, check=True, capture_output=True, timeout=START_SECONDS)
+        self._changed("main.cf")
 
     def add_transport(self, line: str) -> None:
         """Route a domain: ``"b.test smtp:[127.0.0.1]:2525"``; a running Postfix is restarted."""
@@ -182,10 +185,19 @@ class PostfixInstance:
     def _append(self, name: str, line: str) -> None:
         with (self._etc / name).open("a") as out:
             out.write(f"{line}\n")
+        self._changed(name)
+
+    def _changed(self, name: str) -> None:
         self._backdate(name)
         if self._running is not None:
             self.stop()
             self.start()
+
+    def _config_fault(self) -> str:
+        """What is wrong with main.cf: Postfix's daemons tell only syslog, postmap tells us."""
+        argv = [require("postmap"), "-c", str(self._etc), "-q", "none", f"texthash:{self._etc}/transport"]
+        done = subprocess.run(argv, capture_output=True, check=False, timeout=START_SECONDS)
+        return done.stderr.decode("utf-8", "replace")
 
     def start(self) -> None:
         """Start it and wait until it accepts SMTP connections."""
@@ -196,7 +208,7 @@ class PostfixInstance:
                 lambda: is_listening(self.port), START_SECONDS, f"listening on port {self.port}"
             )
         except AssertionError as error:
-            error.add_note(self.log_text())
+            error.add_note(self._config_fault() + self.log_text())
             self.kill()
             raise
 

@@ -83,6 +83,17 @@ def stop_pid(pid: int, seconds: float = 10) -> None:
     raise AssertionError(f"process {pid} does not end")
 
 
+def _group_members(group: int) -> list[int]:
+    """The processes of a group that run, those that only wait to be reaped left out."""
+    members = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            state, _parent, its_group = stat.read_text().rpartition(")")[2].split()[:3]
+            if int(its_group) == group and state not in "ZX":
+                members.append(int(stat.parent.name))
+    return members
+
+
 class Running:
     """A program that runs in a session of its own, its output in a file.
 
@@ -162,6 +173,9 @@ class Running:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self._child.pid, signal.SIGKILL)
         self._child.wait(10)
+        wait_until(
+            lambda: not _group_members(self._child.pid), 10, f"the end of all processes of {self.name}"
+        )
 
     def __enter__(self) -> Self:
         return self
