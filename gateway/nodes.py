@@ -10,10 +10,9 @@ from dataclasses import dataclass, field
 from gateway.errors import BadIdentifier, ConfigError, UnknownNode
 from gateway.ids import NodeId
 from gateway.packet.keys import PrivateKeys, PublicKeys
+from gateway.packet.padding import UNLIMITED_BYTES
 
 SELF_NAME = "self"
-UNLIMITED_BYTES = 1 << 62
-"""NNCP's default for a maximal size: no limit in practice."""
 
 
 @dataclass(frozen=True, slots=True)

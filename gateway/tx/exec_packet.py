@@ -11,8 +11,9 @@ from dataclasses import dataclass
 
 from gateway.durable import NewFile
 from gateway.ids import NICE_BULK, NICE_PRIORITY
-from gateway.nodes import UNLIMITED_BYTES, Book, Node
+from gateway.nodes import Book, Node
 from gateway.packet.keys import PrivateKeys, Random
+from gateway.packet.padding import UNLIMITED_BYTES
 from gateway.packet.plain import PacketType, PlainHeader, encode_exec_path
 from gateway.spool.layout import Box
 from gateway.spool.store import Spool

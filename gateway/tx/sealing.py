@@ -11,9 +11,10 @@ from pathlib import Path
 
 from gateway.durable import NewFile
 from gateway.ids import PacketId
-from gateway.nodes import UNLIMITED_BYTES, Node
+from gateway.nodes import Node
 from gateway.packet.keys import PrivateKeys, Random
 from gateway.packet.mth import MerkleTreeHash
+from gateway.packet.padding import UNLIMITED_BYTES
 from gateway.packet.plain import PlainHeader
 from gateway.packet.seal import Hop, OnionSealer
 from gateway.packet.sealed import ENCRYPTED_HEADER_BYTES
