@@ -1,0 +1,1 @@
+"""Taking packets from one node to another."""
