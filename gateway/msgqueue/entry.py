@@ -201,10 +201,12 @@ class Received:
     Args:
         is_duplicate: it had been received before: nothing was changed.
         message_count: messages put in the inbox.
+        first_packet: of a duplicate: text of the packet it came in first, or "".
     """
 
     is_duplicate: bool
     message_count: int
+    first_packet: str = ""
 
 
 BodyChunks = Iterator[bytes]

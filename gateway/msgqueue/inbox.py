@@ -46,8 +46,9 @@ class Inbox:
         came_by = (node.text, "" if batch is None else batch.text, "" if packet is None else packet.text)
 
         def job(connection: sqlite3.Connection) -> Received:
-            if key is not None and _is_received(connection, node, key):
-                return Received(is_duplicate=True, message_count=0)
+            first_packet = None if key is None else _packet_of(connection, node, key)
+            if first_packet is not None:
+                return Received(is_duplicate=True, message_count=0, first_packet=first_packet)
             count = 0
             for message in messages:
                 insert_message(connection, self.queue.clock, message, Role.INBOX, came_by)
@@ -62,12 +63,13 @@ class Inbox:
 
         return self.queue.write(job)
 
-    def due(self, max_count: int, *, is_early: bool = False) -> list[QueuedMessage]:
+    def due(self, max_count: int, *, is_early: bool = False, after_seq: int = 0) -> list[QueuedMessage]:
         """The messages with recipients that may be tried now, oldest first.
 
         Args:
             max_count: messages at most.
             is_early: also those whose next try is still to come.
+            after_seq: only messages behind this one, to go through them page by page.
         """
         now = self.queue.clock.now()
         with self.queue.reading() as connection:
@@ -76,9 +78,9 @@ class Inbox:
                 " m.origin, m.arrived_at, d.seq, d.recipient, d.attempts"
                 " FROM delivery d JOIN message m ON m.seq = d.message"
                 " WHERE m.seq IN (SELECT DISTINCT message FROM delivery WHERE state = 'queued' AND node = ''"
-                "                 AND next_try_at <= ?1 ORDER BY message LIMIT ?2)"
+                "                 AND next_try_at <= ?1 AND message > ?3 ORDER BY message LIMIT ?2)"
                 " AND d.state = 'queued' AND d.node = '' AND d.next_try_at <= ?1 ORDER BY m.seq, d.seq",
-                (float("inf") if is_early else now, max_count),
+                (float("inf") if is_early else now, max_count, after_seq),
             ).fetchall()
         return group_messages(rows, now)
 
@@ -142,8 +144,9 @@ _STATES = {
 }
 
 
-def _is_received(connection: sqlite3.Connection, node: NodeId, key: str) -> bool:
+def _packet_of(connection: sqlite3.Connection, node: NodeId, key: str) -> str | None:
+    """The packet a batch came in first ("" if unknown), or None if it never came."""
     row = connection.execute(
-        "SELECT 1 FROM received_batch WHERE node = ? AND batch = ?", (node.text, key)
+        "SELECT packet FROM received_batch WHERE node = ? AND batch = ?", (node.text, key)
     ).fetchone()
-    return row is not None
+    return None if row is None else str(row[0])
