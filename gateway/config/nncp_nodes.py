@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from gateway.config.nncp_fields import Findings, Section
 from gateway.errors import BadIdentifier
 from gateway.ids import ID_BYTES, NodeId
-from gateway.nodes import UNLIMITED_BYTES, Freq, Node
+from gateway.nodes import Freq, Node
 from gateway.packet.keys import KEY_BYTES, SIGNING_KEY_BYTES, PrivateKeys, PublicKeys, node_id_of
+from gateway.packet.padding import UNLIMITED_BYTES
 
 _CALL_FLAGS = (
     "when-tx-exists", "nock", "mcd-ignore", "autotoss", "autotoss-doseen", "autotoss-gen-ack",

@@ -102,8 +102,8 @@ class Layout:
 
 
 def header_path(packet: Path) -> Path:
-    """Where the copy of a packet's header lies, beside the packet (or its ``.nock``)."""
-    return packet.parent / HEADER_DIRECTORY / packet.name.removesuffix(NOCK_SUFFIX)
+    """Where the copy of a packet's header lies."""
+    return packet.parent / HEADER_DIRECTORY / packet.name
 
 
 def parse_packet_name(name: str) -> PacketId | None:

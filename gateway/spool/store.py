@@ -231,7 +231,7 @@ class Spool:
         return self._jobs(node, box, "", on_bad)
 
     def nocks(self, node: NodeId, on_bad: OnBad | None = None) -> Iterator[Job]:
-        """The received packets that nobody has checked yet; see ``jobs``."""
+        """The received packets that nobody has checked yet; of these no header is copied."""
         return self._jobs(node, Box.RX, NOCK_SUFFIX, on_bad)
 
     def parts(self, node: NodeId) -> Iterator[Part]:
@@ -304,7 +304,7 @@ class Spool:
                 if not entry.is_file():
                     raise StoreError(f"{path} has a packet's name, but is not a file")
                 size_bytes = entry.stat().st_size
-                header = self._header_of(path)
+                header = _decode(path) if suffix else self._header_of(path)
             except FileNotFoundError:
                 continue
             except GatewayError as error:

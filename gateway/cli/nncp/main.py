@@ -15,7 +15,7 @@ MODULES: Mapping[str, str] = {
     "exec": "gateway.cli.nncp.exec_",
     "hash": "gateway.cli.nncp.hash_",
     "pkt": "gateway.cli.nncp.pkt",
-    "stat": "gateway.cli.nncp.stat",
+    "stat": "gateway.cli.nncp.stat_",
     "toss": "gateway.cli.nncp.toss",
     "xfer": "gateway.cli.nncp.xfer",
 }
