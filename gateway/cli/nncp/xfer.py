@@ -1,0 +1,36 @@
+"""``nncp xfer``: exchange packets with neighbours through a directory."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from gateway.carry.xfer import Xfer, XferSettings
+from gateway.cli.nncp.context import Context, fatal, run_verb
+from gateway.cli.nncp.flags import STATUS_FAILED, STATUS_OK, wrong_usage
+from gateway.cli.nncp.only_node import only_node
+from gateway.cli.nncp.verbs import XFER
+from gateway.ids import parse_nice
+
+
+def run(arguments: list[str], environ: Mapping[str, str]) -> int:
+    """Run the command; returns its exit status."""
+    return run_verb(XFER, arguments, environ, _exchange)
+
+
+def _exchange(context: Context) -> int:
+    parsed = context.parsed
+    if len(parsed.arguments) != 1:
+        return wrong_usage(XFER)
+    is_rx, is_tx = parsed.switch("rx"), parsed.switch("tx")
+    if is_rx and is_tx:
+        return fatal(XFER, "-rx and -tx can not be set simultaneously")
+    settings = XferSettings(
+        nice=parse_nice(parsed.text("nice")),
+        only=only_node(context),
+        is_receiving=not is_tx,
+        is_sending=not is_rx,
+        is_making_directories=parsed.switch("mkdir"),
+        is_keeping=parsed.switch("keep"),
+    )
+    context.book.private_keys()
+    xfer = Xfer(context.book, context.spool, context.log, Path(parsed.arguments[0]), settings)
+    return STATUS_FAILED if xfer.run_once().bad_count else STATUS_OK
