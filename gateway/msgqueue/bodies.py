@@ -47,7 +47,7 @@ class StagedBody:
         """Bytes written so far."""
         return self._file.size_bytes
 
-    def write(self, data: bytes) -> None:
+    def write(self, data: bytes | bytearray | memoryview) -> None:
         """Append bytes.
 
         Raises:

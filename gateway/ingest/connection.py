@@ -1,0 +1,295 @@
+"""One SMTP connection: bytes in, command lines out; answers in, bytes out; time limits.
+
+A subclass of aiosmtpd's ``SMTP``. What is kept of it: the protocol's life (``connection_made``
+makes session, reader, writer and the task that serves the client), session and envelope, and a
+method ``smtp_VERB`` for each command. What is overridden, and why, stands in
+docs/adr/0003-aiosmtpd-subclass.md; each such method has a test.
+
+Contract: answers to pipelined commands go out together, before the connection waits for more
+input. Input is read as fast as it is used, never further than INPUT_LIMIT_BYTES * 2 ahead. A
+client that is gone does not stop what was begun: ``smtp_DATA`` ends by itself.
+"""
+
+import asyncio
+import logging
+from abc import abstractmethod
+from typing import AnyStr
+
+from aiosmtpd.smtp import SMTP
+
+from gateway.errors import RemoteProtocolError
+from gateway.ingest.reply import Reply
+from gateway.ingest.settings import SmtpSettings
+
+INPUT_LIMIT_BYTES = 128 << 10
+READ_BYTES = 256 << 10
+LINE_LIMIT_BYTES = 2048
+"""Longest command with its line end. A path has 256 octets (RFC 5321 section 4.5.3.1.3), mostly."""
+REPLIES_PER_WRITE = 100
+LINGER_SECONDS = 5.0
+"""How long a closed connection may take to read its last answers."""
+
+_LOG = logging.getLogger(__name__)
+
+
+class HungUp(RemoteProtocolError):
+    """The client is gone, or is being sent away."""
+
+    status = "4.4.2"
+
+
+class SmtpConnection(SMTP):
+    """Serve one client; subclasses know the commands.
+
+    Args:
+        settings: of the endpoint.
+        loop: the running event loop.
+    """
+
+    def __init__(self, settings: SmtpSettings, loop: asyncio.AbstractEventLoop) -> None:
+        # SMTP.__init__ is left out: it inspects every method of every connection for AUTH and for
+        # hooks, which costs more than a whole small message does.
+        reader = asyncio.StreamReader(limit=INPUT_LIMIT_BYTES, loop=loop)
+        asyncio.StreamReaderProtocol.__init__(self, reader, self._cb_client_connected, loop=loop)
+        self.loop = loop
+        self.hostname = settings.hostname
+        self.session = None
+        self.envelope = None
+        self.transport = None
+        self._original_transport = None
+        self._timeout_duration = settings.idle_seconds
+        self._timeout_handle = None
+        self._handler_coroutine = None
+        self._settings = settings
+        self._replies: list[str] = []
+        self._ahead = b""
+        self._ahead_at = 0
+        self._arrived_bytes = 0
+        self._read_bytes = 0
+        self._deadline = 0.0
+        self._errors_count = 0
+        self._is_closing = False
+        self._is_stopping = False
+        self._is_taking = False
+        """A message is being read or put in the queue: a stop waits for it."""
+        self._is_committing = False
+        """The client waits for us, so that its time does not run."""
+
+    @property
+    def client_ip(self) -> str:
+        """Address of the client, "" if it has none."""
+        peer = self.session.peer if self.session is not None else None
+        return str(peer[0]) if peer else ""
+
+    @abstractmethod
+    async def _run(self, verb: bytes, arg: str) -> None:
+        """Run one command.
+
+        Args:
+            verb: in upper case.
+            arg: what follows it, without spaces around; bytes that are not UTF-8 are surrogates.
+        """
+
+    @abstractmethod
+    def _greeting(self) -> Reply | None:
+        """A reason to send the client away at once, or None."""
+
+    @abstractmethod
+    def _finished(self) -> None:
+        """Give back whatever the connection held."""
+
+    def shut_down(self) -> None:
+        """Send the client away: at once, or after the message that is being taken in."""
+        self._is_stopping = True
+        if not self._is_taking and not self._is_closing:
+            self._cut(STOPPING)
+
+    async def wait_ended(self) -> None:
+        """Wait until the session has ended."""
+        if self._handler_coroutine is not None:
+            await asyncio.wait([self._handler_coroutine])
+
+    def abort(self) -> None:
+        """End the session at once; a message that is being committed is not acknowledged."""
+        if self._handler_coroutine is not None:
+            self._handler_coroutine.cancel()
+        if self.transport is not None:
+            self._writer.transport.abort()
+        self._finished()
+
+    def reply(self, answer: Reply | str) -> None:
+        """Queue an answer; it is sent before the connection waits for input.
+
+        Args:
+            answer: a reply, or lines without their last line end.
+        """
+        self._replies.append(answer if isinstance(answer, str) else answer.line)
+
+    async def push(self, status: AnyStr) -> None:
+        """Queue an answer, for what aiosmtpd itself says."""
+        answer: str | bytes = status
+        self.reply(answer if isinstance(answer, str) else answer.decode("utf-8"))
+
+    def fault(self, answer: Reply) -> None:
+        """Answer a protocol error; a client that makes too many is sent away."""
+        self.reply(answer)
+        self.count_error()
+
+    def count_error(self) -> None:
+        """Count a protocol error that is answered elsewhere."""
+        self._errors_count += 1
+        if self._errors_count >= self._settings.max_errors:
+            self.leave(Reply(421, "4.7.0", "too many errors, closing"))
+
+    def leave(self, answer: Reply) -> None:
+        """Queue a last answer and close once it is sent."""
+        if not self._is_closing:
+            self.reply(answer)
+            self._is_closing = True
+
+    def is_input_waiting(self) -> bool:
+        """Whether the client sent more than was used so far."""
+        return self._ahead_at < len(self._ahead) or self._arrived_bytes > self._read_bytes
+
+    def unread(self, rest: bytes) -> None:
+        """Put back what was read too far."""
+        self._ahead, self._ahead_at = rest, 0
+
+    async def read_chunk(self) -> bytes:
+        """Send what is to be said, then wait for the next bytes, however many.
+
+        Raises:
+            HungUp: there will be none.
+        """
+        if self._ahead_at < len(self._ahead):
+            chunk = self._ahead[self._ahead_at :]
+            self.unread(b"")
+            return chunk
+        await self._flush()
+        chunk = await self._reader.read(READ_BYTES)
+        if not chunk:
+            raise HungUp("the client closed the connection")
+        self._read_bytes += len(chunk)
+        return chunk
+
+    async def _handle_client(self) -> None:
+        try:
+            await self._serve()
+        except (HungUp, ConnectionError) as error:
+            _LOG.debug("%s: %s", self.client_ip, error)
+        except Exception:  # noqa: BLE001 - a bug: the client keeps its message and tries again
+            _LOG.exception("%s: internal error", self.client_ip)
+            self.leave(Reply(421, "4.3.0", "internal error, closing"))
+        finally:
+            self._finished()
+            self._close()
+
+    async def _serve(self) -> None:
+        refusal = self._greeting()
+        if refusal is not None:
+            self.leave(refusal)
+        else:
+            self.reply(f"220 {self.hostname} ESMTP nncp-gateway")
+        while not self._is_closing:
+            await self._run_line(await self._read_line())
+            if self._is_stopping:
+                self.leave(STOPPING)
+            if len(self._replies) >= REPLIES_PER_WRITE:
+                await self._flush()
+                await asyncio.sleep(0)
+        await self._flush()
+
+    async def _read_line(self) -> bytes:
+        """The next line with its line end; one that is too long is read to its end and cut."""
+        self._reset_timeout()
+        cut = b""
+        while True:
+            end = self._ahead.find(b"\n", self._ahead_at) + 1
+            if end > 0:
+                line = self._ahead[self._ahead_at : end]
+                self._ahead_at = end
+                return cut or line
+            waiting = b"" if cut else self._ahead[self._ahead_at :]
+            if len(waiting) > LINE_LIMIT_BYTES:
+                cut, waiting = waiting, b""
+            self.unread(b"")
+            self.unread(waiting + await self.read_chunk())
+
+    async def _run_line(self, line: bytes) -> None:
+        if len(line) > LINE_LIMIT_BYTES:
+            self.fault(Reply(500, "5.5.2", f"command longer than {LINE_LIMIT_BYTES} bytes"))
+        elif not line.endswith(b"\r\n") or line.find(b"\r") != len(line) - 2:
+            self.fault(Reply(500, "5.5.2", "bare CR or bare LF: a command ends in CRLF"))
+        else:
+            verb, _, arg = line[:-2].partition(b" ")
+            await self._run(verb.upper(), arg.strip(b" \t").decode("utf-8", "surrogateescape"))
+
+    async def _flush(self) -> None:
+        if self.transport is None or self._writer.transport.is_closing():
+            raise HungUp("the connection is closed")
+        if self._replies:
+            self._write_replies()
+            await self._writer.drain()
+
+    def _write_replies(self) -> None:
+        self._replies.append("")
+        data = "\r\n".join(self._replies).encode("ascii", "replace")
+        self._replies.clear()
+        self._writer.write(data)
+
+    def _cut(self, answer: Reply) -> None:
+        """Close from outside of the task, which then finds the connection lost."""
+        if self._is_closing:
+            # It does not even read its last answers.
+            self._writer.transport.abort()
+        else:
+            self.leave(answer)
+            self._close()
+
+    def _close(self) -> None:
+        self._is_closing = True
+        transport = self._writer.transport
+        if self.transport is None or transport.is_closing():
+            return
+        if self._replies:
+            self._write_replies()
+        transport.close()
+        if transport.get_write_buffer_size():
+            self.loop.call_later(LINGER_SECONDS, transport.abort)
+
+    def data_received(self, data: bytes) -> None:
+        """Take bytes from the transport."""
+        self._arrived_bytes += len(data)
+        super().data_received(data)
+
+    def eof_received(self) -> bool | None:
+        """Go on with what has arrived: a client may close its half and still wait for answers."""
+        return asyncio.StreamReaderProtocol.eof_received(self)
+
+    def connection_lost(self, error: Exception | None) -> None:
+        """End the input; the task goes on until it asks for more, a commit is not broken off."""
+        if self._timeout_handle is not None:
+            self._timeout_handle.cancel()
+            self._timeout_handle = None
+        asyncio.StreamReaderProtocol.connection_lost(self, error)
+        self.transport = None
+
+    def _reset_timeout(self, duration: float | None = None) -> None:
+        # A new timer for each command would cost more than the command: one timer looks again
+        # when it fires.
+        self._deadline = self.loop.time() + (duration or self._timeout_duration)
+        if self._timeout_handle is None:
+            self._timeout_handle = self.loop.call_at(self._deadline, self._timeout_cb)
+
+    def _timeout_cb(self) -> None:
+        self._timeout_handle = None
+        if self._is_committing:
+            self._reset_timeout()
+        elif self.loop.time() < self._deadline:
+            self._timeout_handle = self.loop.call_at(self._deadline, self._timeout_cb)
+        else:
+            self._cut(TIMED_OUT)
+
+
+STOPPING = Reply(421, "4.3.2", "shutting down, try again later")
+TIMED_OUT = Reply(421, "4.4.2", "timeout, closing")

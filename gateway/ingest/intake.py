@@ -1,0 +1,214 @@
+"""From a whole message with its envelope to rows in the queue.
+
+Contract: when ``accept`` returns, the message is on disk, synced. When it raises, the caller must
+not say that it was taken. Once it was called, the message may be in the queue even if the client
+is gone before it hears so: the client then sends it again and the recipient sees it twice, which
+RFC 1047 describes and no server can avoid; it is never lost.
+
+A message for this machine and for neighbours becomes two in the queue, one in each role. Should
+the second of them fail, the first stays, and the client's next try brings it once more.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable
+from concurrent.futures import Executor, Future
+from dataclasses import dataclass
+
+from gateway.errors import MailLoop
+from gateway.maillog import log_mail
+from gateway.message.envelope import Envelope
+from gateway.message.header import header_section_end, header_value, hop_count, received_line
+from gateway.msgqueue.bodies import StagedBody
+from gateway.msgqueue.entry import Lane, NewMessage, Role, Target
+from gateway.msgqueue.store import INLINE_BODY_BYTES, Queue
+
+HEADER_LOOK_BYTES = 256 << 10
+"""How much of a message is searched for header fields; Received fields stand in front."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recipient:
+    """One recipient that was accepted.
+
+    Args:
+        address: without angle brackets.
+        node: name of the node it is routed to, or None: it is delivered here.
+        lane: destination and niceness; None as above.
+    """
+
+    address: str
+    node: str | None = None
+    lane: Lane | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """A message's envelope and where it came from.
+
+    Args:
+        sender: "" is the null sender.
+        recipients: at least one.
+        is_8bit: it was declared ``BODY=8BITMIME``.
+        is_smtputf8: it was declared ``SMTPUTF8``.
+        client_ip: address of the client.
+        helo: what the client called itself.
+        protocol: for the Received field: ``SMTP``, ``ESMTP`` or ``UTF8SMTP``.
+    """
+
+    sender: str
+    recipients: tuple[Recipient, ...]
+    is_8bit: bool
+    is_smtputf8: bool
+    client_ip: str
+    helo: str
+    protocol: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """What becomes one message of the queue: the recipients of one role."""
+
+    id: str
+    role: Role
+    recipients: tuple[Recipient, ...]
+    received: bytes
+    message_id: str
+    submission: Submission
+
+    def message(self, body: bytes | StagedBody) -> NewMessage:
+        """The message to put, once its body is held."""
+        return NewMessage(
+            id=self.id,
+            envelope=Envelope(
+                self.submission.sender,
+                tuple(recipient.address for recipient in self.recipients),
+                is_8bit=self.submission.is_8bit,
+                is_smtputf8=self.submission.is_smtputf8,
+            ),
+            targets=tuple(_target(recipient) for recipient in self.recipients),
+            body=body,
+            message_id=self.message_id,
+            origin=self.submission.client_ip,
+        )
+
+
+class Intake:
+    """Puts messages in the queue.
+
+    Args:
+        queue: where they go.
+        hostname: our name in Received fields.
+        max_hops: Received fields a message may come with.
+        executor: runs what blocks: writing and syncing large bodies.
+        wall: the time for Received fields, seconds since 1970.
+    """
+
+    def __init__(
+        self,
+        queue: Queue,
+        hostname: str,
+        max_hops: int,
+        executor: Executor,
+        wall: Callable[[], float] = time.time,
+    ) -> None:
+        self._queue = queue
+        self._hostname = hostname
+        self._max_hops = max_hops
+        self._executor = executor
+        self._wall = wall
+
+    async def accept(self, submission: Submission, content: bytearray) -> str:
+        """Put a message in the queue and wait until it is there.
+
+        Args:
+            submission: its envelope.
+            content: the message with CRLF line ends; not changed.
+
+        Returns:
+            Its queue id (two, with a blank between, if it was split).
+
+        Raises:
+            MailLoop: it came through too many hops.
+            StoreFull: the free-space reserve is touched, or the disk is full.
+            StoreError: the disk or the database refused.
+        """
+        head = bytes(content[:HEADER_LOOK_BYTES])
+        header = head[: header_section_end(head)]
+        hops_count = hop_count(header)
+        if hops_count > self._max_hops:
+            raise MailLoop(f"too many hops: {hops_count} Received fields, {self._max_hops} are allowed")
+        message_id = header_value(header, "Message-ID") or ""
+        ids = []
+        for role, recipients in _by_role(submission.recipients):
+            part = self._part(submission, role, recipients, message_id)
+            await self._put(part, content)
+            _log_received(part, len(content))
+            ids.append(part.id)
+        return " ".join(ids)
+
+    def _part(
+        self, submission: Submission, role: Role, recipients: tuple[Recipient, ...], message_id: str
+    ) -> _Part:
+        part_id = self._queue.new_id()
+        now = self._wall()
+        received = received_line(
+            from_helo=submission.helo,
+            from_ip=submission.client_ip,
+            by=self._hostname,
+            protocol=submission.protocol,
+            queue_id=part_id,
+            for_recipient=recipients[0].address if len(submission.recipients) == 1 else None,
+            unix_seconds=now,
+            utc_offset_seconds=time.localtime(now).tm_gmtoff,
+        )
+        return _Part(part_id, role, recipients, received, message_id, submission)
+
+    async def _put(self, part: _Part, content: bytearray) -> None:
+        if len(part.received) + len(content) <= INLINE_BODY_BYTES:
+            committed = self._queue.put(part.message(b"".join((part.received, content))), part.role)
+        else:
+            loop = asyncio.get_running_loop()
+            committed = await loop.run_in_executor(self._executor, self._put_large, part, content)
+        await asyncio.wrap_future(committed)
+
+    def _put_large(self, part: _Part, content: bytearray) -> "Future[None]":
+        self._queue.check_room(len(part.received) + len(content))
+        staged = self._queue.stage_body(part.id)
+        try:
+            staged.write(part.received)
+            staged.write(content)
+            return self._queue.put(part.message(staged), part.role)
+        except BaseException:
+            staged.discard()
+            raise
+
+
+def _by_role(recipients: tuple[Recipient, ...]) -> list[tuple[Role, tuple[Recipient, ...]]]:
+    """The recipients of each role that has any; the inbox first."""
+    here = tuple(recipient for recipient in recipients if recipient.lane is None)
+    if not here:
+        return [(Role.OUTBOX, recipients)]
+    away = tuple(recipient for recipient in recipients if recipient.lane is not None)
+    return [(Role.INBOX, here), (Role.OUTBOX, away)] if away else [(Role.INBOX, here)]
+
+
+def _target(recipient: Recipient) -> Target:
+    if recipient.lane is None:
+        return Target(recipient.address)
+    return Target(recipient.address, recipient.lane.node, recipient.lane.nice)
+
+
+def _log_received(part: _Part, size_bytes: int) -> None:
+    for recipient in part.recipients:
+        log_mail(
+            "received",
+            id=part.id,
+            message_id=part.message_id or None,
+            from_=part.submission.sender,
+            to=recipient.address,
+            node=recipient.node,
+            size=size_bytes,
+            client=part.submission.client_ip,
+            status="2.0.0",
+        )

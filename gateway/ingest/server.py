@@ -1,0 +1,118 @@
+"""The SMTP endpoint: listens, makes a session for each client, and ends in good order.
+
+Contract: after ``start`` every listening address accepts connections; after ``stop`` none does,
+no session lives, and no message is half in the queue. Runs in one event loop, all methods are
+called there.
+"""
+
+import asyncio
+import functools
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+from gateway.errors import ConfigError
+from gateway.ingest.inflight import InFlight
+from gateway.ingest.intake import Intake
+from gateway.ingest.services import Services
+from gateway.ingest.settings import SmtpSettings
+from gateway.ingest.smtp import SmtpSession
+from gateway.msgqueue.entry import Lane
+from gateway.msgqueue.store import Queue
+from gateway.routing.table import Table
+
+BACKLOG_COUNT = 1024
+"""asyncio's 100 makes clients that come at once wait for a SYN to be sent again."""
+BODY_THREADS_COUNT = 4
+CLIENTS_CACHED_COUNT = 1024
+
+
+class SmtpServer:
+    """One SMTP endpoint.
+
+    Args:
+        settings: where it listens, whom it serves, its limits.
+        queue: takes the messages; stays open until after ``stop``.
+        table: routes recipients.
+        find_lane: destination and niceness by a node's name in the table; raises ``GatewayError``
+            for a node that is not known.
+        wall: the time for Received fields, seconds since 1970.
+    """
+
+    def __init__(
+        self,
+        settings: SmtpSettings,
+        queue: Queue,
+        table: Table,
+        find_lane: Callable[[str], Lane],
+        *,
+        wall: Callable[[], float] = time.time,
+    ) -> None:
+        self._settings = settings
+        self._executor = ThreadPoolExecutor(BODY_THREADS_COUNT, thread_name_prefix="smtp-body")
+        self._services = Services(
+            settings=settings,
+            queue=queue,
+            table=table,
+            find_lane=find_lane,
+            permits=functools.lru_cache(CLIENTS_CACHED_COUNT)(settings.relay_from.permits),
+            inflight=InFlight(settings.max_inflight_bytes),
+            intake=Intake(queue, settings.hostname, settings.max_hops, self._executor, wall),
+        )
+        self._listeners: list[asyncio.Server] = []
+
+    @property
+    def ports(self) -> tuple[int, ...]:
+        """The port of each listening address, in their order; of use where port 0 was asked for."""
+        return tuple(listener.sockets[0].getsockname()[1] for listener in self._listeners)
+
+    @property
+    def inflight_bytes(self) -> int:
+        """Content that all connections hold in memory, with what they announced."""
+        return self._services.inflight.used_bytes
+
+    @property
+    def connections_count(self) -> int:
+        """Sessions that live now."""
+        return len(self._services.sessions)
+
+    async def start(self) -> None:
+        """Listen on every address.
+
+        Raises:
+            ConfigError: an address can not be listened on; then none is.
+        """
+        loop = asyncio.get_running_loop()
+
+        def session() -> SmtpSession:
+            return SmtpSession(self._services, loop)
+
+        for host, port in self._settings.listen:
+            try:
+                listener = await loop.create_server(session, host, port, backlog=BACKLOG_COUNT)
+            except OSError as error:
+                await self.stop()
+                raise ConfigError(f"smtp.listen: can not listen on {host}:{port}: {error}") from error
+            self._listeners.append(listener)
+
+    async def stop(self) -> None:
+        """Take no more connections, let messages that are being taken in finish, end the rest.
+
+        Idempotent.
+        """
+        self._services.is_stopping = True
+        for listener in self._listeners:
+            listener.close()
+        sessions = list(self._services.sessions)
+        for session in sessions:
+            session.shut_down()
+        if sessions:
+            waits = [asyncio.ensure_future(session.wait_ended()) for session in sessions]
+            await asyncio.wait(waits, timeout=self._settings.stop_seconds)
+            for session in list(self._services.sessions):
+                session.abort()
+            await asyncio.wait(waits)
+        for listener in self._listeners:
+            await listener.wait_closed()
+        self._listeners.clear()
+        await asyncio.to_thread(self._executor.shutdown)

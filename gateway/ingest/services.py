@@ -1,0 +1,39 @@
+"""What all sessions of one SMTP endpoint share."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from gateway.ingest.connection import SmtpConnection
+from gateway.ingest.inflight import InFlight
+from gateway.ingest.intake import Intake
+from gateway.ingest.settings import SmtpSettings
+from gateway.msgqueue.entry import Lane
+from gateway.msgqueue.store import Queue
+from gateway.routing.table import Table
+
+
+@dataclass(slots=True)
+class Services:
+    """What the sessions of an endpoint share.
+
+    Args:
+        settings: of the endpoint.
+        queue: asked for room.
+        table: routes recipients.
+        find_lane: destination and niceness by a node's name; raises ``GatewayError``.
+        permits: whether a client may hand mail in, by its address.
+        inflight: room for content in memory.
+        intake: puts messages in the queue.
+        sessions: those that live now.
+        is_stopping: no new session is served.
+    """
+
+    settings: SmtpSettings
+    queue: Queue
+    table: Table
+    find_lane: Callable[[str], Lane]
+    permits: Callable[[str], bool]
+    inflight: InFlight
+    intake: Intake
+    sessions: set[SmtpConnection] = field(default_factory=set)
+    is_stopping: bool = False

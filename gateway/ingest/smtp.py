@@ -1,0 +1,371 @@
+"""The SMTP commands: what a client may say, and what it is answered.
+
+States of a session, by command (any other order is 503)::
+
+    CONNECTED --HELO, EHLO--> READY --MAIL--> SENDER --RCPT--> RECIPIENTS --DATA--> CONTENT --> READY
+    RSET, HELO, EHLO lead from anywhere to READY; QUIT leads from anywhere to the end
+
+Contract: ``250`` after the content means that the message is in the queue, on disk, synced. A
+recipient is accepted only from a client that may relay, and only if the routing table has a place
+for it. Whatever is refused leaves a line in the mail log.
+
+Spec: RFC 5321; RFC 2034 (enhanced status codes), RFC 2920 (PIPELINING), RFC 1870 (SIZE), RFC 6152
+(8BITMIME), RFC 6531 (SMTPUTF8).
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+
+from gateway.errors import BadAddress, GatewayError, StoreError
+from gateway.ingest.connection import STOPPING, TIMED_OUT, HungUp, SmtpConnection
+from gateway.ingest.content import ContentReader
+from gateway.ingest.intake import Recipient
+from gateway.ingest.parameters import MailParameters, parse_mail_parameters
+from gateway.ingest.reply import Reply, refusal, reply_to
+from gateway.ingest.services import Services
+from gateway.ingest.transaction import Transaction
+from gateway.maillog import log_mail
+from gateway.message.address import NON_ASCII_STATUS, parse_path, shown
+from gateway.routing.table import LocalRoute, Refusal, Route
+
+POSTMASTER = "postmaster"
+GREETING_LIMIT_CHARS = 255
+
+_LOG = logging.getLogger(__name__)
+
+_FORBIDDEN = frozenset({b"CONNECT", b"GET", b"HEAD", b"OPTIONS", b"POST", b"PUT"})
+"""A browser that was made to talk to us."""
+_OK = Reply(250, "2.0.0", "Ok")
+_NO_GREETING = Reply(503, "5.5.1", "send EHLO or HELO first")
+_OUT_OF_STEP = Reply(554, "5.5.0", "data sent before our answer, closing")
+
+
+class SmtpSession(SmtpConnection):
+    """One client's session.
+
+    Args:
+        services: of the endpoint.
+        loop: the running event loop.
+    """
+
+    def __init__(self, services: Services, loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__(services.settings, loop)
+        self._services = services
+        self._share = services.inflight.reservation()
+        self._transaction = Transaction()
+        self._idle_commands_count = 0
+        self._is_permitted = False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Begin the session."""
+        super().connection_made(transport)
+        self._services.sessions.add(self)
+        self._is_permitted = self._services.permits(self.client_ip)
+
+    def _greeting(self) -> Reply | None:
+        if self._services.is_stopping:
+            return STOPPING
+        if len(self._services.sessions) > self._settings.max_connections:
+            return Reply(421, "4.3.2", "too many connections, try again later")
+        return None
+
+    def _finished(self) -> None:
+        self._share.release()
+        self._services.sessions.discard(self)
+
+    def _set_post_data_state(self) -> None:
+        self._share.release()
+        self.envelope = self._transaction = Transaction()
+
+    async def _run(self, verb: bytes, arg: str) -> None:
+        command = _COMMANDS.get(verb)
+        if command is not None:
+            await command(self, arg)
+        elif verb in _FORBIDDEN:
+            self.leave(Reply(421, "4.7.0", "this is not a web server, closing"))
+        elif verb in _NOT_OFFERED:
+            self.fault(Reply(502, "5.5.1", f"{verb.decode()} is not offered here"))
+        else:
+            self.fault(Reply(500, "5.5.2", "command not known"))
+
+    async def smtp_HELO(self, hostname: str) -> None:  # noqa: N802 - aiosmtpd's name for a command
+        """Greet, without extensions."""
+        if self._greet(hostname, is_extended=False):
+            self.reply(f"250 {self.hostname}")
+
+    async def smtp_EHLO(self, hostname: str) -> None:  # noqa: N802 - as above
+        """Greet and say what we can."""
+        if self._greet(hostname, is_extended=True):
+            self.reply(
+                f"250-{self.hostname}\r\n250-PIPELINING\r\n250-SIZE {self._settings.max_message_bytes}\r\n"
+                "250-8BITMIME\r\n250-SMTPUTF8\r\n250 ENHANCEDSTATUSCODES"
+            )
+
+    def _greet(self, hostname: str, *, is_extended: bool) -> bool:
+        session = self.session
+        if session is None:
+            raise AssertionError("internal error: a command without a connection")
+        if self.is_input_waiting():
+            self.leave(_OUT_OF_STEP)
+            return False
+        if not 0 < len(hostname) <= GREETING_LIMIT_CHARS or not hostname.isprintable():
+            self.fault(Reply(501, "5.5.4", "allowed: EHLO or HELO and your host name"))
+            return False
+        if session.host_name is not None:
+            self._count_idle()
+        self._set_post_data_state()
+        session.host_name = hostname
+        session.extended_smtp = is_extended
+        return True
+
+    async def smtp_MAIL(self, arg: str | None) -> None:  # noqa: N802 - as above
+        """Begin a message with its sender."""
+        path = _after("FROM:", arg)
+        if self.session is None or self.session.host_name is None:
+            self.fault(_NO_GREETING)
+        elif self._transaction.mail_from is not None:
+            self.fault(Reply(503, "5.5.1", "nested MAIL: send RSET first"))
+        elif path is None:
+            self.fault(Reply(501, "5.5.4", "allowed: MAIL FROM:<address> and parameters"))
+        else:
+            self._begin(path)
+
+    def _begin(self, path: bytes) -> None:
+        try:
+            sender, raw_parameters = parse_path(path, is_utf8_allowed=True)
+        except BadAddress as error:
+            self._refuse(reply_to(error), sender=None)
+            self.count_error()
+            return
+        parameters = parse_mail_parameters(raw_parameters)
+        if isinstance(parameters, Reply):
+            self.fault(parameters)
+            return
+        refused = self._sender_fault(sender, parameters) or self._room_fault(parameters.size_bytes)
+        if refused is not None:
+            self._refuse(refused, sender=sender)
+            return
+        self._transaction.mail_from = sender
+        self._transaction.parameters = parameters
+        self.reply(_SENDER_OK)
+
+    def _sender_fault(self, sender: str, parameters: MailParameters) -> Reply | None:
+        if parameters != MailParameters() and not self._is_extended():
+            return Reply(555, "5.5.4", "parameters need EHLO")
+        if not sender.isascii() and not parameters.is_smtputf8:
+            return Reply(553, NON_ASCII_STATUS, f"sender {shown(sender)} needs SMTPUTF8")
+        if parameters.size_bytes > self._settings.max_message_bytes:
+            return Reply(552, "5.3.4", f"message is larger than {self._settings.max_message_bytes} bytes")
+        return None
+
+    def _room_fault(self, size_bytes: int) -> Reply | None:
+        if not self._is_permitted:
+            # Its recipients will be refused; it must not be able to use up the room of others.
+            return None
+        try:
+            self._services.queue.check_room(size_bytes)
+        except StoreError as error:
+            _LOG.warning("message from %s refused: %s", self.client_ip, error)
+            return reply_to(error)
+        if not self._share.hold(size_bytes):
+            return Reply(452, "4.3.1", "too many messages at a time, try again later")
+        return None
+
+    def _is_extended(self) -> bool:
+        return self.session is not None and self.session.extended_smtp
+
+    async def smtp_RCPT(self, arg: str | None) -> None:  # noqa: N802 - as above
+        """Add a recipient."""
+        path = _after("TO:", arg)
+        if self._transaction.mail_from is None:
+            self.fault(Reply(503, "5.5.1", "send MAIL first"))
+        elif path is None:
+            self.fault(Reply(501, "5.5.4", "allowed: RCPT TO:<address>"))
+        else:
+            self._add(path)
+
+    def _add(self, path: bytes) -> None:
+        transaction = self._transaction
+        try:
+            address, raw_parameters = parse_path(
+                path, is_utf8_allowed=transaction.parameters.is_smtputf8, is_recipient=True
+            )
+        except BadAddress as error:
+            self._refuse(reply_to(error), sender=transaction.mail_from)
+            self.count_error()
+            return
+        if raw_parameters:
+            self.fault(Reply(555, "5.5.4", "parameters of RCPT are not known here"))
+            return
+        if address.lower() == POSTMASTER:
+            address = f"{address}@{self.hostname}"
+        if not transaction.has(address):
+            recipient = self._recipient(address)
+            if isinstance(recipient, Reply):
+                self._refuse(recipient, sender=transaction.mail_from, to=address)
+                return
+            transaction.add(recipient)
+        self.reply(_RECIPIENT_OK)
+
+    def _recipient(self, address: str) -> Recipient | Reply:
+        if not self._is_permitted:
+            self.count_error()
+            return Reply(550, "5.7.1", "relay not permitted for your address")
+        if self._transaction.recipients_count >= self._settings.max_recipients:
+            return Reply(452, "4.5.3", "too many recipients: send the rest in another message")
+        match self._services.table.route(address):
+            case Refusal(status, text):
+                return refusal(status, text)
+            case LocalRoute():
+                return Recipient(address)
+            case Route(node):
+                try:
+                    return Recipient(address, node, self._services.find_lane(node))
+                except GatewayError as error:
+                    _LOG.error("route for %s: %s", shown(address), error)
+                    return Reply(451, "4.3.5", "the route for this recipient does not work, try again later")
+
+    async def smtp_DATA(self, arg: str) -> None:  # noqa: N802 - as above
+        """Take the content, put the message in the queue, answer."""
+        transaction = self._transaction
+        if arg:
+            self.fault(Reply(501, "5.5.4", "allowed: DATA alone"))
+        elif transaction.mail_from is None:
+            self.fault(Reply(503, "5.5.1", "send MAIL first"))
+        elif not transaction.recipients_count:
+            self.fault(Reply(554, "5.5.1", "no valid recipients"))
+        elif self.is_input_waiting():
+            self.leave(_OUT_OF_STEP)
+        else:
+            self.reply("354 End data with <CR><LF>.<CR><LF>")
+            self._is_taking = True
+            try:
+                await self._take(transaction)
+            finally:
+                self._is_taking = False
+                self._set_post_data_state()
+
+    async def _take(self, transaction: Transaction) -> None:
+        reader = ContentReader(self._settings.max_message_bytes, self._share)
+        try:
+            await self._read_content(reader)
+        except (HungUp, ConnectionError):
+            self._log_refused(
+                transaction, Reply(451, "4.4.2", "connection lost before the end of the message")
+            )
+            raise
+        answer = reader.fault or await self._put(transaction, reader.content)
+        if answer.is_refusal:
+            self._log_refused(transaction, answer)
+        else:
+            self._errors_count = self._idle_commands_count = 0
+        self.reply(answer)
+
+    async def _read_content(self, reader: ContentReader) -> None:
+        end = self.loop.time() + self._settings.data_seconds
+        while True:
+            self._reset_timeout()
+            if reader.feed(await self.read_chunk()):
+                self.unread(reader.rest)
+                return
+            if self.loop.time() > end:
+                self._cut(TIMED_OUT)
+                raise HungUp("the message took too long")
+
+    async def _put(self, transaction: Transaction, content: bytearray) -> Reply:
+        session = self.session
+        if session is None:
+            raise AssertionError("internal error: a message without a connection")
+        submission = transaction.submission(
+            client_ip=self.client_ip,
+            helo=session.host_name or "",
+            is_extended=session.extended_smtp,
+            is_8bit_found=not content.isascii(),
+        )
+        self._is_committing = True
+        try:
+            queue_id = await self._services.intake.accept(submission, content)
+        except GatewayError as error:
+            _LOG.warning("message from %s refused: %s", self.client_ip, error)
+            return reply_to(error)
+        finally:
+            self._is_committing = False
+        return Reply(250, "2.0.0", f"Ok: queued as {queue_id}")
+
+    async def smtp_RSET(self, arg: str) -> None:  # noqa: N802 - as above
+        """Forget the message begun."""
+        if arg:
+            self.fault(Reply(501, "5.5.4", "allowed: RSET alone"))
+            return
+        self._count_idle()
+        self._set_post_data_state()
+        self.reply(_OK)
+
+    async def smtp_NOOP(self, arg: str) -> None:  # noqa: ARG002, N802 - as above
+        """Do nothing."""
+        self._count_idle()
+        self.reply(_OK)
+
+    async def smtp_QUIT(self, arg: str) -> None:  # noqa: ARG002, N802 - as above
+        """Say goodbye."""
+        self.leave(Reply(221, "2.0.0", "Bye"))
+
+    async def smtp_VRFY(self, arg: str) -> None:  # noqa: N802 - as above
+        """Answer neither yes nor no: who exists is nobody's business."""
+        self._count_idle()
+        if arg:
+            self.reply(Reply(252, "2.5.0", "not verified: send mail to find out"))
+        else:
+            self.fault(Reply(501, "5.5.4", "allowed: VRFY address"))
+
+    async def smtp_EXPN(self, arg: str) -> None:  # noqa: ARG002, N802 - as above
+        """There are no lists here."""
+        self.fault(Reply(502, "5.5.1", "EXPN is not offered here"))
+
+    async def smtp_HELP(self, arg: str) -> None:  # noqa: ARG002, N802 - as above
+        """Name the commands."""
+        self._count_idle()
+        self.reply(Reply(214, "2.0.0", " ".join(verb.decode() for verb in sorted(_COMMANDS))))
+
+    def _count_idle(self) -> None:
+        self._idle_commands_count += 1
+        if self._idle_commands_count > self._settings.max_idle_commands:
+            self.count_error()
+
+    def _refuse(self, answer: Reply, *, sender: str | None, to: str | None = None) -> None:
+        self.reply(answer)
+        self._log(answer, sender, to)
+
+    def _log_refused(self, transaction: Transaction, answer: Reply) -> None:
+        for recipient in transaction.recipients:
+            self._log(answer, transaction.mail_from, recipient.address)
+
+    def _log(self, answer: Reply, sender: str | None, to: str | None) -> None:
+        log_mail(
+            "refused", from_=sender, to=to, client=self.client_ip, status=answer.status, text=answer.text
+        )
+
+
+def _after(keyword: str, arg: str | None) -> bytes | None:
+    if arg is None or arg[: len(keyword)].upper() != keyword:
+        return None
+    return arg[len(keyword) :].encode("utf-8", "surrogateescape")
+
+
+_SENDER_OK = "250 2.1.0 Ok"
+_RECIPIENT_OK = "250 2.1.5 Ok"
+_COMMANDS: Mapping[bytes, Callable[[SmtpSession, str], Awaitable[None]]] = {
+    b"HELO": SmtpSession.smtp_HELO,
+    b"EHLO": SmtpSession.smtp_EHLO,
+    b"MAIL": SmtpSession.smtp_MAIL,
+    b"RCPT": SmtpSession.smtp_RCPT,
+    b"DATA": SmtpSession.smtp_DATA,
+    b"RSET": SmtpSession.smtp_RSET,
+    b"NOOP": SmtpSession.smtp_NOOP,
+    b"QUIT": SmtpSession.smtp_QUIT,
+    b"VRFY": SmtpSession.smtp_VRFY,
+    b"EXPN": SmtpSession.smtp_EXPN,
+    b"HELP": SmtpSession.smtp_HELP,
+}
+_NOT_OFFERED = frozenset({b"AUTH", b"STARTTLS", b"BDAT", b"ETRN", b"TURN", b"SEND", b"SAML", b"SOML"})
