@@ -1,0 +1,117 @@
+"""From what happened to an exit status: the one table.
+
+Who reads the status decides what it may be:
+
+``PIPE``
+    A mail server that hands a message to us (``send``). Postfix and Exim bounce the mail on
+    nearly every status they do not know, so only a real fault of the data is permanent (65, 67,
+    77); all else, a broken configuration and a bug of ours included, is 75: try again later.
+``HANDLER``
+    An NNCP tosser that runs ``receive``. It knows two answers: 0, the packet can go, and
+    anything else, it stays. We say 75 for the latter.
+``OWN``
+    People and scripts: the codes of sysexits.h.
+
+The ``nncp`` verbs are not in here: they end as the Go commands do.
+"""
+
+from enum import Enum, auto
+
+from gateway.errors import (
+    BadAddress,
+    BadIdentifier,
+    ConfigError,
+    GatewayError,
+    MessageError,
+    PacketError,
+    ProtocolError,
+    StoreBusy,
+    StoreCorrupt,
+    StoreError,
+    StoreFull,
+    UnknownNode,
+)
+
+OK = 0
+USAGE = 64
+DATA = 65
+NO_USER = 67
+NO_HOST = 68
+UNAVAILABLE = 69
+SOFTWARE = 70
+CANNOT_CREATE = 73
+IO = 74
+TRY_LATER = 75
+PROTOCOL = 76
+NO_PERMISSION = 77
+CONFIG = 78
+
+
+class Caller(Enum):
+    """Who reads the exit status."""
+
+    PIPE = auto()
+    HANDLER = auto()
+    OWN = auto()
+
+
+class UsageFault(GatewayError):
+    """A command line that makes no sense; the text says which word and what is allowed."""
+
+    status = "5.5.4"
+
+
+class NotRoutable(GatewayError):
+    """Mail for this recipient is not taken here."""
+
+    status = "5.1.2"
+
+
+class NotPermitted(GatewayError):
+    """Who asks may not do this."""
+
+    status = "5.7.1"
+
+
+_OWN: tuple[tuple[type[BaseException], int], ...] = (
+    (UsageFault, USAGE),
+    (ConfigError, CONFIG),
+    (UnknownNode, NO_HOST),
+    (BadAddress, DATA),
+    (NotRoutable, NO_USER),
+    (NotPermitted, NO_PERMISSION),
+    (BadIdentifier, DATA),
+    (StoreBusy, TRY_LATER),
+    (StoreFull, TRY_LATER),
+    (StoreCorrupt, IO),
+    (StoreError, IO),
+    (PacketError, DATA),
+    (MessageError, DATA),
+    (ProtocolError, PROTOCOL),
+    (GatewayError, UNAVAILABLE),
+)
+"""The first class that fits counts, so the narrow ones stand before the wide ones."""
+
+_PIPE: tuple[tuple[type[BaseException], int], ...] = (
+    (NotRoutable, NO_USER),
+    (NotPermitted, NO_PERMISSION),
+    (MessageError, DATA),
+)
+
+
+def exit_status(error: BaseException | None, caller: Caller) -> int:
+    """The status a command ends with.
+
+    Args:
+        error: what ended it, or None: it did its work. Anything that is not a ``GatewayError``
+            is a bug of ours.
+        caller: who reads the status.
+    """
+    if error is None:
+        return OK
+    if caller is Caller.HANDLER:
+        return TRY_LATER
+    table, other = (_OWN, SOFTWARE) if caller is Caller.OWN else (_PIPE, TRY_LATER)
+    if caller is Caller.PIPE and isinstance(error, GatewayError) and error.is_temporary:
+        return TRY_LATER
+    return next((status for kind, status in table if isinstance(error, kind)), other)

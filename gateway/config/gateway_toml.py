@@ -1,0 +1,320 @@
+"""Read ``gateway.toml`` and the NNCP configuration it names into the settings of each stage.
+
+Contract: what is returned is complete and checked: node names are known, routes agree, paths are
+absolute (relative ones are resolved against the directory of ``gateway.toml``). Everything that
+is wrong is told at once, a line each: ``FILE: section.key: what is wrong; allowed: ...``.
+"""
+
+import os
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import ValidationError
+
+from gateway.batch.policy import BatchSettings, LanePolicy
+from gateway.config.nncp import NncpConfig, load_nncp_config
+from gateway.config.toml_errors import ALLOWED, describe_all, join_problems
+from gateway.config.toml_schema import DAY_SECONDS, BatchKeys, DeliverSection, GatewayFile, RouteSection
+from gateway.deliver.deliverer import DeliverSettings
+from gateway.deliver.maildir import MaildirTargetSettings
+from gateway.deliver.retry import RetrySchedule
+from gateway.deliver.sendmail_command import SendmailTargetSettings
+from gateway.deliver.smtp import SmtpTargetSettings
+from gateway.errors import ConfigError, UnknownNode
+from gateway.ids import NICE_PRIORITY, NodeId
+from gateway.ingest.settings import SmtpSettings
+from gateway.msgqueue.entry import Form
+from gateway.nodes import SELF_NAME, Node
+from gateway.routing.access import AccessList
+from gateway.routing.table import Local, Refuse, Rule, Table, ToNode
+from gateway.toss.notice import ExecNotice
+from gateway.toss.settings import TossSettings
+
+DEFAULT_PATH = Path("/etc/nncp-gateway/gateway.toml")
+PATH_VARIABLE = "NNCP_GATEWAY_CONFIG"
+QUEUE_NAME = "queue"
+STDERR = "stderr"
+REFUSED_STATUS = "5.7.1"
+
+Result = TypeVar("Result")
+TargetSettings = SmtpTargetSettings | SendmailTargetSettings | MaildirTargetSettings
+
+_BATCH_KEYS = {
+    "max_messages": "max_count",
+    "max_bytes": "max_bytes",
+    "max_age_seconds": "max_age_seconds",
+    "level": "level",
+    "window_log": "window_log",
+    "packet_min_bytes": "minsize_bytes",
+}
+"""Keys of the file and the fields of ``LanePolicy`` they set."""
+
+
+@dataclass(frozen=True, slots=True)
+class GatewayConfig:
+    """Everything the two files say.
+
+    Args:
+        path: of ``gateway.toml``, absolute.
+        hostname: our name in mail.
+        nncp: the NNCP configuration.
+        state_directory: our own files; the queue is below it.
+        reserve_bytes: free space that new mail may not touch.
+        keep_finished_seconds: how long sent and delivered messages stay listed.
+        keep_batch_ids_seconds: how long the ids of received batches are known.
+        smtp: the endpoint, or None: there is none.
+        table: routes.
+        nice_by_node: niceness of mail, where a neighbour has its own.
+        batch: when batches are closed and what neighbours understand.
+        local_domains: domains delivered here.
+        deliver: retries.
+        target: where mail for here goes.
+        toss: how packets are tossed.
+        toss_interval_seconds: how often received packets are looked for.
+        mail_log: file of the mail log, or None: standard error.
+        log_level: ``debug``, ``info``, ``warning`` or ``error``.
+    """
+
+    path: Path
+    hostname: str
+    nncp: NncpConfig
+    state_directory: Path
+    reserve_bytes: int
+    keep_finished_seconds: float
+    keep_batch_ids_seconds: float
+    smtp: SmtpSettings | None
+    table: Table
+    nice_by_node: Mapping[NodeId, int]
+    batch: BatchSettings
+    local_domains: tuple[str, ...]
+    deliver: DeliverSettings
+    target: TargetSettings
+    toss: TossSettings
+    toss_interval_seconds: float
+    mail_log: Path | None
+    log_level: str
+
+    @property
+    def queue_directory(self) -> Path:
+        """Where the queue is."""
+        return self.state_directory / QUEUE_NAME
+
+    def nice_of(self, node: NodeId) -> int:
+        """The niceness of mail for a node."""
+        return self.nice_by_node.get(node, NICE_PRIORITY)
+
+
+def chosen_path(given: str | None, environ: Mapping[str, str]) -> Path:
+    """The path of ``gateway.toml``: as given, else from the environment, else the default."""
+    return Path(given or environ.get(PATH_VARIABLE) or DEFAULT_PATH).absolute()
+
+
+def load_gateway_config(path: Path, environ: Mapping[str, str]) -> GatewayConfig:
+    """Read both files.
+
+    Args:
+        path: of ``gateway.toml``.
+        environ: NNCPSPOOL and NNCPLOG count, NNCPCFG does not: which file it is stands in ours.
+
+    Raises:
+        ConfigError: everything that is wrong, a line each.
+    """
+    path = path.absolute()
+    file = read_gateway_file(path)
+    nncp_path = _resolve(path, file.node.nncp_config)
+    nncp = load_nncp_config(nncp_path, environ)
+    return build_config(path, file, nncp)
+
+
+def build_config(path: Path, file: GatewayFile, nncp: NncpConfig) -> GatewayConfig:
+    """Turn both files, as they were read, into settings.
+
+    Raises:
+        ConfigError: they do not fit together; a line for each fault.
+    """
+    return _Settings(path, file, nncp).build()
+
+
+def read_gateway_file(path: Path) -> GatewayFile:
+    """Read ``gateway.toml`` alone, as it stands.
+
+    Raises:
+        ConfigError: it can't be read, is not TOML, or has keys or values that are not allowed.
+    """
+    try:
+        text = path.read_bytes().decode("utf-8")
+    except OSError as error:
+        hint = "; make one with nncp-gateway init, or name another with -c" if not path.exists() else ""
+        raise ConfigError(f"{path}: cannot be read: {error.strerror}{hint}") from None
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path}: is not UTF-8 at byte {error.start}") from None
+    return parse_gateway_text(path, text)
+
+
+def parse_gateway_text(path: Path, text: str) -> GatewayFile:
+    """Read the text of a ``gateway.toml``; as ``read_gateway_file``."""
+    try:
+        return GatewayFile.model_validate(tomllib.loads(text))
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{path}: is not TOML: {error}") from None
+    except ValidationError as error:
+        raise join_problems(path, describe_all(error, GatewayFile)) from None
+
+
+class _Settings:
+    """Turns the file into settings and gathers what does not fit together."""
+
+    def __init__(self, path: Path, file: GatewayFile, nncp: NncpConfig) -> None:
+        self._path = path
+        self._file = file
+        self._nncp = nncp
+        self._problems: list[str] = []
+
+    def build(self) -> GatewayConfig:
+        file = self._file
+        neighbours = {
+            name: node
+            for name in file.neighbour
+            if (node := self._node(name, f"neighbour.{name}")) is not None
+        }
+        table = self._table()
+        smtp = self._gather("smtp", self._smtp)
+        if self._problems:
+            raise join_problems(self._path, self._problems)
+        return GatewayConfig(
+            path=self._path,
+            hostname=self._hostname(),
+            nncp=self._nncp,
+            state_directory=_resolve(self._path, file.node.state_directory),
+            reserve_bytes=file.queue.reserve_bytes,
+            keep_finished_seconds=file.queue.keep_finished_days * DAY_SECONDS,
+            keep_batch_ids_seconds=file.queue.keep_batch_ids_days * DAY_SECONDS,
+            smtp=smtp,
+            table=table,
+            nice_by_node={node.id: file.neighbour[name].nice for name, node in neighbours.items()},
+            batch=self._batch(neighbours),
+            local_domains=tuple(file.deliver.domains),
+            deliver=DeliverSettings(retry=_retry(file.deliver)),
+            target=self._target(),
+            toss=self._toss(),
+            toss_interval_seconds=file.toss.interval_seconds,
+            mail_log=None if file.log.mail == STDERR else _resolve(self._path, file.log.mail),
+            log_level=file.log.level,
+        )
+
+    def _hostname(self) -> str:
+        return self._file.node.hostname or os.uname().nodename
+
+    def _node(self, name: str, where: str) -> Node | None:
+        try:
+            node = self._nncp.book.find(name)
+        except UnknownNode:
+            node = None
+        if node is not None and node.name != SELF_NAME:
+            return node
+        known = ", ".join(sorted(set(self._nncp.book.nodes) - {SELF_NAME})) or "none yet"
+        what = "is this node itself" if node is not None else "is not a neighbour"
+        self._problems.append(
+            f"{where}: {name!r} {what}{ALLOWED}a name in neigh of {self._nncp.path}, which has: {known}"
+        )
+        return None
+
+    def _table(self) -> Table:
+        rules: list[Rule] = []
+        for number, route in enumerate(self._file.route, 1):
+            if route.node is not None and self._node(route.node, f"route[{number}].node") is None:
+                continue
+            rules.append(Rule(route.pattern, _action(route)))
+        rules += [Rule(domain, Local()) for domain in self._file.deliver.domains]
+        return self._gather("route", lambda: Table.from_rules(rules)) or Table.from_rules([])
+
+    def _smtp(self) -> SmtpSettings | None:
+        section = self._file.smtp
+        if not section.listen:
+            return None
+        return SmtpSettings(
+            hostname=self._hostname(),
+            listen=tuple(_endpoint(text) for text in section.listen),
+            relay_from=AccessList.parse(section.relay_from),
+            **section.model_dump(exclude={"listen", "relay_from"}),
+        )
+
+    def _batch(self, neighbours: Mapping[str, Node]) -> BatchSettings:
+        default = _lane_values(self._file.batch)
+        by_node = {}
+        for name, node in neighbours.items():
+            section = self._file.neighbour[name]
+            by_node[node.id] = LanePolicy(
+                form=Form(section.understands), **{**default, **_lane_values(section)}
+            )
+        return BatchSettings(default=LanePolicy(**default), by_node=by_node)
+
+    def _target(self) -> TargetSettings:
+        section = self._file.deliver
+        if section.to == "maildir":
+            return MaildirTargetSettings(
+                path=str(_resolve(self._path, section.path or "")),
+                own_name=self._hostname(),
+                recipient_delimiter=section.recipient_delimiter,
+                is_mailbox_made=section.make_mailboxes,
+            )
+        if section.to == "sendmail":
+            return SendmailTargetSettings(tuple(section.command), section.timeout_seconds)
+        host, port = _endpoint(section.address)
+        return SmtpTargetSettings(
+            host=host, port=port, own_name=self._hostname(), reply_seconds=section.timeout_seconds
+        )
+
+    def _toss(self) -> TossSettings:
+        section = self._file.toss
+        return TossSettings(
+            nice=section.max_nice,
+            is_seen_marked=section.is_seen_marked,
+            handler_timeout_seconds=section.handler_timeout_seconds,
+            max_payload_bytes=section.max_payload_bytes,
+            notices={
+                name: ExecNotice(pair.sender, pair.recipient) for name, pair in self._nncp.notify.exec.items()
+            },
+        )
+
+    def _gather(self, where: str, build: Callable[[], Result]) -> Result | None:
+        try:
+            return build()
+        except ConfigError as error:
+            text = str(error)
+            self._problems.append(text if text.startswith(where) else f"{where}: {text}")
+            return None
+
+
+def _action(route: RouteSection) -> ToNode | Local | Refuse:
+    if route.node is not None:
+        return ToNode(route.node)
+    if route.refuse is not None:
+        return Refuse(route.status or REFUSED_STATUS, route.refuse)
+    return Local()
+
+
+def _lane_values(section: BatchKeys) -> dict[str, Any]:
+    values = {field: getattr(section, key) for key, field in _BATCH_KEYS.items()}
+    return {field: value for field, value in values.items() if value is not None}
+
+
+def _retry(section: DeliverSection) -> RetrySchedule:
+    return RetrySchedule(
+        first_wait_seconds=section.first_wait_seconds,
+        longest_wait_seconds=max(section.first_wait_seconds, section.longest_wait_seconds),
+        max_age_seconds=section.max_age_seconds,
+        max_attempts=section.max_attempts,
+    )
+
+
+def _endpoint(text: str) -> tuple[str, int]:
+    host, _, port = text.rpartition(":")
+    return host.removeprefix("[").removesuffix("]"), int(port)
+
+
+def _resolve(file: Path, text: str) -> Path:
+    return Path(os.path.normpath(file.parent / text))

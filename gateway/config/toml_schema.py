@@ -1,0 +1,338 @@
+"""What may stand in ``gateway.toml``: every key with its default and, in words, what is allowed.
+
+Contract: a key that is not here is an error. Each key's ``description`` is what an error message
+and ``docs/reference/config.md`` say is allowed. Units stand in the names of the keys.
+"""
+
+import re
+from collections.abc import Callable
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+from gateway.errors import GatewayError
+from gateway.ids import NICE_ALLOWED, NICE_MAX, NICE_PRIORITY, parse_nice
+from gateway.routing.access import AccessList
+from gateway.routing.table import Local, Refuse, Rule, Table
+
+KIB = 1 << 10
+MIB = 1 << 20
+DAY_SECONDS = 86_400
+
+Understands = Literal["sendmail", "bsmtp", "gateway"]
+Destination = Literal["smtp", "sendmail", "maildir"]
+
+_HOST_NAME = r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?)*"
+_ENDPOINT = re.compile(r"(\[[0-9A-Fa-f:.%\w]+\]|[^\s:\[\]/]+):(\d{1,5})", re.ASCII)
+_TEMPLATE_FIELD = re.compile(r"\{(?:local|domain)\}")
+PORT_LIMIT = 65_535
+
+Result = TypeVar("Result")
+
+
+def _count(default: int, low: int, high: int) -> Any:
+    return Field(default=default, ge=low, le=high, description=f"a whole number from {low} to {high}")
+
+
+def _bytes(default: int, low: int, high: int = 1 << 50) -> Any:
+    return Field(default=default, ge=low, le=high, description=f"a number of bytes from {low} to {high}")
+
+
+def _seconds(default: float, low: float = 0.1, high: float = 400 * DAY_SECONDS) -> Any:
+    return Field(default=default, ge=low, le=high, description=f"seconds, from {low:g} to {high:g}")
+
+
+def _days(default: float, low: float = 0) -> Any:
+    return Field(default=default, ge=low, le=100_000, description=f"days, from {low:g} to 100000")
+
+
+def _level(default: Any) -> Any:
+    return Field(default=default, ge=1, le=22, description="a zstd level, a whole number from 1 to 22")
+
+
+def _read_nice(value: object) -> int:
+    if isinstance(value, bool) or not isinstance(value, int | str):
+        raise ValueError("must be a number or a text")  # noqa: TRY004 - pydantic takes ValueError
+    return _told(parse_nice, str(value))
+
+
+def _check_endpoint(text: str) -> str:
+    found = _ENDPOINT.fullmatch(text)
+    if found is None or int(found[2]) > PORT_LIMIT:
+        raise ValueError("is not ADDRESS:PORT")
+    return text
+
+
+def _check_network(text: str) -> str:
+    _told(AccessList.parse, [text])
+    return text
+
+
+def _check_pattern(text: str) -> str:
+    _told(Table.from_rules, [Rule(text, Local())])
+    return text
+
+
+def _check_local_domain(text: str) -> str:
+    if "@" in text or text == "*":
+        raise ValueError("is not a domain")
+    return _check_pattern(text)
+
+
+def _check_maildir_path(text: str) -> str:
+    fixed = _TEMPLATE_FIELD.sub("", text)
+    if not text or "{" in fixed or "}" in fixed or ".." in text.split("/"):
+        raise ValueError("is not usable as a path")
+    return text
+
+
+def _check_command(words: list[str]) -> list[str]:
+    if not words[0].startswith("/"):
+        raise ValueError("does not begin with an absolute path")
+    return words
+
+
+def _check_refusal(text: str) -> str:
+    _told(Table.from_rules, [Rule("x.invalid", Refuse("5.7.1", text))])
+    return text
+
+
+def _told(read: Callable[[Any], Result], value: object) -> Result:
+    """Let a reader of ours speak through pydantic, which takes ValueErrors only."""
+    try:
+        return read(value)
+    except GatewayError as error:
+        raise ValueError(str(error).partition("allowed:")[0].rstrip("; ")) from None
+
+
+Nice = Annotated[int, BeforeValidator(_read_nice)]
+Endpoint = Annotated[str, AfterValidator(_check_endpoint)]
+Network = Annotated[str, AfterValidator(_check_network)]
+Pattern = Annotated[str, AfterValidator(_check_pattern)]
+LocalDomain = Annotated[str, AfterValidator(_check_local_domain)]
+MaildirPath = Annotated[str, AfterValidator(_check_maildir_path)]
+CommandWords = Annotated[list[str], Field(min_length=1), AfterValidator(_check_command)]
+RefusalText = Annotated[str, AfterValidator(_check_refusal)]
+
+
+class Section(BaseModel):
+    """A table of the file; unknown keys are errors, and no value is ever printed."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, hide_input_in_errors=True)
+
+
+class NodeSection(Section):
+    """``[node]``: who we are and where our files are."""
+
+    hostname: str | None = Field(
+        default=None,
+        pattern=rf"^{_HOST_NAME}$",
+        max_length=253,
+        description="a host name such as mail.example.org; this machine's own name if left out",
+    )
+    nncp_config: str = Field(
+        default="nncp.hjson",
+        min_length=1,
+        description="path of the NNCP configuration, beside this file if relative",
+    )
+    state_directory: str = Field(
+        default="state", min_length=1, description="path of a directory, beside this file if relative"
+    )
+
+
+class QueueSection(Section):
+    """``[queue]``: how long things are kept, and what must stay free."""
+
+    reserve_bytes: int = _bytes(64 * MIB, 0)
+    keep_finished_days: float = _days(30)
+    keep_batch_ids_days: float = _days(400, 1)
+
+
+class SmtpSection(Section):
+    """``[smtp]``: the endpoint that takes mail in."""
+
+    listen: list[Endpoint] = Field(
+        default_factory=list,
+        description='a list of ADDRESS:PORT, such as ["127.0.0.1:2525", "[::1]:2525"]; empty: no endpoint',
+    )
+    relay_from: list[Network] = Field(
+        default_factory=lambda: ["127.0.0.0/8", "::1/128"],
+        description='a list of addresses and networks, such as ["127.0.0.0/8", "192.0.2.0/24"]',
+    )
+    max_message_bytes: int = _bytes(50 * MIB, KIB)
+    max_recipients: int = _count(1000, 1, 100_000)
+    max_inflight_bytes: int = _bytes(256 * MIB, KIB)
+    max_connections: int = _count(500, 1, 100_000)
+    idle_seconds: float = _seconds(300.0, 1, DAY_SECONDS)
+    data_seconds: float = _seconds(7200.0, 1, 30 * DAY_SECONDS)
+    stop_seconds: float = _seconds(30.0, 0, DAY_SECONDS)
+    max_hops: int = _count(50, 1, 1000)
+    max_errors: int = _count(20, 1, 10_000)
+
+    @model_validator(mode="after")
+    def _one_message_fits(self) -> "SmtpSection":
+        if self.max_inflight_bytes < self.max_message_bytes:
+            raise ValueError("has max_inflight_bytes below max_message_bytes; allowed: at least as much")
+        return self
+
+
+class RouteSection(Section):
+    """``[[route]]``: where mail for a pattern goes; the most exact pattern wins."""
+
+    pattern: Pattern = Field(
+        description="an address, a domain, .domain for its sub-domains, or * for everything else"
+    )
+    node: str | None = Field(
+        default=None, min_length=1, description="the name of a neighbour in the NNCP configuration"
+    )
+    local: Literal[True] | None = Field(default=None, description="true: delivered here")
+    refuse: RefusalText | None = Field(
+        default=None, description="a text for the sender: 1 to 200 printable ASCII characters"
+    )
+    status: str | None = Field(
+        default=None,
+        pattern=r"^[45]\.\d{1,3}\.\d{1,3}$",
+        description="with refuse: an RFC 3463 status such as 5.7.1, or 4.x.y to ask for another try",
+    )
+
+    @model_validator(mode="after")
+    def _one_action(self) -> "RouteSection":
+        chosen = [name for name in ("node", "local", "refuse") if getattr(self, name) is not None]
+        if len(chosen) != 1:
+            raise ValueError(
+                f"has {' and '.join(chosen) or 'no action'}; allowed: exactly one of node, local, refuse"
+            )
+        if self.status is not None and self.refuse is None:
+            raise ValueError("has a status without refuse; allowed: status only beside refuse")
+        return self
+
+
+class BatchKeys(Section):
+    """What decides when a batch is closed; ``[batch]``, and a neighbour's own values."""
+
+    max_messages: int | None = Field(
+        default=None, ge=1, le=100_000, description="a whole number from 1 to 100000"
+    )
+    max_bytes: int | None = Field(
+        default=None,
+        ge=KIB,
+        le=1 << 40,
+        description=f"a number of bytes from {KIB} to {1 << 40}, before compression",
+    )
+    max_age_seconds: float | None = Field(
+        default=None, ge=0, le=365 * DAY_SECONDS, description="seconds, from 0 to 31536000"
+    )
+    level: int | None = _level(None)
+    window_log: int | None = Field(
+        default=None, ge=10, le=29, description="a power of two from 10 to 29; the zstd window is that large"
+    )
+    packet_min_bytes: int | None = Field(
+        default=None,
+        ge=0,
+        le=1 << 40,
+        description="a number of bytes from 0; smaller packets are padded to it",
+    )
+
+
+class BatchSection(BatchKeys):
+    """``[batch]``: when batches are closed."""
+
+
+class NeighbourSection(BatchKeys):
+    """``[neighbour.NAME]``: what a neighbour understands, and its own batch limits."""
+
+    understands: Understands = Field(
+        default="sendmail",
+        description='"sendmail" (stock: one message a packet), "bsmtp" (as exim -bS) or "gateway" (as we)',
+    )
+    nice: Nice = Field(default=NICE_PRIORITY, description=f"a niceness: {NICE_ALLOWED}")
+
+
+class DeliverSection(Section):
+    """``[deliver]``: what happens to mail that arrives for here."""
+
+    domains: list[LocalDomain] = Field(
+        default_factory=list,
+        description='a list of domains, such as ["example.org"]; .domain for sub-domains',
+    )
+    to: Destination = Field(default="smtp", description='"smtp", "sendmail" or "maildir"')
+    address: Endpoint = Field(
+        default="127.0.0.1:25", description='with to = "smtp": HOST:PORT of the mail server'
+    )
+    command: CommandWords = Field(
+        default_factory=lambda: ["/usr/sbin/sendmail", "-i"],
+        description='with to = "sendmail": a list, the absolute path of a sendmail command first',
+    )
+    path: MaildirPath | None = Field(
+        default=None,
+        description='with to = "maildir": path of a Maildir in which {local} and {domain} may stand',
+    )
+    recipient_delimiter: str = Field(
+        default="",
+        max_length=1,
+        description='with to = "maildir": one character such as "+": bob+lists goes to bob; "": none',
+    )
+    make_mailboxes: bool = Field(
+        default=True,
+        description='with to = "maildir": true, or false: mail for a Maildir that does not exist is refused',
+    )
+    first_wait_seconds: float = _seconds(60.0)
+    longest_wait_seconds: float = _seconds(4 * 3600.0)
+    max_age_seconds: float = _seconds(5.0 * DAY_SECONDS, 0)
+    max_attempts: int | None = Field(
+        default=None, ge=1, le=1_000_000, description="a whole number from 1 to 1000000; left out: no limit"
+    )
+    timeout_seconds: float = _seconds(300.0, 1, DAY_SECONDS)
+
+    @model_validator(mode="after")
+    def _is_complete(self) -> "DeliverSection":
+        if self.to == "maildir" and self.path is None:
+            raise ValueError('has to = "maildir" but no path; allowed: path = "the Maildir"')
+        return self
+
+
+class TossSection(Section):
+    """``[toss]``: what is done with packets that arrive."""
+
+    interval_seconds: float = _seconds(10.0)
+    max_nice: Nice = Field(
+        default=NICE_MAX, description=f"a niceness: {NICE_ALLOWED}; packets above it are left alone"
+    )
+    handler_timeout_seconds: float = _seconds(3600.0, 1)
+    max_payload_bytes: int = _bytes(256 << 30, MIB)
+    is_seen_marked: bool = Field(
+        default=False,
+        description="true or false: remember tossed packets, so that no carrier brings them again",
+    )
+
+
+class LogSection(Section):
+    """``[log]``: where lines go."""
+
+    mail: str = Field(
+        default="stderr",
+        min_length=1,
+        description='"stderr", or the path of a file, beside this one if relative',
+    )
+    level: Literal["debug", "info", "warning", "error"] = Field(
+        default="info", description='"debug", "info", "warning" or "error"'
+    )
+
+
+NeighbourName = Annotated[str, Field(min_length=1)]
+
+
+class GatewayFile(Section):
+    """The whole file."""
+
+    node: NodeSection = Field(default_factory=NodeSection, description="a table")
+    queue: QueueSection = Field(default_factory=QueueSection, description="a table")
+    smtp: SmtpSection = Field(default_factory=SmtpSection, description="a table")
+    route: list[RouteSection] = Field(default_factory=list, description="tables headed [[route]]")
+    neighbour: dict[NeighbourName, NeighbourSection] = Field(
+        default_factory=dict, description="tables headed [neighbour.NAME]"
+    )
+    batch: BatchSection = Field(default_factory=BatchSection, description="a table")
+    deliver: DeliverSection = Field(default_factory=DeliverSection, description="a table")
+    toss: TossSection = Field(default_factory=TossSection, description="a table")
+    log: LogSection = Field(default_factory=LogSection, description="a table")
