@@ -122,7 +122,7 @@ unpack_exim() {
   done < <(dpkg-deb -f "$download"/"$EXIM_PACKAGE"_*.deb Depends | tr ',' '\n' | sed 's/|.*//; s/(.*//; s/ //g' | grep '^lib')
   [ ${#needed[@]} -eq 0 ] || apt_install "${needed[@]}" || die "cannot install the libraries of Exim"
   rm -rf "$download"
-  exim_runs || die "$exim does not run"
+  "$exim" -C /dev/null -bV >>"$log" 2>&1 || die "$exim does not run"
 }
 
 main() {
