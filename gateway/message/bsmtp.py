@@ -291,17 +291,18 @@ class BatchReader:
         return following
 
     def _take_piece(self, piece: bytes, events: list[Event]) -> None:
+        room_bytes = self._limits.message_bytes - self._size_bytes
         stray = find_stray(piece)
-        if stray is not None:
+        # The first fault counts, so that it does not depend on how the batch is cut.
+        if stray is not None and stray[1] <= room_bytes:
             self._refuse(events, stray_text(stray[0], self._size_bytes + stray[1]), MessageError.status)
-            return
-        self._size_bytes += len(piece)
-        if self._size_bytes > self._limits.message_bytes:
+        elif len(piece) > room_bytes:
             text = f"the message is larger than {self._limits.message_bytes} bytes"
             self._refuse(events, text, TOO_LARGE_STATUS)
-            return
-        self._is_8bit = self._is_8bit or not piece.isascii()
-        events.append(MessageData(piece))
+        else:
+            self._size_bytes += len(piece)
+            self._is_8bit = self._is_8bit or not piece.isascii()
+            events.append(MessageData(piece))
 
     def _refuse(self, events: list[Event], text: str, status: str) -> None:
         transaction = self._dialogue.transaction
