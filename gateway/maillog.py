@@ -15,7 +15,7 @@ def log_mail(event: str, **values: str | int | None) -> None:
     """Write one line.
 
     Args:
-        event: what happened: received, batched, sent, unpacked, duplicate, delivered, deferred,
+        event: what happened: received, batched, sent, unpacked, duplicate, quarantined, delivered, deferred,
             refused, dead.
         values: by key; underscores become dashes (``from_`` is ``from``); None leaves the key out.
     """

@@ -1,0 +1,6 @@
+"""From the payload of an exec packet to the inbox.
+
+``receiver`` stages a payload (``incoming``), reads it to its end to prove that it is whole
+(``unpack``), puts its messages in the inbox (``bodies``) and sets aside what can never be read
+(``quarantine``). ``admission`` says whom mail may be for.
+"""

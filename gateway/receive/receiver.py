@@ -1,0 +1,275 @@
+"""The receiver: takes the payload of an exec packet, commits its messages to the inbox.
+
+A call that returns means: the packet can go. What was in it is in the inbox, was there already, or
+is in the quarantine with a record; all of it on disk. A call that raises means: the packet must stay and
+will be tried again. So only faults that can pass raise:
+
+- the disk is full, the queue is busy (``StoreError``);
+- the batch is larger than allowed: it goes through once the limit is raised (``TooLarge``);
+- the payload is cut short, and it is not known whether the packet was: Go's tosser feeds a handler
+  while it still decrypts, so a damaged packet looks like this. It stays with the tosser, which goes
+  on reporting it, and nothing of it is delivered or kept here (``CutShort``).
+
+When our own tosser calls, the packet was authenticated to its last byte: a batch cut short was
+written so, will never get better, and goes to the quarantine.
+"""
+
+import secrets
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from functools import partial
+
+from gateway.durable import Disk
+from gateway.errors import BadBatch, ConfigError, GatewayError, MessageError
+from gateway.ids import BatchId, NodeId, PacketId
+from gateway.maillog import log_mail
+from gateway.message.address import is_domain
+from gateway.message.bsmtp_dialogue import BatchLimits
+from gateway.msgqueue.entry import NewMessage, Received
+from gateway.msgqueue.inbox import Inbox
+from gateway.msgqueue.store import Queue
+from gateway.receive import incoming, quarantine
+from gateway.receive.admission import Admission
+from gateway.receive.bodies import Body, HeadBody, Shelf
+from gateway.receive.incoming import Payload
+from gateway.receive.quarantine import Quarantine, Source
+from gateway.receive.unpack import CutShort, Stamp, Unpacker
+
+SALT_BYTES = 16
+CUT_SHORT_STATUS = "4.6.0"
+SENDMAIL = "sendmail"
+RSMTP = "rsmtp"
+
+Read = Callable[[Unpacker, Iterable[bytes]], Iterator[NewMessage]]
+
+
+@dataclass(frozen=True, slots=True)
+class ReceiveSettings:
+    """How the receiver works.
+
+    Args:
+        own_name: our host name, for the trace field.
+        local_domains: domains delivered here; see ``Admission``.
+        max_hops: Received fields a message may have when it comes.
+        limits: of messages and batches.
+        max_batch_bytes: of a payload, decompressed.
+        max_quarantine_bytes: of all payloads set aside.
+
+    Raises:
+        ConfigError: a value that can not work.
+    """
+
+    own_name: str
+    local_domains: tuple[str, ...]
+    max_hops: int = 50
+    limits: BatchLimits = field(default_factory=BatchLimits)
+    max_batch_bytes: int = 1 << 30
+    max_quarantine_bytes: int = 1 << 30
+
+    def __post_init__(self) -> None:
+        if not is_domain(self.own_name):
+            raise ConfigError(f"{self.own_name!r} is not a host name for a trace field")
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What became of a payload.
+
+    Args:
+        is_duplicate: it had been received before: nothing was changed.
+        message_count: messages put in the inbox, the refused ones among them.
+        dead_count: recipients that were refused, and are dead letters.
+        quarantine_id: under which the payload is kept, or None. With a ``message_count`` of 0 it could
+            not be read at all.
+    """
+
+    is_duplicate: bool = False
+    message_count: int = 0
+    dead_count: int = 0
+    quarantine_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Finding:
+    """What the first reading found: the payload is whole."""
+
+    batch: BatchId | None
+    lost: MessageError | None
+
+
+class Receiver:
+    """Takes payloads in.
+
+    Args:
+        queue: the open queue.
+        disk: how files are changed.
+        settings: how.
+    """
+
+    def __init__(self, queue: Queue, disk: Disk, settings: ReceiveSettings) -> None:
+        self._queue = queue
+        self._disk = disk
+        self._settings = settings
+        self._inbox = Inbox(queue)
+        self._admission = Admission(tuple(map(str.lower, settings.local_domains)), settings.max_hops)
+        self._directory = queue.directory / incoming.DIRECTORY_NAME
+        self._quarantine = Quarantine(
+            queue.directory / quarantine.DIRECTORY_NAME, disk, settings.max_quarantine_bytes
+        )
+
+    def receive_rsmtp(
+        self, payload: Iterable[bytes], *, sender: NodeId, sender_name: str, packet: PacketId | None
+    ) -> Receipt:
+        """Take in a BSMTP batch.
+
+        Args:
+            payload: decompressed, in chunks of any size.
+            sender: the node that made the packet.
+            sender_name: its name here.
+            packet: the packet, if our own tosser opened it; None under Go's.
+
+        Raises:
+            GatewayError: the packet must stay; see above.
+        """
+        source = Source(sender, sender_name, packet, RSMTP)
+        return self._receive(payload, source, Unpacker.read_batch)
+
+    def receive_sendmail(
+        self,
+        payload: Iterable[bytes],
+        *,
+        args: tuple[bytes, ...],
+        sender: NodeId,
+        sender_name: str,
+        packet: PacketId | None,
+    ) -> Receipt:
+        """Take in one message with its recipients as arguments.
+
+        Args:
+            payload: ``Return-Path: <sender>`` and the message, in chunks of any size.
+            args: the recipients; one that begins with a dash is refused.
+            sender: the node that made the packet.
+            sender_name: its name here.
+            packet: the packet, if our own tosser opened it; None under Go's.
+
+        Raises:
+            GatewayError: the packet must stay; see above.
+        """
+        source = Source(sender, sender_name, packet, SENDMAIL, args)
+        return self._receive(payload, source, lambda unpacker, chunks: unpacker.read_single(args, chunks))
+
+    def _receive(self, chunks: Iterable[bytes], source: Source, read: Read) -> Receipt:
+        self._disk.make_directories(self._directory, incoming.DIRECTORY_MODE)
+        incoming.sweep(self._directory, self._disk)
+        with Payload(self._disk, self._directory) as payload:
+            payload.fill(chunks, self._settings.max_batch_bytes, self._queue.check_room)
+            return self._take_in(payload, source, read)
+
+    def _take_in(self, payload: Payload, source: Source, read: Read) -> Receipt:
+        stamp = Stamp(
+            secrets.token_bytes(SALT_BYTES),
+            source.sender_name,
+            self._settings.own_name,
+            self._queue.clock.wall(),
+        )
+        try:
+            finding = self._examine(payload, source, read, stamp)
+        except CutShort as error:
+            if source.packet is None:
+                raise CutShort(f"{error}; the packet is kept", status=CUT_SHORT_STATUS) from None
+            return Receipt(quarantine_id=self._set_aside(payload, source, error))
+        except MessageError as error:
+            return Receipt(quarantine_id=self._set_aside(payload, source, error))
+        kept_as = None if finding.lost is None else self._set_aside(payload, source, finding.lost)
+        self._queue.check_room(payload.size_bytes)
+        received = self._put(payload, source, read, stamp, finding.batch, kept_as)
+        if received.is_duplicate:
+            self._log_duplicate(source, finding.batch, received)
+            return Receipt(is_duplicate=True, quarantine_id=kept_as)
+        unpacker = self._unpacker(stamp, lambda _: HeadBody(), kept_as)
+        dead_count = sum(
+            _log_unpacked(source, finding.batch, message) for message in read(unpacker, payload.chunks())
+        )
+        return Receipt(message_count=received.message_count, dead_count=dead_count, quarantine_id=kept_as)
+
+    def _examine(self, payload: Payload, source: Source, read: Read, stamp: Stamp) -> _Finding:
+        """Read the payload to its end, keeping nothing.
+
+        Raises:
+            CutShort: it is not whole.
+            MessageError: it can't be read.
+        """
+        if source.handle == SENDMAIL and source.packet is None and payload.last_byte != b"\n":
+            # One message has no end of its own. Every mail server ends it with a line end.
+            raise CutShort("the message does not end in a line end")
+        unpacker = self._unpacker(stamp, lambda _: HeadBody(), None)
+        count = sum(1 for _ in read(unpacker, payload.chunks()))
+        if count == 0:
+            raise BadBatch("the batch holds no message")
+        return _Finding(unpacker.batch_id, unpacker.lost)
+
+    def _put(
+        self,
+        payload: Payload,
+        source: Source,
+        read: Read,
+        stamp: Stamp,
+        batch: BatchId | None,
+        kept_as: str | None,
+    ) -> Received:
+        shelf = Shelf(self._queue)
+        messages = read(self._unpacker(stamp, shelf.new_body, kept_as), payload.chunks())
+        try:
+            received = self._inbox.put_batch(source.sender, messages, batch=batch, packet=source.packet)
+        except BaseException:
+            shelf.abandon()
+            raise
+        shelf.release()
+        return received
+
+    def _unpacker(self, stamp: Stamp, new_body: Callable[[str], Body], kept_as: str | None) -> Unpacker:
+        return Unpacker(stamp, self._admission, self._settings.limits, new_body, kept_as)
+
+    def _set_aside(self, payload: Payload, source: Source, why: GatewayError) -> str:
+        kept_as = self._quarantine.keep(payload, source, why, self._queue.clock.wall())
+        log_mail(
+            "quarantined",
+            node=source.sender_name,
+            packet=None if source.packet is None else source.packet.text,
+            handle=source.handle,
+            quarantine=kept_as,
+            status=why.status,
+            text=str(why),
+        )
+        return kept_as
+
+    @staticmethod
+    def _log_duplicate(source: Source, batch: BatchId | None, received: Received) -> None:
+        log_mail(
+            "duplicate",
+            node=source.sender_name,
+            batch=None if batch is None else batch.text,
+            packet=None if source.packet is None else source.packet.text,
+            first_packet=received.first_packet or None,
+        )
+
+
+def _log_unpacked(source: Source, batch: BatchId | None, message: NewMessage) -> int:
+    """Write the lines of one message; returns how many of its recipients are dead."""
+    write = partial(
+        log_mail,
+        id=message.id,
+        message_id=message.message_id,
+        from_=message.envelope.sender,
+        node=source.sender_name,
+        batch=None if batch is None else batch.text,
+        packet=None if source.packet is None else source.packet.text,
+    )
+    dead_count = 0
+    for target in message.targets:
+        if target.refusal is None:
+            write("unpacked", to=target.recipient)
+        else:
+            dead_count += 1
+            write("dead", to=target.recipient, status=target.refusal.status, text=target.refusal.text)
+    return dead_count
