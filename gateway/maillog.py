@@ -30,7 +30,8 @@ def log_mail(event: str, **values: str | int | None) -> None:
 
 def _clean(value: str | int) -> str:
     text = str(value)[:VALUE_LIMIT_CHARS]
-    text = "".join(char if char.isprintable() else "?" for char in text)
-    if text == "" or any(char in text for char in ' "'):
+    if not text.isprintable():
+        text = "".join(char if char.isprintable() else "?" for char in text)
+    if text == "" or " " in text or '"' in text:
         text = '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
     return text
