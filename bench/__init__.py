@@ -1,0 +1,1 @@
+"""Benchmarks: ours and the peer's figures in one run, side by side."""

@@ -1,0 +1,42 @@
+"""Runs the benchmarks: ``./run bench [part]``.
+
+Prints one line for each figure::
+
+    NAME ours=X peer=Y ratio=R target=T ok|short
+
+A target that is missed says ``short``; the exit status stays 0, since a benchmark is no test.
+"""
+
+import importlib
+import pkgutil
+import sys
+
+import bench
+from bench.figures import BenchError
+
+
+def parts() -> list[str]:
+    """The names of all parts: modules of this package with a ``run`` function."""
+    names = (module.name for module in pkgutil.iter_modules(bench.__path__))
+    return [name for name in names if name not in {"__main__", "figures"}]
+
+
+def main(arguments: list[str]) -> int:
+    """Run the parts named, or all."""
+    known = parts()
+    wanted = arguments or known
+    for name in wanted:
+        if name not in known:
+            print(f"bench: no part {name!r}; there are: {', '.join(known)}", file=sys.stderr)
+            return 2
+    for name in wanted:
+        try:
+            for figure in importlib.import_module(f"bench.{name}").run():
+                print(figure, flush=True)
+        except BenchError as error:
+            print(f"bench {name}: left out: {error}", file=sys.stderr)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,65 @@
+"""One figure of a benchmark, and how it is taken: alternating runs, medians."""
+
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+
+class BenchError(Exception):
+    """A part can't be run here, such as for want of the peer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """Ours beside the peer's.
+
+    Args:
+        name: part, dot, what is measured with its unit.
+        ours: our median.
+        peer: the peer's median in the same run.
+        target: the ratio to reach.
+        is_less_better: the ratio is peer / ours, as for times and sizes.
+    """
+
+    name: str
+    ours: float
+    peer: float
+    target: float
+    is_less_better: bool = False
+
+    @property
+    def ratio(self) -> float:
+        """How many times better than the peer."""
+        return self.peer / self.ours if self.is_less_better else self.ours / self.peer
+
+    def __str__(self) -> str:
+        verdict = "ok" if self.ratio >= self.target else "short"
+        return (
+            f"{self.name} ours={self.ours:.4g} peer={self.peer:.4g} ratio={self.ratio:.2f}"
+            f" target={self.target:g} {verdict}"
+        )
+
+
+def rate_of(amount: float, work: Callable[[], None]) -> float:
+    """Amount per second of one run."""
+    start = time.perf_counter()
+    work()
+    return amount / (time.perf_counter() - start)
+
+
+def side_by_side(
+    ours: Callable[[int], float], peer: Callable[[int], float], repeats: int = 3
+) -> tuple[float, float]:
+    """Run both in turn, so that whatever else the machine does hits both; medians of each.
+
+    Args:
+        ours: takes the number of the run, returns its figure.
+        peer: the same.
+        repeats: runs of each.
+    """
+    figures: tuple[list[float], list[float]] = ([], [])
+    for number in range(repeats):
+        figures[0].append(ours(number))
+        figures[1].append(peer(number))
+    return statistics.median(figures[0]), statistics.median(figures[1])
