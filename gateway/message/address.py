@@ -44,8 +44,8 @@ _ASCII_DOMAIN = rf"{_ASCII_LABEL}(?:\.{_ASCII_LABEL})*"
 _UTF8_LABEL = rf"[A-Za-z0-9_{_NOT_ASCII}](?:[A-Za-z0-9_\-{_NOT_ASCII}]{{0,61}}[A-Za-z0-9_{_NOT_ASCII}])?"
 
 _PLAIN_MAILBOX = re.compile(rf"{_ASCII_LOCAL}@{_ASCII_DOMAIN}")
-_PLAIN_PATH = re.compile(rf" *<({_ASCII_LOCAL}@{_ASCII_DOMAIN})>(?: +([ -~]*))?".encode("ascii"))
-_PATH = re.compile(r' *<(@[^:<>"]*:)?((?:"(?:[^"\\]|\\.)*"|[^"<>])*)>(?: +(.*))?', re.DOTALL)
+_PLAIN_PATH = re.compile(rf" *<({_ASCII_LOCAL}@{_ASCII_DOMAIN})>(?: ++([ -~]*))?".encode("ascii"))
+_PATH = re.compile(r' *<(@[^:<>"]*:)?((?:"(?:[^"\\]|\\.)*"|[^"<>])*)>(?: ++(.*))?', re.DOTALL)
 _SOURCE_ROUTE = re.compile(rf"@{_UTF8_LABEL}(?:\.{_UTF8_LABEL})*(?:,@{_UTF8_LABEL}(?:\.{_UTF8_LABEL})*)*:")
 _DOT_STRING = re.compile(rf"[{_ATEXT}{_NOT_ASCII}]+(?:\.[{_ATEXT}{_NOT_ASCII}]+)*")
 _QUOTED_STRING = re.compile(rf'"(?:[ !#-\[\]-~{_NOT_ASCII}]|\\[ -~])*"')

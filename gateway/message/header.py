@@ -118,7 +118,8 @@ def header_value(data: bytes, name: str, *, limit_chars: int = SHOWN_VALUE_CHARS
 
 @functools.lru_cache(maxsize=64)
 def _field(name: str) -> re.Pattern[bytes]:
-    body = rb"([^\r\n]*(?:\r?\n[ \t][^\r\n]*)*)"
+    # Lines of one field beyond these are of no use in a log, and a hostile header has millions.
+    body = rb"([^\r\n]*(?:\r?\n[ \t][^\r\n]*){0,50})"
     return re.compile(
         rb"^" + re.escape(name.encode("ascii")) + rb"[ \t]*:" + body, re.IGNORECASE | re.MULTILINE
     )

@@ -1,3 +1,5 @@
+import time
+
 import pytest
 
 from gateway.errors import BadAddress
@@ -183,6 +185,25 @@ def test_error_text_shows_the_address_escaped_and_cut() -> None:
     assert len(text) < 250
     assert caught.value.status == "5.1.3"
     assert shown(b"\xff") == r"'\\xff'"
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"<a@b>" + b" " * 50_000 + b"\x80",
+        b"<" + b"a." * 25_000 + b">",
+        b"<a@" + b"b-" * 25_000 + b">",
+        b'<"' + b'\\"' * 25_000,
+        b"<" + b'""' * 25_000 + b"@",
+        b"<@" + b"a.a,@" * 10_000 + b"!:x@y>",
+    ],
+)
+def test_hostile_path_is_refused_at_once(raw: bytes) -> None:
+    # Where a pattern tries every way to split these, one takes minutes.
+    began_seconds = time.process_time()
+    with pytest.raises(BadAddress):
+        parse_path(raw, is_utf8_allowed=True)
+    assert time.process_time() - began_seconds < 5
 
 
 def test_domain_is_lower_case() -> None:
