@@ -277,7 +277,7 @@ class Spool:
 
     def _link_alias(self, alias: str, node: NodeId) -> None:
         link = self.root / alias
-        if link.parent == self.root and link != self.layout.temporaries:
+        if link.parent == self.root and link != self.layout.temporaries and "\0" not in alias:
             with contextlib.suppress(StoreError):
                 self.disk.symlink(self.layout.node(node), link)
 
