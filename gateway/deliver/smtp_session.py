@@ -181,8 +181,8 @@ class SmtpSession:
             raise SessionLost(f"the connection to {self.name} broke: {error.strerror or error}") from None
 
     def _read_line(self, seconds: float) -> bytes:
-        while b"\n" not in self._received:
-            if len(self._received) > REPLY_LINE_LIMIT_BYTES:
+        while (end := self._received.find(b"\n", 0, REPLY_LINE_LIMIT_BYTES)) < 0:
+            if len(self._received) >= REPLY_LINE_LIMIT_BYTES:
                 self.abort()
                 raise SessionLost(f"{self.name} sent a line that is too long", status="4.5.0")
             try:
@@ -195,8 +195,8 @@ class SmtpSession:
                 self.abort()
                 raise SessionLost(f"{self.name} closed the connection")
             self._received += data
-        line, end, self._received = self._received.partition(b"\n")
-        return line + end
+        line, self._received = self._received[: end + 1], self._received[end + 1 :]
+        return line
 
 
 def _extensions(reply: Reply) -> dict[str, str]:

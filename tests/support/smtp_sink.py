@@ -1,0 +1,187 @@
+"""A scripted SMTP server in a thread: accepts, defers, refuses, or drops the line where a test says so."""
+
+import contextlib
+import socket
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Self
+
+ALL_EXTENSIONS = ("PIPELINING", "SIZE 10000000", "8BITMIME", "SMTPUTF8", "ENHANCEDSTATUSCODES")
+DROP = "drop"
+"""Closes the connection instead of a reply."""
+
+Answer = Callable[[str], str | None]
+"""From a command (``CONNECT``, ``EHLO x``, ``DATA``, ``.``) to a reply, ``DROP``, or None: the usual one."""
+
+_USUAL = {
+    "CONNECT": "220 sink ready",
+    "HELO": "250 sink",
+    "MAIL": "250 2.1.0 ok",
+    "RCPT": "250 2.1.5 ok",
+    "DATA": "354 go on",
+    ".": "250 2.0.0 queued as 1",
+    "RSET": "250 2.0.0 ok",
+    "QUIT": "221 2.0.0 bye",
+}
+
+
+@dataclass(slots=True)
+class SinkMessage:
+    """One message that the server said yes to.
+
+    Attributes:
+        mail: the MAIL command.
+        recipients: the addresses that were accepted.
+        data: what came after DATA as it was on the wire, dots doubled, without the final dot.
+    """
+
+    mail: str
+    recipients: list[str]
+    data: bytes
+
+
+@dataclass(slots=True)
+class SmtpSink:
+    """The server; as a context manager it listens and, at the end, is gone.
+
+    Attributes:
+        answer: what to answer instead of the usual.
+        extensions: lines of the answer to EHLO; None makes EHLO unknown.
+        messages: what was accepted.
+        commands: every command of every connection.
+        groups: the commands that came together in one piece.
+        connection_count: connections so far.
+    """
+
+    answer: Answer = lambda _command: None
+    extensions: Sequence[str] | None = ALL_EXTENSIONS
+    messages: list[SinkMessage] = field(default_factory=list)
+    commands: list[str] = field(default_factory=list)
+    groups: list[list[str]] = field(default_factory=list)
+    connection_count: int = 0
+    port: int = 0
+    _listener: socket.socket | None = None
+    _threads: list[threading.Thread] = field(default_factory=list)
+    _open: list[socket.socket] = field(default_factory=list)
+
+    def __enter__(self) -> Self:
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self._listener.getsockname()[1]
+        self._start(self._accept)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        assert self._listener is not None
+        for one in (self._listener, *self._open):
+            with contextlib.suppress(OSError):
+                one.shutdown(socket.SHUT_RDWR)
+            one.close()
+        for thread in self._threads:
+            thread.join(10)
+            assert not thread.is_alive()
+
+    def _start(self, work: Callable[[], None]) -> None:
+        thread = threading.Thread(target=work, daemon=True)
+        self._threads.append(thread)
+        thread.start()
+
+    def _accept(self) -> None:
+        assert self._listener is not None
+        while True:
+            try:
+                connection, _ = self._listener.accept()
+            except OSError:
+                return
+            self.connection_count += 1
+            self._open.append(connection)
+            self._start(lambda connection=connection: self._serve(connection))  # type: ignore[misc]
+
+    def _serve(self, connection: socket.socket) -> None:
+        with contextlib.suppress(OSError), connection:
+            _Dialogue(self, connection).run()
+
+
+class _Dialogue:
+    def __init__(self, sink: SmtpSink, connection: socket.socket) -> None:
+        self._sink = sink
+        self._connection = connection
+        self._buffer = b""
+        self._mail = ""
+        self._recipients: list[str] = []
+
+    def run(self) -> None:
+        is_open = self._reply("CONNECT")
+        while is_open:
+            line = self._read_until(b"\r\n")
+            if line is None:
+                return
+            command = line.decode("utf-8")
+            self._sink.commands.append(command)
+            self._sink.groups[-1].append(command)
+            is_open = self._reply(command)
+
+    def _reply(self, command: str) -> bool:
+        verb = command.split(" ", maxsplit=1)[0].upper()
+        text = self._sink.answer(command) or self._usual(verb)
+        if text == DROP:
+            return False
+        self._connection.sendall(f"{text}\r\n".encode())
+        if text.startswith("421"):
+            return False
+        is_positive = text[0] in "23"
+        if verb == "MAIL" and is_positive:
+            self._mail, self._recipients = command, []
+        elif verb == "RCPT" and is_positive:
+            self._recipients.append(command[len("RCPT TO:<") : -1])
+        elif verb == "DATA" and is_positive:
+            return self._take_content()
+        return verb != "QUIT"
+
+    def _usual(self, verb: str) -> str:
+        if verb != "EHLO":
+            return _USUAL.get(verb, "500 5.5.1 what?")
+        if self._sink.extensions is None:
+            return "502 5.5.1 not implemented"
+        lines = ["sink", *self._sink.extensions]
+        return "\r\n".join([*(f"250-{line}" for line in lines[:-1]), f"250 {lines[-1]}"])
+
+    def _take_content(self) -> bool:
+        first = self._read_exactly(3)
+        if first is None:
+            return False
+        data = b""
+        if first != b".\r\n":
+            self._buffer = first + self._buffer
+            found = self._read_until(b"\r\n.\r\n")
+            if found is None:
+                return False
+            data = found + b"\r\n"
+        text = self._sink.answer(".") or _USUAL["."]
+        if text.startswith("250"):
+            self._sink.messages.append(SinkMessage(self._mail, self._recipients, data))
+        if text == DROP:
+            return False
+        self._connection.sendall(f"{text}\r\n".encode())
+        return not text.startswith("421")
+
+    def _read_until(self, end: bytes) -> bytes | None:
+        while end not in self._buffer:
+            if not self._receive():
+                return None
+        found, _, self._buffer = self._buffer.partition(end)
+        return found
+
+    def _read_exactly(self, count: int) -> bytes | None:
+        while len(self._buffer) < count:
+            if not self._receive():
+                return None
+        found, self._buffer = self._buffer[:count], self._buffer[count:]
+        return found
+
+    def _receive(self) -> bool:
+        data = self._connection.recv(1 << 16)
+        if not self._buffer:
+            self._sink.groups.append([])
+        self._buffer += data
+        return bool(data)

@@ -1,0 +1,328 @@
+"""What the SMTP target says to a server, and what it makes of the answers."""
+
+import socket
+import threading
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from gateway.deliver.smtp import SmtpTarget, SmtpTargetSettings
+from gateway.deliver.target import TargetDown
+from gateway.errors import ConfigError, MessageError, StoreCorrupt
+from gateway.message.envelope import Envelope
+from gateway.message.lines import dot_stuff
+from gateway.msgqueue.entry import Outcome, QueuedMessage, Verdict
+from tests.support.ports import free_port
+from tests.support.smtp_sink import ALL_EXTENSIONS, DROP, SmtpSink
+
+BODY = b"Subject: test\r\n\r\nhello\r\n"
+RECIPIENTS = ("bob@b.test", "carl@b.test", "dora@b.test")
+
+
+def queued(
+    *,
+    sender: str = "alice@a.test",
+    recipients: tuple[str, ...] = ("bob@b.test",),
+    size_bytes: int = len(BODY),
+    is_8bit: bool = False,
+    is_smtputf8: bool = False,
+) -> QueuedMessage:
+    envelope = Envelope(sender, recipients, is_8bit=is_8bit, is_smtputf8=is_smtputf8)
+    seqs = tuple(range(1, len(recipients) + 1))
+    return QueuedMessage(1, "id", envelope, seqs, size_bytes, "", "a", 0.0, 0)
+
+
+def target_for(port: int, **settings: float) -> SmtpTarget:
+    return SmtpTarget(SmtpTargetSettings("127.0.0.1", port, "b.test", **settings))  # type: ignore[arg-type]
+
+
+def deliver(sink: SmtpSink, message: QueuedMessage, body: bytes = BODY) -> list[Outcome]:
+    target = target_for(sink.port)
+    try:
+        return list(target.deliver(message, lambda: iter([body])))
+    finally:
+        target.close()
+
+
+def say(**replies: str) -> Callable[[str], str | None]:
+    """Replies by the first word of a command; ``dot`` is the end of content."""
+    by_verb = {("." if verb == "dot" else verb): reply for verb, reply in replies.items()}
+    return lambda command: by_verb.get(command.split(" ")[0])
+
+
+def verdicts(outcomes: list[Outcome]) -> list[str]:
+    return [str(outcome.verdict) for outcome in outcomes]
+
+
+def test_a_message_arrives_with_its_envelope() -> None:
+    with SmtpSink() as sink:
+        (outcome,) = deliver(sink, queued(is_8bit=True))
+    (message,) = sink.messages
+    assert (outcome.verdict, outcome.status) == (Verdict.DELIVERED, "2.0.0")
+    assert "queued as 1" in outcome.text
+    assert message.mail == f"MAIL FROM:<alice@a.test> SIZE={len(BODY)} BODY=8BITMIME"
+    assert message.recipients == ["bob@b.test"]
+    assert message.data == BODY
+
+
+def test_the_null_sender_is_null() -> None:
+    with SmtpSink(extensions=()) as sink:
+        deliver(sink, queued(sender=""))
+    assert sink.messages[0].mail == "MAIL FROM:<>"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b".\r\n..\r\n.x\r\n",
+        b"\r\n.\r\n",
+        b"no final newline",
+        b"",
+        "Subject: \N{LATIN SMALL LETTER U WITH DIAERESIS}\r\n\r\n".encode()
+        + bytes(range(128, 256))
+        + b"\r\n",
+        b"x" * 300_000 + b"\r\n",
+        b"From here\r\n\r\n",
+    ],
+)
+def test_no_byte_of_a_message_is_changed(body: bytes) -> None:
+    with SmtpSink() as sink:
+        deliver(sink, queued(), body)
+    expected = dot_stuff(body)
+    assert sink.messages[0].data == (
+        expected if expected.endswith(b"\r\n") or not body else expected + b"\r\n"
+    )
+
+
+def test_each_recipient_has_its_own_outcome() -> None:
+    replies = {RECIPIENTS[1]: "550 5.1.1 unknown", RECIPIENTS[2]: "452 4.2.2 full"}
+    answer = lambda command: next((reply for who, reply in replies.items() if who in command), None)  # noqa: E731
+    with SmtpSink(answer) as sink:
+        outcomes = deliver(sink, queued(recipients=RECIPIENTS))
+    assert verdicts(outcomes) == ["delivered", "refused", "deferred"]
+    assert [outcome.status for outcome in outcomes] == ["2.0.0", "5.1.1", "4.2.2"]
+    assert sink.messages[0].recipients == [RECIPIENTS[0]]
+
+
+def test_nothing_is_sent_when_nobody_is_accepted() -> None:
+    with SmtpSink(say(RCPT="550 5.1.1 unknown")) as sink:
+        assert verdicts(deliver(sink, queued(recipients=RECIPIENTS))) == ["refused"] * 3
+    assert "DATA" not in sink.commands
+    assert sink.messages == []
+
+
+@pytest.mark.parametrize("verb", ["MAIL", "DATA", "dot"])
+@pytest.mark.parametrize(("reply", "verdict"), [("451 4.3.0 later", "deferred"), ("554 5.6.0 no", "refused")])
+def test_an_answer_about_the_message_holds_for_all(verb: str, reply: str, verdict: str) -> None:
+    with SmtpSink(say(**{verb: reply})) as sink:
+        assert verdicts(deliver(sink, queued(recipients=RECIPIENTS))) == [verdict] * 3
+    assert sink.messages == []
+
+
+def test_a_refused_recipient_stays_refused_when_the_content_fails() -> None:
+    def answer(command: str) -> str | None:
+        return {"RCPT TO:<carl@b.test>": "550 5.1.1 unknown", ".": DROP}.get(command)
+
+    with SmtpSink(answer) as sink:
+        assert verdicts(deliver(sink, queued(recipients=RECIPIENTS))) == ["deferred", "refused", "deferred"]
+
+
+def test_too_many_recipients_are_no_refusal() -> None:
+    with SmtpSink(say(RCPT="552 too many recipients")) as sink:
+        (outcome,) = deliver(sink, queued())
+    assert (outcome.verdict, outcome.status) == (Verdict.DEFERRED, "4.5.3")
+
+
+@pytest.mark.parametrize("verb", ["MAIL", "RCPT", "DATA", "dot"])
+def test_a_dropped_line_defers_at_any_point(verb: str) -> None:
+    with SmtpSink(say(**{verb: DROP})) as sink:
+        assert verdicts(deliver(sink, queued(recipients=RECIPIENTS))) == ["deferred"] * 3
+    assert sink.messages == []
+
+
+@pytest.mark.parametrize("verb", ["MAIL", "RCPT", "DATA", "dot"])
+def test_a_server_that_shuts_down_defers_at_any_point(verb: str) -> None:
+    with SmtpSink(say(**{verb: "421 4.3.2 shutting down"})) as sink:
+        assert verdicts(deliver(sink, queued(recipients=RECIPIENTS))) == ["deferred"] * 3
+
+
+def test_after_the_final_dot_the_text_warns_of_a_second_copy() -> None:
+    with SmtpSink(say(dot=DROP)) as sink:
+        (outcome,) = deliver(sink, queued())
+    assert "may be delivered twice" in outcome.text
+
+
+@pytest.mark.parametrize("reply", ["554 5.7.1 go away", "421 busy", DROP, "hello"])
+def test_a_server_that_does_not_want_us_is_down(reply: str) -> None:
+    with SmtpSink(say(CONNECT=reply)) as sink, pytest.raises(TargetDown) as caught:
+        deliver(sink, queued())
+    assert caught.value.is_temporary
+
+
+def test_a_refused_connection_is_down() -> None:
+    with pytest.raises(TargetDown, match=r"cannot connect to 127\.0\.0\.1") as caught:
+        target_for(free_port()).deliver(queued(), lambda: iter([BODY]))
+    assert caught.value.status == "4.4.1"
+
+
+def test_a_server_without_extensions_gets_plain_smtp() -> None:
+    with SmtpSink(extensions=None) as sink:
+        assert verdicts(deliver(sink, queued(is_8bit=True, recipients=RECIPIENTS))) == ["delivered"] * 3
+    assert sink.commands[:3] == ["EHLO b.test", "HELO b.test", "MAIL FROM:<alice@a.test>"]
+    assert all(len(group) <= 1 for group in sink.groups)
+
+
+def test_commands_travel_together_where_the_server_allows_it() -> None:
+    with SmtpSink() as sink:
+        deliver(sink, queued(recipients=RECIPIENTS))
+    assert [len(group) for group in sink.groups if group and group[0].startswith("MAIL")] == [4]
+
+
+def test_a_thousand_recipients_do_not_block_the_dialogue() -> None:
+    recipients = tuple(f"user{number}@b.test" for number in range(1000))
+    with SmtpSink() as sink:
+        outcomes = deliver(sink, queued(recipients=recipients))
+    assert verdicts(outcomes) == ["delivered"] * 1000
+    assert sink.messages[0].recipients == list(recipients)
+
+
+def test_a_message_larger_than_the_server_takes_is_not_sent() -> None:
+    with SmtpSink(extensions=("SIZE 100",)) as sink:
+        (outcome,) = deliver(sink, queued(size_bytes=101))
+    assert (outcome.verdict, outcome.status) == (Verdict.REFUSED, "5.3.4")
+    assert sink.messages == []
+
+
+@pytest.mark.parametrize("size", ["SIZE", "SIZE 0", "SIZE many", "SIZE \N{SUPERSCRIPT TWO}"])
+def test_a_size_that_names_no_limit_limits_nothing(size: str) -> None:
+    with SmtpSink(extensions=(size,)) as sink:
+        assert verdicts(deliver(sink, queued())) == ["delivered"]
+
+
+def test_smtputf8_is_asked_for_or_the_message_refused() -> None:
+    message = queued(recipients=("b\N{LATIN SMALL LETTER U WITH DIAERESIS}b@b.test",), is_smtputf8=True)
+    with SmtpSink() as sink:
+        assert verdicts(deliver(sink, message)) == ["delivered"]
+        assert sink.messages[0].mail.endswith(" SMTPUTF8")
+        assert sink.messages[0].recipients == list(message.envelope.recipients)
+    with SmtpSink(extensions=("8BITMIME",)) as sink:
+        (outcome,) = deliver(sink, message)
+    assert (outcome.verdict, outcome.status) == (Verdict.REFUSED, "5.6.7")
+
+
+@pytest.mark.parametrize("body", [b"a\nb\r\n", b"a\rb\r\n", b"a\0b\r\n"])
+def test_a_stray_byte_never_reaches_the_server(body: bytes) -> None:
+    with SmtpSink() as sink:
+        target = target_for(sink.port)
+        with pytest.raises(MessageError):
+            target.deliver(queued(), lambda: iter([body]))
+        assert verdicts(list(target.deliver(queued(), lambda: iter([BODY])))) == ["delivered"]
+        target.close()
+    assert [message.data for message in sink.messages] == [BODY]
+
+
+def test_a_message_that_breaks_off_is_not_ended_with_a_dot() -> None:
+    def body() -> Iterator[bytes]:
+        yield BODY
+        raise StoreCorrupt("the body file is missing")
+
+    with SmtpSink() as sink:
+        target = target_for(sink.port)
+        with pytest.raises(StoreCorrupt):
+            target.deliver(queued(), body)
+    assert sink.messages == []
+
+
+def test_a_connection_is_kept_over_messages_whatever_became_of_them() -> None:
+    replies = iter([None, "550 5.1.1 unknown", None, None])
+
+    def answer(command: str) -> str | None:
+        return next(replies) if command.startswith("RCPT") else None
+
+    with SmtpSink(answer) as sink:
+        target = target_for(sink.port)
+        outcomes = [target.deliver(queued(), lambda: iter([BODY]))[0].verdict for _ in range(4)]
+        target.close()
+    assert [str(verdict) for verdict in outcomes] == ["delivered", "refused", "delivered", "delivered"]
+    assert sink.connection_count == 1
+    assert sink.commands.count("RSET") == 1
+
+
+def test_a_connection_carries_a_bounded_number_of_messages() -> None:
+    with SmtpSink() as sink:
+        target = target_for(sink.port, message_count=2)
+        for _ in range(5):
+            target.deliver(queued(), lambda: iter([BODY]))
+        target.close()
+    assert (sink.connection_count, len(sink.messages)) == (3, 5)
+
+
+@pytest.mark.parametrize("reply", [DROP, "421 4.4.2 idle too long"])
+def test_a_kept_connection_that_is_gone_is_replaced_once(reply: str) -> None:
+    mails = iter([None, reply, None])
+
+    def answer(command: str) -> str | None:
+        return next(mails) if command.startswith("MAIL") else None
+
+    with SmtpSink(answer) as sink:
+        target = target_for(sink.port)
+        for _ in range(2):
+            assert target.deliver(queued(), lambda: iter([BODY]))[0].verdict is Verdict.DELIVERED
+        target.close()
+    assert (sink.connection_count, len(sink.messages)) == (2, 2)
+
+
+def test_a_fresh_connection_that_breaks_is_not_tried_for_ever() -> None:
+    with SmtpSink(say(MAIL=DROP)) as sink:
+        assert verdicts(deliver(sink, queued())) == ["deferred"]
+    assert sink.connection_count == 1
+
+
+@pytest.mark.parametrize(
+    "reply",
+    ["250-two\r\n251 codes", "2500 digits", "250x", "\N{SNOWMAN}", "250 " + "x" * 9000, "250-a\r\n" * 300],
+)
+def test_what_is_no_reply_ends_the_connection(reply: str) -> None:
+    with SmtpSink(say(RCPT=reply)) as sink:
+        (outcome,) = deliver(sink, queued())
+    assert outcome.verdict is Verdict.DEFERRED
+    assert sink.messages == []
+
+
+def test_a_server_that_says_nothing_is_not_waited_for_for_ever() -> None:
+    release = threading.Event()
+
+    def answer(command: str) -> str | None:
+        if command.startswith("RCPT"):
+            release.wait(30)
+        return None
+
+    with SmtpSink(answer) as sink:
+        target = target_for(sink.port, reply_seconds=0.2)
+        (outcome,) = target.deliver(queued(), lambda: iter([BODY]))
+        release.set()
+    assert (outcome.verdict, outcome.status) == (Verdict.DEFERRED, "4.4.2")
+
+
+def test_a_connection_attempt_that_hangs_ends() -> None:
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as full:
+        port = full.getsockname()[1]
+        waiting = [socket.socket() for _ in range(4)]
+        for one in waiting:
+            one.setblocking(False)
+            one.connect_ex(("127.0.0.1", port))
+        with pytest.raises(TargetDown):
+            target_for(port, connect_seconds=0.2, reply_seconds=0.2).deliver(queued(), lambda: iter([BODY]))
+        for one in waiting:
+            one.close()
+
+
+def test_a_name_that_is_no_host_name_is_a_fault_of_the_configuration() -> None:
+    with pytest.raises(ConfigError, match="host name"):
+        SmtpTarget(SmtpTargetSettings("127.0.0.1", 25, "not a name"))
+
+
+def test_extensions_are_read_in_any_case() -> None:
+    with SmtpSink(extensions=[extension.lower() for extension in ALL_EXTENSIONS]) as sink:
+        deliver(sink, queued(is_8bit=True, is_smtputf8=True))
+    assert sink.messages[0].mail == f"MAIL FROM:<alice@a.test> SIZE={len(BODY)} BODY=8BITMIME SMTPUTF8"
