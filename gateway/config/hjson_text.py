@@ -86,11 +86,13 @@ def render_area(name: str, area: NodeId, pub: bytes, prv: bytes, *, is_commented
         prv: its private key, 32 bytes.
         is_commented: True says who may have the keys.
     """
-    comment = "    # Leave pub and prv out for a node that only passes the area on\n" if is_commented else ""
-    return (
-        f"areas: {{\n  {quote_key(name)}: {{\n    id: {area.text}\n{comment}"
-        f"    pub: {encode_base32(pub)}\n    prv: {encode_base32(prv)}\n  }}\n}}\n"
-    )
+    values = {
+        "name": quote_key(name),
+        "id": area.text,
+        "pub": encode_base32(pub),
+        "prv": encode_base32(prv),
+    }
+    return (_COMMENTED_AREA if is_commented else _BARE_AREA).format_map(values)
 
 
 def render_public_config(spool: str, log: str, nodes: Iterable[Node]) -> str:
@@ -307,3 +309,37 @@ _COMMENTED = (
 }}
 """
 )
+
+_BARE_AREA = """\
+areas: {{
+  {name}: {{
+    id: {id}
+    pub: {pub}
+    prv: {prv}
+  }}
+}}
+"""
+
+_COMMENTED_AREA = """\
+areas: {{
+  {name}: {{
+    id: {id}
+
+    # Only who writes and reads needs these; leave them out for a node that just passes the area on
+    pub: {pub}
+    prv: {prv}
+
+    # Neighbours that get every message of the area
+    # subs: ["alice"]
+
+    # Files that come through the area are put here
+    # incoming: /home/areas/incoming
+
+    # Commands that messages of the area may start here, by handle
+    # exec: {{sendmail: ["/usr/sbin/sendmail"]}}
+
+    # Take messages of senders that are no neighbours, too, with no signature checked
+    # allow-unknown: true
+  }}
+}}
+"""

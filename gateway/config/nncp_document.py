@@ -66,6 +66,8 @@ def parse_document(text: str, path: Path) -> Object:
         tree = _parse(text, path)
     except RecursionError:
         raise ConfigError(f"{path}: too deeply nested") from None
+    if tree == {}:
+        raise ConfigError(f"{path}: no settings in it")
     if not isinstance(tree, Object):
         raise ConfigError(f"{path}: not an object of keys and values")
     return tree

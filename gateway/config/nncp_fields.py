@@ -169,6 +169,14 @@ class Section:
         """An object whose keys are NNCP's."""
         return self._object(key, are_names=False)
 
+    def required_section(self, key: str) -> "Section | None":
+        """An object that may not be absent or null; None is noted as an error."""
+        value = self._take(key)
+        if isinstance(value, Object):
+            return Section(self.findings, join(self.path, key), value)
+        self._wrong(key, value, "an object {...}")
+        return None
+
     def names(self, key: str) -> "Section | None":
         """An object whose keys are names that the operator chose."""
         return self._object(key, are_names=True)

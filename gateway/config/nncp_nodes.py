@@ -65,18 +65,16 @@ def read_neighbours(root: Section) -> dict[str, Node]:
     if neigh is None:
         return {}
     drafts: dict[str, _Draft] = {}
-    sections = {name: neigh.section(name) for name in neigh.unread()}
-    for name, section in sections.items():
-        if section is None:
-            neigh.refuse(name, "allowed: an object {...} with id, exchpub and signpub")
-            continue
-        draft = _read_neighbour(name, section)
+    names = neigh.unread()
+    for name in names:
+        section = neigh.required_section(name)
+        draft = None if section is None else _read_neighbour(name, section)
         if draft is not None:
             drafts[name] = draft
     ids = {name: draft.node.id for name, draft in drafts.items()}
     _warn_of_shared_ids(neigh, ids)
     # Those with a fault of their own have a name all the same.
-    known = {name: ids.get(name) for name in sections}
+    known = {name: ids.get(name) for name in names}
     return {name: _with_via(draft, known, neigh.findings) for name, draft in drafts.items()}
 
 
