@@ -111,9 +111,8 @@ def _spawn(command: Command) -> "subprocess.Popen[bytes]":
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             bufsize=0,
-            # All our descriptors are close-on-exec (PEP 446): nothing is left to close, and the
-            # child is started without walking through its descriptors.
-            close_fds=False,
+            # Ours are close-on-exec, but those that we were started with (a log on FD:N) are not.
+            close_fds=True,
             # A group of its own, to be killed as a whole: a shell's children hold its input too.
             start_new_session=True,
         )
@@ -194,10 +193,12 @@ class _Conversation:
         self._stdin.close()
 
     def _feed(self) -> None:
-        """Write as much as the pipe takes."""
+        """Write what the pipe takes of one piece; the others, and the clock, get their turn then."""
         try:
-            while self._next_piece():
+            if self._next_piece():
                 self._pending = self._pending[os.write(self._stdin.fileno(), self._pending) :]
+                if self._next_piece():
+                    return
         except BlockingIOError:
             return
         except BrokenPipeError:
