@@ -93,6 +93,7 @@ class SmtpSink:
                 connection, _ = self._listener.accept()
             except OSError:
                 return
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             self.connection_count += 1
             self._open.append(connection)
             self._start(lambda connection=connection: self._serve(connection))  # type: ignore[misc]

@@ -1,0 +1,207 @@
+"""What is due is tried once, its outcome recorded and logged; faults stay with their message."""
+
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import pytest
+
+from gateway.deliver.deliverer import LOCK, Deliverer, DeliverSettings
+from gateway.deliver.retry import RetrySchedule
+from gateway.deliver.target import Body, TargetDown, same_for_all
+from gateway.durable import Disk
+from gateway.errors import StoreBusy, StoreCorrupt
+from gateway.message.envelope import Envelope
+from gateway.msgqueue.entry import NewMessage, Outcome, QueuedMessage, Role, State, Target, Verdict
+from gateway.msgqueue.inbox import CRASH_LIMIT
+from gateway.msgqueue.store import Queue
+from gateway.msgqueue.views import DeliveryView, MessageView, list_messages, show_message
+from tests.support.messages import new_message
+
+DELIVERED = Outcome(Verdict.DELIVERED, "2.0.0", "taken")
+DEFERRED = Outcome(Verdict.DEFERRED, "4.2.1", "mailbox locked")
+REFUSED = Outcome(Verdict.REFUSED, "5.1.1", "no such user")
+
+Answer = Callable[[QueuedMessage], Sequence[Outcome]]
+
+
+class Scripted:
+    """A target that answers as the test says."""
+
+    def __init__(self, answer: Answer) -> None:
+        self.answer = answer
+        self.tried: list[QueuedMessage] = []
+        self.bodies: list[bytes] = []
+        self.close_count = 0
+
+    def deliver(self, message: QueuedMessage, body: Body) -> Sequence[Outcome]:
+        self.tried.append(message)
+        self.bodies.append(b"".join(body()))
+        return self.answer(message)
+
+    def close(self) -> None:
+        self.close_count += 1
+
+
+@pytest.fixture
+def queue(tmp_path: Path) -> Iterator[Queue]:
+    with Queue(tmp_path, Disk(is_syncing=False)) as opened:
+        yield opened
+
+
+def put(queue: Queue, *recipients: str, body: bytes = b"Subject: x\r\n\r\nhello\r\n") -> str:
+    message = new_message(
+        node=None, nice=0, recipients=recipients or ("bob@b.test",), body=body, sender="alice@a.test"
+    )
+    queue.put(message, Role.INBOX).result()
+    return message.id
+
+
+def run(queue: Queue, answer: Answer, *, is_early: bool = False, **settings: object) -> Scripted:
+    target = Scripted(answer)
+    retry = RetrySchedule(**settings)  # type: ignore[arg-type]
+    Deliverer(queue, target, DeliverSettings(retry, page_count=2)).run_once(is_early=is_early)
+    return target
+
+
+def view_of(queue: Queue, message_id: str) -> MessageView:
+    view = show_message(queue, message_id)
+    assert view is not None
+    return view
+
+
+def deliveries(queue: Queue, message_id: str) -> tuple[DeliveryView, ...]:
+    return view_of(queue, message_id).deliveries
+
+
+def test_each_recipient_is_recorded_with_its_outcome(queue: Queue, caplog: pytest.LogCaptureFixture) -> None:
+    message_id = put(queue, "bob@b.test", "carl@b.test", "dora@b.test")
+    target = Scripted(lambda _: [DELIVERED, DEFERRED, REFUSED])
+    with caplog.at_level(logging.INFO, "gateway.mail"):
+        result = Deliverer(queue, target).run_once()
+    assert (result.delivered_count, result.deferred_count, result.dead_count) == (1, 1, 1)
+    assert [delivery.state for delivery in deliveries(queue, message_id)] == [
+        State.DELIVERED,
+        State.QUEUED,
+        State.DEAD,
+    ]
+    assert target.bodies == [b"Subject: x\r\n\r\nhello\r\n"]
+    wait = "next-try-seconds=60"
+    common = f"id={message_id} message-id=<test@a.test> from=alice@a.test"
+    assert [record.getMessage() for record in caplog.records] == [
+        f"event=delivered {common} to=bob@b.test node=127.0.0.1 status=2.0.0 text=taken",
+        f'event=deferred {common} to=carl@b.test node=127.0.0.1 status=4.2.1 text="{DEFERRED.text}" {wait}',
+        f'event=refused {common} to=dora@b.test node=127.0.0.1 status=5.1.1 text="no such user"',
+    ]
+
+
+def test_every_due_message_is_tried_once_in_order(queue: Queue) -> None:
+    ids = [put(queue) for _ in range(5)]
+    target = run(queue, lambda _: [DEFERRED])
+    assert [message.id for message in target.tried] == ids
+    assert target.close_count == 1
+    assert run(queue, lambda _: [DELIVERED]).tried == []
+
+
+def test_an_early_run_tries_what_waits_once_too(queue: Queue) -> None:
+    ids = [put(queue) for _ in range(5)]
+    run(queue, lambda _: [DEFERRED])
+    target = run(queue, lambda _: [DEFERRED], is_early=True)
+    assert [message.id for message in target.tried] == ids
+    assert {message.attempts for message in target.tried} == {1}
+    assert deliveries(queue, ids[0])[0].attempts == 2
+    assert 110 < deliveries(queue, ids[0])[0].next_try_seconds <= 120
+
+
+def test_a_delivery_without_more_tries_becomes_a_dead_letter(
+    queue: Queue, caplog: pytest.LogCaptureFixture
+) -> None:
+    message_id = put(queue)
+    with caplog.at_level(logging.INFO, "gateway.mail"):
+        run(queue, lambda _: [DEFERRED], max_attempts=1)
+    (delivery,) = deliveries(queue, message_id)
+    assert (delivery.state, delivery.status) == (State.DEAD, "5.4.7")
+    assert delivery.text == "given up after 1 try; the last: 4.2.1 mailbox locked"
+    assert view_of(queue, message_id).has_body
+    assert caplog.records[0].getMessage().startswith("event=dead ")
+
+
+def test_a_target_that_is_down_is_asked_once(queue: Queue) -> None:
+    ids = [put(queue) for _ in range(5)]
+
+    def answer(_message: QueuedMessage) -> Sequence[Outcome]:
+        raise TargetDown("cannot connect to mx.b.test:25: Connection refused")
+
+    target = Scripted(answer)
+    result = Deliverer(queue, target, DeliverSettings(page_count=2)).run_once()
+    assert len(target.tried) == 1
+    assert result.is_target_down
+    assert result.deferred_count == 5
+    for message_id in ids:
+        (delivery,) = deliveries(queue, message_id)
+        assert (delivery.state, delivery.status) == (State.QUEUED, "4.4.1")
+        assert "Connection refused" in delivery.text
+
+
+def test_a_body_that_is_gone_is_a_dead_letter_and_the_next_message_goes_on(queue: Queue) -> None:
+    broken, whole = put(queue), put(queue)
+
+    def answer(message: QueuedMessage) -> Sequence[Outcome]:
+        if message.id == broken:
+            raise StoreCorrupt("body file x is missing")
+        return [DELIVERED]
+
+    run(queue, answer)
+    assert deliveries(queue, broken)[0].state is State.DEAD
+    assert deliveries(queue, whole)[0].state is State.DELIVERED
+
+
+@pytest.mark.parametrize("answer", [lambda message: [message.origin["x"]], lambda _: []])
+def test_a_bug_is_logged_and_counted_and_stays_with_its_message(
+    queue: Queue, caplog: pytest.LogCaptureFixture, answer: Answer
+) -> None:
+    broken = put(queue)
+    target = Scripted(lambda message: answer(message) if message.id == broken else [DELIVERED])
+    with caplog.at_level(logging.INFO):
+        for number in range(CRASH_LIMIT):
+            other = put(queue)
+            result = Deliverer(queue, target).run_once(is_early=True)
+            assert (result.crash_count, result.delivered_count) == (1, 1)
+            assert deliveries(queue, other)[0].state is State.DELIVERED
+            assert (deliveries(queue, broken)[0].state is State.DEAD) == (number == CRASH_LIMIT - 1)
+    assert "Traceback" in caplog.text
+    assert "internal error" in deliveries(queue, broken)[0].text
+    assert Deliverer(queue, target).run_once(is_early=True).crash_count == 0
+
+
+def test_the_record_of_a_refused_message_is_never_delivered(queue: Queue) -> None:
+    message_id = put(queue, body=b"")
+    target = run(queue, lambda _: [DELIVERED])
+    assert target.tried == []
+    assert deliveries(queue, message_id)[0].state is State.DEAD
+
+
+def test_refused_recipients_are_not_tried(queue: Queue) -> None:
+    targets = (Target("bob@b.test"), Target("eve@c.test", refusal=REFUSED))
+    message = NewMessage(
+        queue.new_id(), Envelope("alice@a.test", ("bob@b.test", "eve@c.test")), targets, b"x\r\n", "", "a"
+    )
+    queue.put(message, Role.INBOX).result()
+    target = run(queue, lambda message: same_for_all(message, DELIVERED))
+    assert [message.envelope.recipients for message in target.tried] == [("bob@b.test",)]
+
+
+def test_the_outbox_is_not_delivered(queue: Queue) -> None:
+    queue.put(new_message()).result()
+    assert run(queue, lambda _: [DELIVERED]).tried == []
+    assert len(list_messages(queue, Role.OUTBOX)) == 1
+
+
+def test_one_process_delivers_at_a_time(queue: Queue) -> None:
+    put(queue)
+    target = Scripted(lambda _: [DELIVERED])
+    with queue.lock(LOCK), pytest.raises(StoreBusy):
+        Deliverer(queue, target).run_once()
+    assert target.tried == []
+    Deliverer(queue, target).run_once()
+    assert len(target.tried) == 1
