@@ -61,25 +61,11 @@ class UsageFault(GatewayError):
     status = "5.5.4"
 
 
-class NotRoutable(GatewayError):
-    """Mail for this recipient is not taken here."""
-
-    status = "5.1.2"
-
-
-class NotPermitted(GatewayError):
-    """Who asks may not do this."""
-
-    status = "5.7.1"
-
-
 _OWN: tuple[tuple[type[BaseException], int], ...] = (
     (UsageFault, USAGE),
     (ConfigError, CONFIG),
     (UnknownNode, NO_HOST),
     (BadAddress, DATA),
-    (NotRoutable, NO_USER),
-    (NotPermitted, NO_PERMISSION),
     (BadIdentifier, DATA),
     (StoreBusy, TRY_LATER),
     (StoreFull, TRY_LATER),
@@ -92,11 +78,8 @@ _OWN: tuple[tuple[type[BaseException], int], ...] = (
 )
 """The first class that fits counts, so the narrow ones stand before the wide ones."""
 
-_PIPE: tuple[tuple[type[BaseException], int], ...] = (
-    (NotRoutable, NO_USER),
-    (NotPermitted, NO_PERMISSION),
-    (MessageError, DATA),
-)
+_PIPE_BY_STATUS = {"5.1": NO_USER, "5.7": NO_PERMISSION}
+"""For a message that is refused: what its RFC 3463 status says, by class and subject."""
 
 
 def exit_status(error: BaseException | None, caller: Caller) -> int:
@@ -111,7 +94,14 @@ def exit_status(error: BaseException | None, caller: Caller) -> int:
         return OK
     if caller is Caller.HANDLER:
         return TRY_LATER
-    table, other = (_OWN, SOFTWARE) if caller is Caller.OWN else (_PIPE, TRY_LATER)
-    if caller is Caller.PIPE and isinstance(error, GatewayError) and error.is_temporary:
+    if caller is Caller.PIPE:
+        return _pipe_status(error)
+    return next((status for kind, status in _OWN if isinstance(error, kind)), SOFTWARE)
+
+
+def _pipe_status(error: BaseException) -> int:
+    if not isinstance(error, MessageError) or error.is_temporary:
         return TRY_LATER
-    return next((status for kind, status in table if isinstance(error, kind)), other)
+    if isinstance(error, BadAddress):
+        return DATA
+    return _PIPE_BY_STATUS.get(error.status.rpartition(".")[0], DATA)

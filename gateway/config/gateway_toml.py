@@ -26,8 +26,10 @@ from gateway.deliver.smtp import SmtpTargetSettings
 from gateway.errors import ConfigError, UnknownNode
 from gateway.ids import NICE_PRIORITY, NodeId
 from gateway.ingest.settings import SmtpSettings
+from gateway.message.bsmtp_dialogue import BatchLimits
 from gateway.msgqueue.entry import Form
 from gateway.nodes import SELF_NAME, Node
+from gateway.receive.receiver import ReceiveSettings
 from gateway.routing.access import AccessList
 from gateway.routing.table import Local, Refuse, Rule, Table, ToNode
 from gateway.toss.notice import ExecNotice
@@ -66,14 +68,17 @@ class GatewayConfig:
         keep_finished_seconds: how long sent and delivered messages stay listed.
         keep_batch_ids_seconds: how long the ids of received batches are known.
         smtp: the endpoint, or None: there is none.
+        max_message_bytes: largest message that is taken in here, by SMTP or a pipe.
         table: routes.
         nice_by_node: niceness of mail, where a neighbour has its own.
         batch: when batches are closed and what neighbours understand.
         local_domains: domains delivered here.
+        receive: limits of what neighbours send.
         deliver: retries.
         target: where mail for here goes.
         toss: how packets are tossed.
         toss_interval_seconds: how often received packets are looked for.
+        toss_retry_seconds: how often those that failed are tried again.
         mail_log: file of the mail log, or None: standard error.
         log_level: ``debug``, ``info``, ``warning`` or ``error``.
     """
@@ -86,14 +91,17 @@ class GatewayConfig:
     keep_finished_seconds: float
     keep_batch_ids_seconds: float
     smtp: SmtpSettings | None
+    max_message_bytes: int
     table: Table
     nice_by_node: Mapping[NodeId, int]
     batch: BatchSettings
     local_domains: tuple[str, ...]
+    receive: ReceiveSettings
     deliver: DeliverSettings
     target: TargetSettings
     toss: TossSettings
     toss_interval_seconds: float
+    toss_retry_seconds: float
     mail_log: Path | None
     log_level: str
 
@@ -193,14 +201,17 @@ class _Settings:
             keep_finished_seconds=file.queue.keep_finished_days * DAY_SECONDS,
             keep_batch_ids_seconds=file.queue.keep_batch_ids_days * DAY_SECONDS,
             smtp=smtp,
+            max_message_bytes=file.smtp.max_message_bytes,
             table=table,
             nice_by_node={node.id: file.neighbour[name].nice for name, node in neighbours.items()},
             batch=self._batch(neighbours),
             local_domains=tuple(file.deliver.domains),
+            receive=self._receive(),
             deliver=DeliverSettings(retry=_retry(file.deliver)),
             target=self._target(),
             toss=self._toss(),
             toss_interval_seconds=file.toss.interval_seconds,
+            toss_retry_seconds=file.toss.retry_seconds,
             mail_log=None if file.log.mail == STDERR else _resolve(self._path, file.log.mail),
             log_level=file.log.level,
         )
@@ -251,6 +262,21 @@ class _Settings:
                 form=Form(section.understands), **{**default, **_lane_values(section)}
             )
         return BatchSettings(default=LanePolicy(**default), by_node=by_node)
+
+    def _receive(self) -> ReceiveSettings:
+        section = self._file.receive
+        return ReceiveSettings(
+            own_name=self._hostname(),
+            local_domains=tuple(self._file.deliver.domains),
+            max_hops=section.max_hops,
+            limits=BatchLimits(
+                recipient_count=section.max_recipients,
+                message_bytes=section.max_message_bytes,
+                message_count=section.max_messages,
+            ),
+            max_batch_bytes=section.max_batch_bytes,
+            max_quarantine_bytes=section.max_quarantine_bytes,
+        )
 
     def _target(self) -> TargetSettings:
         section = self._file.deliver

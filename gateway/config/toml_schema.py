@@ -12,6 +12,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from gateway.errors import GatewayError
 from gateway.ids import NICE_ALLOWED, NICE_MAX, NICE_PRIORITY, parse_nice
+from gateway.message.bsmtp_dialogue import MESSAGE_LIMIT_BYTES, MESSAGE_LIMIT_COUNT, RECIPIENT_LIMIT_COUNT
 from gateway.routing.access import AccessList
 from gateway.routing.table import Local, Refuse, Rule, Table
 
@@ -248,6 +249,17 @@ class NeighbourSection(BatchKeys):
     nice: Nice = Field(default=NICE_PRIORITY, description=f"a niceness: {NICE_ALLOWED}")
 
 
+class ReceiveSection(Section):
+    """``[receive]``: what is taken from neighbours."""
+
+    max_batch_bytes: int = _bytes(1 << 30, KIB)
+    max_message_bytes: int = _bytes(MESSAGE_LIMIT_BYTES, KIB)
+    max_messages: int = _count(MESSAGE_LIMIT_COUNT, 1, 10_000_000)
+    max_recipients: int = _count(RECIPIENT_LIMIT_COUNT, 1, 10_000_000)
+    max_hops: int = _count(50, 1, 1000)
+    max_quarantine_bytes: int = _bytes(1 << 30, 0)
+
+
 class DeliverSection(Section):
     """``[deliver]``: what happens to mail that arrives for here."""
 
@@ -294,7 +306,8 @@ class DeliverSection(Section):
 class TossSection(Section):
     """``[toss]``: what is done with packets that arrive."""
 
-    interval_seconds: float = _seconds(10.0)
+    interval_seconds: float = _seconds(5.0)
+    retry_seconds: float = _seconds(300.0)
     max_nice: Nice = Field(
         default=NICE_MAX, description=f"a niceness: {NICE_ALLOWED}; packets above it are left alone"
     )
@@ -333,6 +346,7 @@ class GatewayFile(Section):
         default_factory=dict, description="tables headed [neighbour.NAME]"
     )
     batch: BatchSection = Field(default_factory=BatchSection, description="a table")
+    receive: ReceiveSection = Field(default_factory=ReceiveSection, description="a table")
     deliver: DeliverSection = Field(default_factory=DeliverSection, description="a table")
     toss: TossSection = Field(default_factory=TossSection, description="a table")
     log: LogSection = Field(default_factory=LogSection, description="a table")

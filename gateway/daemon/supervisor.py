@@ -27,7 +27,7 @@ FIRST_BACKOFF_SECONDS = 1.0
 LONGEST_BACKOFF_SECONDS = 300.0
 BUSY_WAIT_SECONDS = 1.0
 """Somebody else runs this stage by hand: look again soon, it is no fault."""
-SHORTEST_PAUSE_SECONDS = 0.05
+SHORTEST_PAUSE_SECONDS = 0.2
 """Between two runs: what woke a stage a hundred times meanwhile is done in one."""
 
 Run = Callable[[], float | None]

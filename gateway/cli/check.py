@@ -1,0 +1,50 @@
+"""``check`` and ``route``: look at the configuration without touching anything."""
+
+import click
+
+from gateway.cli.commands import Invocation
+from gateway.cli.exits import CONFIG, DATA, OK, Caller, exit_status
+from gateway.errors import BadAddress
+from gateway.message.address import check_mailbox
+from gateway.nodes import SELF_NAME
+from gateway.status.check import check_node
+
+
+@click.command()
+@click.pass_obj
+def check(invocation: Invocation) -> int:
+    """See whether both configuration files, the directories and their permissions are in order."""
+    config = invocation.load()
+    for warning in config.nncp.warnings:
+        click.echo(f"warning: {warning}")
+    config.nncp.apply_umask()
+    findings = check_node(
+        gateway_file=config.path,
+        nncp_file=config.nncp.path,
+        state_directory=config.state_directory,
+        spool=config.nncp.spool,
+    )
+    for finding in findings:
+        click.echo(f"{'error' if finding.is_fatal else 'warning'}: {finding}")
+    if any(finding.is_fatal for finding in findings):
+        return CONFIG
+    names = [node.name for node in config.nncp.book if node.name != SELF_NAME]
+    click.echo(f"{config.path}: in order")
+    click.echo(f"delivered here: {', '.join(config.local_domains) or 'no domain'}")
+    click.echo(f"neighbours: {', '.join(names) or 'none yet (nncp-gateway accept NAME)'}")
+    return OK
+
+
+@click.command()
+@click.argument("address")
+@click.pass_obj
+def route(invocation: Invocation, address: str) -> int:
+    """Say where mail for ADDRESS goes, and which rule says so."""
+    config = invocation.load()
+    try:
+        check_mailbox(address, is_utf8_allowed=True)
+    except BadAddress as error:
+        click.echo(str(error))
+        return DATA
+    click.echo(config.table.explain(address))
+    return exit_status(None, Caller.OWN)

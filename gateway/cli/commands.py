@@ -1,0 +1,106 @@
+"""The table of commands; the module of a command is imported when it is run."""
+
+import importlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from gateway import __version__
+
+if TYPE_CHECKING:
+    from gateway.config.gateway_toml import GatewayConfig
+
+_MODULES: Mapping[str, tuple[str, str]] = {
+    "init": ("gateway.cli.init", "make keys, both configuration files and directories"),
+    "invite": ("gateway.cli.pair", "print the block to give to a neighbour"),
+    "accept": ("gateway.cli.pair", "make a neighbour known from its block"),
+    "check": ("gateway.cli.check", "see whether configuration and permissions are in order"),
+    "route": ("gateway.cli.check", "say where mail for an address goes"),
+    "serve": ("gateway.cli.serve", "run everything in one process"),
+    "send": ("gateway.cli.send", "take in one message from standard input"),
+    "receive": ("gateway.cli.receive", "handle of an NNCP tosser: take in a batch or a message"),
+    "batch": ("gateway.cli.steps", "make packets of what waits, as far as it is due"),
+    "flush": ("gateway.cli.steps", "make packets of all that waits, now"),
+    "xfer": ("gateway.cli.steps", "flush, then exchange packets through a directory"),
+    "toss": ("gateway.cli.steps", "do what the received packets ask for"),
+    "deliver": ("gateway.cli.steps", "deliver the mail that was received"),
+    "queue": ("gateway.cli.queue_view", "look at messages"),
+    "demo": ("gateway.cli.demo", "show two nodes at work, in a temporary directory"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Invocation:
+    """What the options before the command said.
+
+    Args:
+        given_path: of ``gateway.toml``, or None.
+        environ: the environment.
+    """
+
+    given_path: str | None
+    environ: Mapping[str, str]
+
+    @property
+    def path(self) -> Path:
+        """The path of ``gateway.toml`` that counts."""
+        from gateway.config.gateway_toml import chosen_path  # noqa: PLC0415 - see load
+
+        return chosen_path(self.given_path, self.environ)
+
+    def load(self) -> "GatewayConfig":
+        """Read the configuration.
+
+        Raises:
+            ConfigError: it can't be used.
+        """
+        # The schema takes a tenth of a second to import; --help needs none of it.
+        from gateway.config.gateway_toml import load_gateway_config  # noqa: PLC0415
+
+        return load_gateway_config(self.path, self.environ)
+
+
+class _Commands(click.Group):
+    """All commands, known by name and purpose before they are imported."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        return [*_MODULES, "nncp"]
+
+    def get_command(
+        self,
+        ctx: click.Context,  # noqa: ARG002 - click's signature
+        cmd_name: str,
+    ) -> click.Command | None:
+        found = _MODULES.get(cmd_name)
+        if found is None:
+            return None
+        command: click.Command = getattr(importlib.import_module(found[0]), cmd_name.replace("-", "_"))
+        return command
+
+    def format_commands(
+        self,
+        ctx: click.Context,  # noqa: ARG002 - click's signature
+        formatter: click.HelpFormatter,
+    ) -> None:
+        rows = [(name, purpose) for name, (_, purpose) in _MODULES.items()]
+        rows.append(("nncp", "the NNCP commands: nncp exec, nncp toss, nncp xfer ... as nncp-exec and so on"))
+        with formatter.section("Commands"):
+            formatter.write_dl(rows)
+
+
+@click.command(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, message="nncp-gateway %(version)s")
+@click.option(
+    "-c",
+    "--config",
+    "given_path",
+    metavar="FILE",
+    help="The gateway.toml to use; else $NNCP_GATEWAY_CONFIG, else /etc/nncp-gateway/gateway.toml.",
+)
+@click.pass_context
+def COMMANDS(context: click.Context, given_path: str | None) -> None:  # noqa: N802 - a table, not a call
+    """Mail over NNCP: SMTP in, encrypted packets between, a mail server or a Maildir out."""
+    context.obj = Invocation(given_path, context.obj)

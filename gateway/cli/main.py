@@ -1,0 +1,120 @@
+"""``nncp-gateway``: finds the command and turns what came of it into an exit status.
+
+Only the module of the command at hand is imported: a handler or a pipe starts a process for each
+packet or message. ``nncp VERB`` goes to the NNCP verbs as it stands, past everything here.
+"""
+
+import os
+import sys
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from gateway.cli.exits import IO, OK, Caller, UsageFault, exit_status
+from gateway.errors import GatewayError
+
+if TYPE_CHECKING:
+    import click
+
+PROGRAM = "nncp-gateway"
+NNCP_WORD = "nncp"
+_CALLERS = {"send": Caller.PIPE, "receive": Caller.HANDLER}
+"""Who calls a command; all others are called by people and scripts."""
+_OPTIONS_WITH_VALUE = ("-c", "--config")
+
+
+def main() -> None:
+    """Run the command line of this process and end it."""
+    sys.exit(run(sys.argv[1:], os.environ))
+
+
+def run(arguments: list[str], environ: Mapping[str, str]) -> int:
+    """Run one command.
+
+    Args:
+        arguments: what follows the program's name.
+        environ: the environment.
+
+    Returns:
+        The exit status.
+    """
+    if arguments[:1] == [NNCP_WORD]:
+        from gateway.cli.nncp.main import main as run_nncp  # noqa: PLC0415 - its modules only for it
+
+        return run_nncp(arguments[1:], environ)
+    caller = _CALLERS.get(_command_word(arguments), Caller.OWN)
+    try:
+        status = _run_click(arguments, environ)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Whoever read us went away. Python would complain again when it flushes at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return IO if caller is Caller.OWN else exit_status(BrokenPipeError(), caller)
+    except GatewayError as error:
+        _say(error, caller)
+        return exit_status(error, caller)
+    except KeyboardInterrupt:
+        return 130
+    except Exception as error:  # noqa: BLE001 - a bug must not become a status that bounces mail
+        _say_bug(error, caller)
+        return exit_status(error, caller)
+    return status
+
+
+def _run_click(arguments: list[str], environ: Mapping[str, str]) -> int:
+    import click  # noqa: PLC0415 - the nncp verbs do without it
+
+    from gateway.cli.commands import COMMANDS  # noqa: PLC0415
+
+    try:
+        result = COMMANDS.main(arguments, PROGRAM, standalone_mode=False, obj=environ)
+    except click.UsageError as error:
+        raise UsageFault(_usage_text(error)) from None
+    except click.ClickException as error:
+        raise UsageFault(error.format_message()) from None
+    except click.Abort:
+        raise KeyboardInterrupt from None
+    return result if isinstance(result, int) else OK
+
+
+def _usage_text(error: "click.UsageError") -> str:
+    where = "" if error.ctx is None else f" (see {error.ctx.command_path} --help)"
+    return f"{error.format_message()}{where}"
+
+
+def _command_word(arguments: list[str]) -> str:
+    """The command's name, for knowing who calls even when its arguments make no sense."""
+    words = iter(arguments)
+    for word in words:
+        if word in _OPTIONS_WITH_VALUE:
+            next(words, None)
+        elif not word.startswith("-"):
+            return word
+    return ""
+
+
+def _say(error: GatewayError, caller: Caller) -> None:
+    if caller is Caller.PIPE:
+        # Postfix and Exim put "D.S.N text" from the command into the bounce or the log.
+        print(f"{_pipe_status(error)} {' '.join(str(error).split())}")
+        return
+    for line in str(error).splitlines():
+        print(f"{PROGRAM}: {line}", file=sys.stderr)
+
+
+def _pipe_status(error: GatewayError) -> str:
+    """The status, made temporary when the exit status says so."""
+    is_permanent = exit_status(error, Caller.PIPE) != exit_status(AssertionError(), Caller.PIPE)
+    return error.status if is_permanent or error.is_temporary else f"4{error.status[1:]}"
+
+
+def _say_bug(error: Exception, caller: Caller) -> None:
+    import traceback  # noqa: PLC0415 - hardly ever needed
+
+    print(f"{PROGRAM}: a fault of this program, please report it:", file=sys.stderr)
+    traceback.print_exception(error)
+    if caller is Caller.PIPE:
+        print(f"4.3.0 internal error: {type(error).__name__}")
+
+
+if __name__ == "__main__":
+    main()

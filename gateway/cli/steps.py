@@ -1,0 +1,146 @@
+"""The stages one by one, for a node without a daemon, for cron, and beside a daemon."""
+
+import time
+from pathlib import Path
+
+import click
+
+from gateway.batch.batcher import BatchResult
+from gateway.carry.xfer import Xfer, XferSettings
+from gateway.cli.commands import Invocation
+from gateway.cli.exits import DATA, OK, TRY_LATER
+from gateway.daemon.logs import set_up_logging
+from gateway.daemon.notify import send_wake
+from gateway.daemon.parts import Parts
+from gateway.daemon.stages import BATCH, DELIVER, TOSS
+from gateway.errors import StoreBusy
+from gateway.ids import NICE_MAX, NodeId, parse_nice
+from gateway.msgqueue.outbox import Outbox
+
+BUSY_LIMIT_SECONDS = 60.0
+BUSY_POLL_SECONDS = 0.1
+
+
+@click.command()
+@click.option("--flush", "is_flush", is_flag=True, help="Also what could still wait for more.")
+@click.pass_obj
+def batch(invocation: Invocation, *, is_flush: bool) -> int:
+    """Make packets of what waits in the outbox, as far as batches are full or old enough."""
+    with _open(invocation) as parts:
+        return _report(_batch(parts, is_flush=is_flush))
+
+
+@click.command()
+@click.argument("node", required=False)
+@click.pass_obj
+def flush(invocation: Invocation, node: str | None) -> int:
+    """Make packets of all that waits now, for NODE or for every neighbour.
+
+    It works beside a running daemon as well: whoever comes first makes the packets, and this
+    command ends when they are made.
+    """
+    with _open(invocation) as parts:
+        only = None if node is None else parts.book.find(node).id
+        return _report(_batch(parts, is_flush=True, only=only))
+
+
+@click.command()
+@click.argument("directory", type=click.Path(path_type=Path))
+@click.option("--rx", "is_rx", is_flag=True, help="Only take packets from the directory.")
+@click.option("--tx", "is_tx", is_flag=True, help="Only put packets into the directory.")
+@click.option("--node", help="Only with this neighbour.")
+@click.option("--nice", default=str(NICE_MAX), help="Leave packets alone whose niceness is above this.")
+@click.option("--mkdir", is_flag=True, help="Make the directories of recipients that are missing.")
+@click.option("--keep", is_flag=True, help="Remove nothing that was copied.")
+@click.pass_obj
+def xfer(  # noqa: PLR0913 - one parameter for each option
+    invocation: Invocation,
+    *,
+    directory: Path,
+    is_rx: bool,
+    is_tx: bool,
+    node: str | None,
+    nice: str,
+    mkdir: bool,
+    keep: bool,
+) -> int:
+    """Exchange packets with neighbours through DIRECTORY, such as a stick.
+
+    What waits in the outbox is made into packets first, so that it travels along.
+    """
+    if is_rx and is_tx:
+        raise click.UsageError("--rx and --tx exclude each other")
+    with _open(invocation) as parts:
+        only = None if node is None else parts.book.find(node).id
+        flushed = BatchResult(0, 0, 0) if is_rx else _batch(parts, is_flush=True, only=only)
+        settings = XferSettings(
+            nice=parse_nice(nice),
+            only=None if only is None else frozenset({only}),
+            is_receiving=not is_tx,
+            is_sending=not is_rx,
+            is_making_directories=mkdir,
+            is_keeping=keep,
+        )
+        result = Xfer(parts.book, parts.spool, parts.nncp_log(), directory.absolute(), settings).run_once()
+    if result.received_count:
+        send_wake(parts.config.state_directory, TOSS)
+    click.echo(f"{result.received_count} packets taken, {result.sent_count} packets put on")
+    return DATA if result.bad_count or flushed.bad_count else OK
+
+
+@click.command()
+@click.option("--node", help="Only packets of this neighbour.")
+@click.pass_obj
+def toss(invocation: Invocation, *, node: str | None) -> int:
+    """Do what the received packets ask for: take mail in, run handlers, relay."""
+    with _open(invocation) as parts:
+        only = None if node is None else frozenset({parts.book.find(node).id})
+        result = parts.tosser().run_once(only)
+    if result.done_count:
+        send_wake(parts.config.state_directory, DELIVER)
+    click.echo(f"{result.done_count} packets done, {result.bad_count} failed, {result.left_count} left")
+    return TRY_LATER if result.bad_count else OK
+
+
+@click.command()
+@click.option("--now", "is_early", is_flag=True, help="Also what is to be tried again later.")
+@click.pass_obj
+def deliver(invocation: Invocation, *, is_early: bool) -> int:
+    """Deliver the mail that was received, as far as it is due."""
+    with _open(invocation) as parts:
+        result = parts.deliverer().run_once(is_early=is_early)
+    click.echo(
+        f"{result.delivered_count} delivered, {result.deferred_count} deferred, {result.dead_count} dead"
+    )
+    return TRY_LATER if result.deferred_count or result.crash_count else OK
+
+
+def _open(invocation: Invocation) -> Parts:
+    config = invocation.load()
+    set_up_logging(config.log_level, config.mail_log, invocation.environ)
+    return Parts(config, invocation.environ)
+
+
+def _batch(parts: Parts, *, is_flush: bool, only: NodeId | None = None) -> BatchResult:
+    """Run the batcher; wait for a daemon that is just doing so.
+
+    Raises:
+        StoreBusy: it does so for too long.
+    """
+    batcher = parts.batcher()
+    if is_flush:
+        Outbox(parts.queue).ask_flush(only)
+        send_wake(parts.config.state_directory, BATCH)
+    deadline = time.monotonic() + BUSY_LIMIT_SECONDS
+    while True:
+        try:
+            return batcher.run_once(is_flush=is_flush, only=only)
+        except StoreBusy:
+            if time.monotonic() >= deadline:
+                raise
+            time.sleep(BUSY_POLL_SECONDS)
+
+
+def _report(result: BatchResult) -> int:
+    click.echo(f"{result.message_count} messages in {result.packet_count} packets, {result.bad_count} bad")
+    return DATA if result.bad_count else OK

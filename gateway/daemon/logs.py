@@ -1,0 +1,47 @@
+"""Where the lines of this process go: standard error, and the mail log to a file of its own if asked."""
+
+import logging
+import logging.handlers
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from gateway.errors import ConfigError
+
+MAIL_LOGGER = "gateway.mail"
+_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+_JOURNAL_FORMAT = "%(levelname)s %(name)s: %(message)s"
+_MAIL_FORMAT = "%(asctime)s %(process)d %(message)s"
+_DATE_FORMAT = "%Y-%m-%dT%H:%M:%S%z"
+
+
+def set_up_logging(level: str, mail_log: Path | None, environ: Mapping[str, str]) -> None:
+    """Send the log to standard error and the mail log where it is wanted.
+
+    Args:
+        level: ``debug``, ``info``, ``warning`` or ``error``; the mail log has no level.
+        mail_log: a file, reopened when it is moved away; None: standard error.
+        environ: under systemd's journal the time is left out, the journal has it.
+
+    Raises:
+        ConfigError: the file can't be opened.
+    """
+    text_format = _JOURNAL_FORMAT if "JOURNAL_STREAM" in environ else _FORMAT
+    stream = logging.StreamHandler(sys.stderr)
+    stream.setFormatter(logging.Formatter(text_format, _DATE_FORMAT))
+    root = logging.getLogger()
+    root.handlers[:] = [stream]
+    root.setLevel(level.upper())
+    # asyncio reports slow callbacks and the like: of no use to an operator.
+    logging.getLogger("asyncio").setLevel(logging.WARNING)
+    mail = logging.getLogger(MAIL_LOGGER)
+    mail.setLevel(logging.INFO)
+    mail.handlers.clear()
+    mail.propagate = mail_log is None
+    if mail_log is not None:
+        try:
+            file = logging.handlers.WatchedFileHandler(mail_log, encoding="utf-8")
+        except OSError as error:
+            raise ConfigError(f"log.mail: cannot open {mail_log}: {error.strerror}") from None
+        file.setFormatter(logging.Formatter(_MAIL_FORMAT, _DATE_FORMAT))
+        mail.addHandler(file)

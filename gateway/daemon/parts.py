@@ -1,0 +1,152 @@
+"""Everything a configured node works with, opened once: queue, spool, and the stages on them."""
+
+import logging
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Self
+
+from gateway.batch.batcher import Batcher
+from gateway.config.gateway_toml import DEFAULT_PATH, GatewayConfig
+from gateway.config.nncp import is_syncing
+from gateway.config.own_program import find_handle
+from gateway.deliver.deliverer import Deliverer
+from gateway.deliver.maildir import MaildirTarget, MaildirTargetSettings
+from gateway.deliver.sendmail_command import SendmailTarget, SendmailTargetSettings
+from gateway.deliver.smtp import SmtpTarget
+from gateway.deliver.target import Target
+from gateway.durable import Disk
+from gateway.ids import NodeId, PacketId
+from gateway.ingest.pipe import PipeIntake, PipeSettings
+from gateway.msgqueue.entry import Lane
+from gateway.msgqueue.store import Queue
+from gateway.receive.receiver import SENDMAIL, Receipt, Receiver
+from gateway.spool.log import Log
+from gateway.spool.store import Spool
+from gateway.toss.settings import InProcess
+from gateway.toss.tosser import Tosser
+
+_LOG = logging.getLogger(__name__)
+
+
+class Parts:
+    """What is opened from a configuration; close it in the end.
+
+    Args:
+        config: both configuration files.
+        environ: NNCPNOSYNC counts.
+
+    Raises:
+        StoreError: the queue can't be opened.
+    """
+
+    def __init__(self, config: GatewayConfig, environ: Mapping[str, str]) -> None:
+        config.nncp.apply_umask()
+        self.config = config
+        self.book = config.nncp.book
+        self.disk = Disk(is_syncing=is_syncing(environ))
+        self.spool = Spool(config.nncp.spool, self.disk, nohdr=config.nncp.nohdr)
+        self.queue = Queue(config.queue_directory, self.disk, reserve_bytes=config.reserve_bytes)
+
+    def close(self) -> None:
+        """Finish what the queue has begun, and close it."""
+        self.queue.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def batcher(self) -> Batcher:
+        """The stage from the outbox to packets."""
+        return Batcher(self.queue, self.book, self.spool, self.config.batch, os.urandom)
+
+    def nncp_log(self) -> Log:
+        """NNCP's own log; a line for each packet goes to standard error as well."""
+        return Log(self.config.nncp.log)
+
+    def tosser(self, is_stopping: Callable[[], bool] = lambda: False) -> Tosser:
+        """The stage from received packets to handlers; our own handler runs in this process."""
+        return Tosser(
+            self.book,
+            self.spool,
+            self.nncp_log(),
+            self.config.toss,
+            in_process=self.find_in_process,
+            is_stopping=is_stopping,
+        )
+
+    def receiver(self) -> Receiver:
+        """The handler from a payload to the inbox."""
+        return Receiver(self.queue, self.disk, self.config.receive)
+
+    def deliverer(self) -> Deliverer:
+        """The stage from the inbox to where mail is kept."""
+        return Deliverer(self.queue, self._target(), self.config.deliver)
+
+    def pipe_intake(self) -> PipeIntake:
+        """The way in for single messages of local programs."""
+        settings = PipeSettings(
+            self.config.hostname, self.config.max_message_bytes, self.config.receive.max_hops
+        )
+        return PipeIntake(settings, self.queue, self.config.table, self.find_lane)
+
+    def find_lane(self, name: str) -> Lane:
+        """Destination and niceness of mail for a neighbour.
+
+        Raises:
+            UnknownNode: it is not known.
+        """
+        node = self.book.find(name)
+        return Lane(node.id, self.config.nice_of(node.id))
+
+    def receive(
+        self,
+        handle: str,
+        payload: Iterator[bytes],
+        *,
+        args: tuple[bytes, ...],
+        sender: NodeId,
+        packet: PacketId | None,
+    ) -> Receipt:
+        """Take a payload in under one of our handles.
+
+        Raises:
+            GatewayError: the packet must stay.
+        """
+        node = self.book.find_id(sender)
+        name = sender.text if node is None else node.name
+        if handle == SENDMAIL:
+            return self.receiver().receive_sendmail(
+                payload, args=args, sender=sender, sender_name=name, packet=packet
+            )
+        return self.receiver().receive_rsmtp(payload, sender=sender, sender_name=name, packet=packet)
+
+    def find_in_process(self, words: Sequence[str]) -> InProcess | None:
+        """The handler within this process for a configured command, or None: it is another program."""
+        handle = find_handle(words, self.config.path, Path(DEFAULT_PATH))
+        return None if handle is None else partial(self._receive_tossed, handle)
+
+    def _receive_tossed(
+        self,
+        handle: str,
+        payload: Iterator[bytes | memoryview],
+        *,
+        args: tuple[bytes, ...],
+        sender: NodeId,
+        nice: int,
+        packet: PacketId,
+    ) -> None:
+        _LOG.debug("packet %s for our handle %s, niceness %d", packet, handle, nice)
+        self.receive(handle, (bytes(piece) for piece in payload), args=args, sender=sender, packet=packet)
+
+    def _target(self) -> Target:
+        match self.config.target:
+            case MaildirTargetSettings() as settings:
+                return MaildirTarget(settings, self.disk)
+            case SendmailTargetSettings() as settings:
+                return SendmailTarget(settings)
+            case settings:
+                return SmtpTarget(settings)

@@ -1,0 +1,163 @@
+"""The daemon: endpoints in an event loop, the other stages in supervised threads beside it.
+
+Start: the state directory is locked, files and permissions are looked at, the endpoint listens, the
+stages start (each first finishes what a crash left), readiness is told. Stop (SIGTERM, SIGINT):
+the endpoint takes no more and ends its sessions, every stage finishes the run that is under way,
+the queue is closed. A second signal ends the process at once; what is on disk allows that.
+
+Contract: one daemon for one state directory.
+"""
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+import threading
+from collections.abc import Collection, Iterator, Mapping
+from pathlib import Path
+from typing import NoReturn
+
+from gateway.config.gateway_toml import GatewayConfig
+from gateway.daemon import stages
+from gateway.daemon.notify import notify_systemd, open_wake_socket, read_wakes
+from gateway.daemon.parts import Parts
+from gateway.daemon.supervisor import Supervisor
+from gateway.errors import ConfigError, StoreBusy
+from gateway.ingest.server import SmtpServer
+from gateway.status.check import check_node
+
+_LOG = logging.getLogger(__name__)
+
+LOCK_NAME = "serve"
+STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+HARD_STOP_STATUS = 1
+
+
+def serve(config: GatewayConfig, environ: Mapping[str, str], only: Collection[str]) -> None:
+    """Run the daemon until it is told to stop.
+
+    Args:
+        config: both configuration files.
+        environ: NOTIFY_SOCKET and NNCPNOSYNC count.
+        only: names of the stages to run; empty: all.
+
+    Raises:
+        ConfigError: files or permissions do not allow it, or an address can't be listened on.
+        StoreBusy: a daemon runs on this state directory already.
+        StoreError: the queue can't be opened.
+    """
+    config.nncp.apply_umask()
+    for warning in config.nncp.warnings:
+        _LOG.warning("%s", warning)
+    _refuse_faults(config)
+    with Parts(config, environ) as parts, _only_one(parts):
+        asyncio.run(_Daemon(parts, environ, only).run())
+    _LOG.info("stopped")
+
+
+class _Daemon:
+    """One run of the daemon, within its event loop."""
+
+    def __init__(self, parts: Parts, environ: Mapping[str, str], only: Collection[str]) -> None:
+        self._parts = parts
+        self._environ = environ
+        self._only = frozenset(only) or frozenset(stages.NAMES)
+        self._stopping = threading.Event()
+        wanted = self._only | {stages.HOUSEKEEPING}
+        made = stages.make_stages(parts, self._stopping.is_set)
+        self._supervisor = Supervisor([stage for stage in made if stage.name in wanted])
+
+    async def run(self) -> None:
+        """Start, wait for a signal, stop."""
+        loop = asyncio.get_running_loop()
+        stop_asked = asyncio.Event()
+        for number in STOP_SIGNALS:
+            loop.add_signal_handler(number, self._on_signal, stop_asked)
+        wakes = open_wake_socket(self._parts.config.state_directory, self._parts.disk)
+        loop.add_reader(wakes, lambda: self._supervisor.wake(*read_wakes(wakes)))
+        try:
+            server = await self._start_smtp()
+            self._parts.queue.on_change(lambda: self._supervisor.wake(stages.BATCH, stages.DELIVER))
+            self._supervisor.start()
+            self._tell_ready(server)
+            await stop_asked.wait()
+            notify_systemd(self._environ, "STOPPING=1")
+            if server is not None:
+                await server.stop()
+            await asyncio.to_thread(self._supervisor.stop)
+        finally:
+            loop.remove_reader(wakes)
+            wakes.close()
+
+    async def _start_smtp(self) -> SmtpServer | None:
+        settings = self._parts.config.smtp
+        if settings is None or stages.SMTP not in self._only:
+            return None
+        server = SmtpServer(settings, self._parts.queue, self._parts.config.table, self._parts.find_lane)
+        await server.start()
+        return server
+
+    def _tell_ready(self, server: SmtpServer | None) -> None:
+        settings = self._parts.config.smtp
+        if server is not None and settings is not None:
+            for (host, _), port in zip(settings.listen, server.ports, strict=True):
+                _LOG.info("SMTP on %s:%d", host, port)
+        _LOG.info("ready: %s", ", ".join(name for name in stages.NAMES if name in self._only))
+        notify_systemd(self._environ, "READY=1")
+
+    def _on_signal(self, stop_asked: asyncio.Event) -> None:
+        if self._stopping.is_set():
+            _end_at_once()
+        _LOG.info("stopping; what is under way is finished first")
+        self._stopping.set()
+        stop_asked.set()
+
+
+@contextlib.contextmanager
+def _only_one(parts: Parts) -> Iterator[None]:
+    lock = parts.queue.lock(LOCK_NAME)
+    try:
+        lock.__enter__()
+    except StoreBusy:
+        where = parts.config.state_directory
+        raise StoreBusy(f"{where} is served already: another nncp-gateway serve runs on it") from None
+    with contextlib.ExitStack() as stack:
+        stack.push(lock)
+        yield
+
+
+def _refuse_faults(config: GatewayConfig) -> None:
+    findings = check_node(
+        gateway_file=config.path,
+        nncp_file=config.nncp.path,
+        state_directory=config.state_directory,
+        spool=config.nncp.spool,
+    )
+    for finding in findings:
+        if not finding.is_fatal:
+            _LOG.warning("%s", finding)
+    fatal = [str(finding) for finding in findings if finding.is_fatal]
+    if fatal:
+        raise ConfigError("\n".join(fatal))
+
+
+def _end_at_once() -> NoReturn:
+    """End without waiting, but not before the handlers.
+
+    The end of its input, which our own end would be, makes a mailer send what it has so far.
+    """
+    for child in _children():
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(child, signal.SIGKILL)
+    _LOG.warning("ended at once, as a second signal asked")
+    os._exit(HARD_STOP_STATUS)
+
+
+def _children() -> list[int]:
+    """Process ids of our children; each handler leads a process group of its own."""
+    found: list[int] = []
+    for task in Path("/proc/self/task").iterdir():
+        with contextlib.suppress(OSError):
+            found += map(int, (task / "children").read_text(encoding="ascii").split())
+    return found

@@ -1,0 +1,136 @@
+"""The stages as the supervisor runs them: how each is built, and when it wants to run again."""
+
+import logging
+import os
+import time
+from collections.abc import Callable
+
+from gateway.daemon.parts import Parts
+from gateway.daemon.supervisor import Run, Stage
+from gateway.msgqueue.inbox import Inbox
+from gateway.msgqueue.views import forget_finished
+from gateway.spool.layout import Box
+
+_LOG = logging.getLogger(__name__)
+
+BATCH = "batch"
+TOSS = "toss"
+DELIVER = "deliver"
+HOUSEKEEPING = "housekeeping"
+SMTP = "smtp"
+NAMES = (SMTP, BATCH, TOSS, DELIVER)
+"""What ``serve --only`` takes; housekeeping always runs."""
+
+RESCAN_SECONDS = 30.0
+"""Other processes put mail in the queue too; if their wake is lost, it is found by then."""
+HOUSEKEEPING_SECONDS = 3600.0
+FRESH_SECONDS = 2.0
+"""A directory changed this lately may change again within the same tick of its clock."""
+
+
+def make_stages(parts: Parts, is_stopping: Callable[[], bool]) -> list[Stage]:
+    """Every stage that runs in a thread.
+
+    Args:
+        parts: what they work with.
+        is_stopping: asked by long runs between two steps.
+    """
+    interval_seconds = parts.config.toss_interval_seconds
+    return [
+        Stage(BATCH, lambda: _batch(parts), RESCAN_SECONDS),
+        Stage(TOSS, lambda: _toss(parts, is_stopping), interval_seconds),
+        Stage(DELIVER, lambda: _deliver(parts), RESCAN_SECONDS),
+        Stage(HOUSEKEEPING, lambda: _keep_house(parts), HOUSEKEEPING_SECONDS),
+    ]
+
+
+def _batch(parts: Parts) -> Run:
+    batcher = parts.batcher()
+
+    def run() -> float | None:
+        batcher.run_once()
+        return batcher.next_run_seconds()
+
+    return run
+
+
+def _deliver(parts: Parts) -> Run:
+    deliverer, inbox = parts.deliverer(), Inbox(parts.queue)
+
+    def run() -> float | None:
+        deliverer.run_once()
+        seconds = inbox.next_try_seconds()
+        return None if seconds is None else max(0.0, seconds)
+
+    return run
+
+
+def _toss(parts: Parts, is_stopping: Callable[[], bool]) -> Run:
+    tosser = parts.tosser(is_stopping)
+    watch = RxWatch(parts, parts.config.toss_retry_seconds)
+
+    def run() -> float | None:
+        if watch.has_news():
+            tosser.run_once()
+        return None
+
+    return run
+
+
+def _keep_house(parts: Parts) -> Run:
+    def run() -> float | None:
+        swept_count = parts.queue.sweep_bodies()
+        if swept_count:
+            _LOG.info("removed %d body files that a crash had left", swept_count)
+        config = parts.config
+        forget_finished(
+            parts.queue,
+            keep_seconds=config.keep_finished_seconds,
+            keep_batch_seconds=config.keep_batch_ids_seconds,
+        )
+        return None
+
+    return run
+
+
+class RxWatch:
+    """Whether something came in since the last look, so that a bad packet is not tried all the time.
+
+    Args:
+        parts: the spool and the neighbours.
+        retry_seconds: there is news after this time in any case: what failed is tried again.
+        wall: the clock that file times are of.
+        clock: for the retry.
+    """
+
+    def __init__(
+        self,
+        parts: Parts,
+        retry_seconds: float,
+        wall: Callable[[], float] = time.time,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._directories = [parts.spool.layout.box(node.id, Box.RX) for node in parts.book]
+        self._retry_seconds = retry_seconds
+        self._wall = wall
+        self._clock = clock
+        self._seen: list[int] = []
+        self._looked_at = -retry_seconds
+
+    def has_news(self) -> bool:
+        """Whether to toss now; asking counts as having tossed."""
+        now, fresh_ns = self._clock(), int((self._wall() - FRESH_SECONDS) * 1e9)
+        times = [_changed_ns(path) for path in self._directories]
+        is_due = now - self._looked_at >= self._retry_seconds
+        if times == self._seen and not is_due:
+            return False
+        self._seen = [0 if time_ns > fresh_ns else time_ns for time_ns in times]
+        self._looked_at = now
+        return True
+
+
+def _changed_ns(path: "os.PathLike[str]") -> int:
+    try:
+        return os.stat(path).st_mtime_ns  # noqa: PTH116 - thousands of neighbours, every few seconds
+    except OSError:
+        return 0
