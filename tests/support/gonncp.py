@@ -12,7 +12,7 @@ from typing import Any
 
 import hjson
 
-from tests.support.peers import find, require
+from tests.support.peers import require
 
 RUN_SECONDS = 120
 PACKET_NAME_CHARS = 52
@@ -167,8 +167,3 @@ class GoMesh:
         sender.run("nncp-xfer", "-quiet", "-noprogress", "-mkdir", "-tx", "-node", destination, str(stick))
         receiver.run("nncp-xfer", "-quiet", "-noprogress", "-rx", str(stick))
         return count
-
-
-def is_go_nncp_installed() -> bool:
-    """Whether the Go tools are there, for a test that only widens with them."""
-    return find("nncp-toss") is not None

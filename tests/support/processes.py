@@ -10,7 +10,7 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Self, TypeVar
 
@@ -70,17 +70,6 @@ def is_alive(pid: int) -> bool:
     except OSError:
         return False
     return stat.rpartition(")")[2].split()[0] not in "ZX"
-
-
-def stop_pid(pid: int, seconds: float = 10) -> None:
-    """End a process: TERM, and KILL once ``seconds`` have passed."""
-    for number in (signal.SIGTERM, signal.SIGKILL):
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, number)
-        with contextlib.suppress(AssertionError):
-            wait_until(lambda: not is_alive(pid), seconds, f"the end of process {pid}")
-            return
-    raise AssertionError(f"process {pid} does not end")
 
 
 def _group_members(group: int) -> list[int]:
@@ -189,13 +178,3 @@ def as_user(user: str | None, argv: Sequence[str | os.PathLike[str]]) -> list[st
     if user is None:
         return list(argv)
     return ["setpriv", f"--reuid={user}", f"--regid={user}", "--init-groups", "--", *argv]
-
-
-@contextlib.contextmanager
-def umask(mask: int) -> Generator[None]:
-    """Create files under another umask for a while."""
-    before = os.umask(mask)
-    try:
-        yield
-    finally:
-        os.umask(before)
