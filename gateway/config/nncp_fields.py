@@ -6,6 +6,7 @@ so that one run tells everything. Keys that nobody asked for become warnings.
 """
 
 import posixpath
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -17,6 +18,7 @@ UNSIGNED_LIMIT = 1 << 64
 SIGNED_LIMIT = 1 << 63
 KIB = 1024
 
+_KEY_LIKE = re.compile(r"[A-Z2-7]{16,}", re.ASCII)
 _UNQUOTED = " (a text without quotes goes on to the end of its line, with all comments and commas)"
 
 
@@ -31,6 +33,19 @@ class Findings:
 
     errors: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+
+    def refuse(self, path: str, text: str) -> None:
+        """Note a fault."""
+        self.errors.append(_without_keys(f"{path}: {text}"))
+
+    def warn(self, path: str, text: str) -> None:
+        """Note something that is odd and not forbidden."""
+        self.warnings.append(_without_keys(f"{path}: {text}"))
+
+
+def _without_keys(line: str) -> str:
+    # A misplaced quote or colon can make a private key a name, and names are shown.
+    return _KEY_LIKE.sub("(base32)", line)
 
 
 def join(path: str, key: str) -> str:
@@ -63,11 +78,11 @@ class Section:
 
     def warn(self, key: str, text: str) -> None:
         """Note something that is not forbidden."""
-        self.findings.warnings.append(f"{join(self.path, key)}: {text}")
+        self.findings.warn(join(self.path, key), text)
 
     def refuse(self, key: str, text: str) -> None:
         """Note a fault; ``text`` must not quote the value."""
-        self.findings.errors.append(f"{join(self.path, key)}: {text}")
+        self.findings.refuse(join(self.path, key), text)
 
     def unread(self) -> list[str]:
         """The keys that were not read yet."""

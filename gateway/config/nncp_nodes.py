@@ -108,7 +108,7 @@ def resolve_names(
     """
     ids = {node_id for node_id in known.values() if node_id is not None}
     found: list[NodeId] = []
-    for name in names:
+    for number, name in enumerate(names):
         node_id = known.get(name)
         if name not in known:
             try:
@@ -116,7 +116,7 @@ def resolve_names(
             except BadIdentifier:
                 node_id = None
             if node_id not in ids:
-                findings.errors.append(f"{path}: unknown node {name!r}, allowed: names and ids of neigh")
+                findings.refuse(f"{path}.{number}", f"unknown node {name!r}, allowed: names and ids of neigh")
                 continue
         if node_id is not None:
             found.append(node_id)

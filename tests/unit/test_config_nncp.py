@@ -111,8 +111,21 @@ def test_all_faults_are_told_at_once(tmp_path: Path) -> None:
     ):
         tree = changed(tree, path, value)
     assert [error.split(":")[0] for error in errors_of(tmp_path, tree)] == [
-        "neigh.bob.id", "neigh.carol.via", "spool", "umask",
+        "neigh.bob.id", "neigh.carol.via.1", "spool", "umask",
     ]  # fmt: skip
+
+
+def test_private_key_in_a_wrong_place_is_not_shown(tmp_path: Path) -> None:
+    secret = secrets_of(config_tree(tmp_path))[0]
+    tree = config_tree(tmp_path)
+    tree["neigh"] |= {
+        secret: {},
+        "dave": {secret: 1, "via": [secret], "ack": {"nice": secret}, "umask": secret},
+    }
+    tree |= {secret: 1, "umask": secret, "spool": secret}
+    said = errors_of(tmp_path, tree)
+    assert "neigh.(base32).id: missing, allowed: 52 characters of base32 (A-Z, 2-7)" in said
+    assert "neigh.dave.ack.nice: niceness '(base32)' is not known" in "\n".join(said)
 
 
 def test_unknown_keys_are_warnings_with_their_path(tmp_path: Path) -> None:
