@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from gateway.durable import Disk
 from gateway.ids import NodeId, PacketId, encode_base32
@@ -59,15 +60,15 @@ class Pair:
         self.allow(handle, ["/bin/sh", "-c", f"cat >> {target}"], at=at)
         return target
 
-    def request(self, handle: str, *args: str, to: str = "b", **fields: object) -> ExecRequest:
+    def request(self, handle: str, *args: str, to: str = "b", **fields: Any) -> ExecRequest:
         book = self.books["a"]
         destination = book.find(to)
         via = tuple(book.find(hop.text) for hop in destination.via)
         raw_args = tuple(arg.encode() for arg in args)
-        return ExecRequest(destination, via, handle.encode(), raw_args, **fields)  # type: ignore[arg-type]
+        return ExecRequest(destination, via, handle.encode(), raw_args, **fields)
 
     def send(
-        self, handle: str, body: bytes | Iterable[bytes] = b"", *args: str, to: str = "b", **fields: object
+        self, handle: str, body: bytes | Iterable[bytes] = b"", *args: str, to: str = "b", **fields: Any
     ) -> Path:
         """Send an exec from a and carry it to the first hop; returns the packet in its rx."""
         source = [body] if isinstance(body, bytes) else body
@@ -99,10 +100,9 @@ class Pair:
     def waiting(self, node: str, at: str = "a") -> list[Job]:
         return list(self.spools[at].jobs(self.id(node), Box.TX))
 
-    def toss(self, at: str = "b", *, disk: Disk | None = None, **settings: object) -> TossResult:
+    def toss(self, at: str = "b", *, disk: Disk | None = None, **settings: Any) -> TossResult:
         spool = self.spools[at] if disk is None else Spool(self.spools[at].root, disk)
-        chosen = TossSettings(**settings)  # type: ignore[arg-type]
-        return Tosser(self.books[at], spool, self.log(at), chosen).run_once()
+        return Tosser(self.books[at], spool, self.log(at), TossSettings(**settings)).run_once()
 
     def log(self, at: str = "b") -> Log:
         return Log(self.directory / at / "log", quiet=True)
@@ -111,7 +111,7 @@ class Pair:
         path = self.directory / at / "log"
         return path.read_text() if path.exists() else ""
 
-    def write_config(self, at: str, **more: object) -> Path:
+    def write_config(self, at: str, /, **more: object) -> Path:
         """Write a node's configuration as the commands read it."""
         path = self.directory / at / "cfg.json"
         path.write_text(json.dumps({**config_of(self.books[at], self.directory / at), **more}, indent=1))

@@ -56,5 +56,5 @@ def test_two_bodies_at_a_time_do_not_disturb_each_other() -> None:
 def test_an_abandoned_body_does_not_spoil_the_next() -> None:
     abandoned = compress(iter([os.urandom(400_000)] * 3))
     next(abandoned)
-    abandoned.close()
+    del abandoned
     assert unfold(b"".join(compress([b"next"]))) == b"next"

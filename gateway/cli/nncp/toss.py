@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from types import FrameType
 
-from gateway.cli.nncp.context import Context, run_verb
+from gateway.cli.nncp.context import Context, fatal, run_verb
 from gateway.cli.nncp.flags import STATUS_FAILED, STATUS_OK
 from gateway.cli.nncp.only_node import only_node
 from gateway.cli.nncp.verbs import TOSS
@@ -23,7 +23,10 @@ STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 def run(arguments: list[str], environ: Mapping[str, str]) -> int:
     """Run the command; returns its exit status."""
-    return run_verb(TOSS, arguments, environ, _toss)
+    try:
+        return run_verb(TOSS, arguments, environ, _toss)
+    except KeyboardInterrupt:
+        return fatal(TOSS, "interrupted: the handler at work was killed, and its packet stays")
 
 
 def _toss(context: Context) -> int:
@@ -69,6 +72,9 @@ def _stopped_by_signals() -> Iterator[threading.Event]:
 
     def on_signal(_number: int, _frame: FrameType | None) -> None:
         if stop.is_set():
+            # A third one must not disturb the killing of the handler.
+            for number in STOP_SIGNALS:
+                signal.signal(number, signal.SIG_IGN)
             raise KeyboardInterrupt
         stop.set()
 
