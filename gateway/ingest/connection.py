@@ -11,6 +11,7 @@ client that is gone does not stop what was begun: ``smtp_DATA`` ends by itself.
 """
 
 import asyncio
+import contextlib
 import logging
 from abc import abstractmethod
 from typing import AnyStr
@@ -69,6 +70,7 @@ class SmtpConnection(SMTP):
         self._deadline = 0.0
         self._errors_count = 0
         self._is_closing = False
+        self._is_finished = False
         self._is_stopping = False
         self._is_taking = False
         """A message is being read or put in the queue: a stop waits for it."""
@@ -96,7 +98,11 @@ class SmtpConnection(SMTP):
 
     @abstractmethod
     def _finished(self) -> None:
-        """Give back whatever the connection held."""
+        """Give back what the dialogue held; it may be called again."""
+
+    @abstractmethod
+    def _gone(self) -> None:
+        """Forget the connection: it is closed, and its dialogue has ended."""
 
     def shut_down(self) -> None:
         """Send the client away: at once, or after the message that is being taken in."""
@@ -105,25 +111,27 @@ class SmtpConnection(SMTP):
             self._cut(STOPPING)
 
     async def wait_ended(self) -> None:
-        """Wait until the session has ended."""
+        """Wait until the dialogue has ended and the connection is closed."""
         if self._handler_coroutine is not None:
             await asyncio.wait([self._handler_coroutine])
+        with contextlib.suppress(OSError):
+            await self._writer.wait_closed()
 
     def abort(self) -> None:
-        """End the session at once; a message that is being committed is not acknowledged."""
+        """End at once; a message that is being committed is not acknowledged."""
         if self._handler_coroutine is not None:
             self._handler_coroutine.cancel()
-        if self.transport is not None:
-            self._writer.transport.abort()
-        self._finished()
+        self._writer.transport.abort()
+        self._finish()
 
     def reply(self, answer: Reply | str) -> None:
-        """Queue an answer; it is sent before the connection waits for input.
+        """Queue an answer; it is sent before the connection waits for input, unless a last one was given.
 
         Args:
             answer: a reply, or lines without their last line end.
         """
-        self._replies.append(answer if isinstance(answer, str) else answer.line)
+        if not self._is_closing:
+            self._replies.append(answer if isinstance(answer, str) else answer.line)
 
     async def push(self, status: AnyStr) -> None:
         """Queue an answer, for what aiosmtpd itself says."""
@@ -143,9 +151,8 @@ class SmtpConnection(SMTP):
 
     def leave(self, answer: Reply) -> None:
         """Queue a last answer and close once it is sent."""
-        if not self._is_closing:
-            self.reply(answer)
-            self._is_closing = True
+        self.reply(answer)
+        self._is_closing = True
 
     def is_input_waiting(self) -> bool:
         """Whether the client sent more than was used so far."""
@@ -181,8 +188,8 @@ class SmtpConnection(SMTP):
             _LOG.exception("%s: internal error", self.client_ip)
             self.leave(Reply(421, "4.3.0", "internal error, closing"))
         finally:
-            self._finished()
             self._close()
+            self._finish()
 
     async def _serve(self) -> None:
         refusal = self._greeting()
@@ -239,9 +246,11 @@ class SmtpConnection(SMTP):
 
     def _cut(self, answer: Reply) -> None:
         """Close from outside of the task, which then finds the connection lost."""
-        if self._is_closing:
-            # It does not even read its last answers.
-            self._writer.transport.abort()
+        transport = self._writer.transport
+        if self._is_closing or transport.get_write_buffer_size():
+            # It does not even read the answers it has.
+            self._is_closing = True
+            transport.abort()
         else:
             self.leave(answer)
             self._close()
@@ -256,6 +265,12 @@ class SmtpConnection(SMTP):
         transport.close()
         if transport.get_write_buffer_size():
             self.loop.call_later(LINGER_SECONDS, transport.abort)
+
+    def _finish(self) -> None:
+        self._is_finished = True
+        self._finished()
+        if self.transport is None:
+            self._gone()
 
     def data_received(self, data: bytes) -> None:
         """Take bytes from the transport."""
@@ -273,6 +288,8 @@ class SmtpConnection(SMTP):
             self._timeout_handle = None
         asyncio.StreamReaderProtocol.connection_lost(self, error)
         self.transport = None
+        if self._is_finished:
+            self._gone()
 
     def _reset_timeout(self, duration: float | None = None) -> None:
         # A new timer for each command would cost more than the command: one timer looks again

@@ -23,6 +23,8 @@ from gateway.routing.table import Table
 
 BACKLOG_COUNT = 1024
 """asyncio's 100 makes clients that come at once wait for a SYN to be sent again."""
+ACCEPT_STEPS_COUNT = 5
+"""An accepted connection reaches its session within this many rounds of the event loop."""
 BODY_THREADS_COUNT = 4
 CLIENTS_CACHED_COUNT = 1024
 
@@ -60,11 +62,12 @@ class SmtpServer:
             intake=Intake(queue, settings.hostname, settings.max_hops, self._executor, wall),
         )
         self._listeners: list[asyncio.Server] = []
+        self._ports: tuple[int, ...] = ()
 
     @property
     def ports(self) -> tuple[int, ...]:
         """The port of each listening address, in their order; of use where port 0 was asked for."""
-        return tuple(listener.sockets[0].getsockname()[1] for listener in self._listeners)
+        return self._ports
 
     @property
     def inflight_bytes(self) -> int:
@@ -94,6 +97,7 @@ class SmtpServer:
                 await self.stop()
                 raise ConfigError(f"smtp.listen: can not listen on {host}:{port}: {error}") from error
             self._listeners.append(listener)
+        self._ports = tuple(listener.sockets[0].getsockname()[1] for listener in self._listeners)
 
     async def stop(self) -> None:
         """Take no more connections, let messages that are being taken in finish, end the rest.
@@ -101,8 +105,7 @@ class SmtpServer:
         Idempotent.
         """
         self._services.is_stopping = True
-        for listener in self._listeners:
-            listener.close()
+        await self._stop_listening()
         sessions = list(self._services.sessions)
         for session in sessions:
             session.shut_down()
@@ -112,7 +115,17 @@ class SmtpServer:
             for session in list(self._services.sessions):
                 session.abort()
             await asyncio.wait(waits)
-        for listener in self._listeners:
-            await listener.wait_closed()
-        self._listeners.clear()
         await asyncio.to_thread(self._executor.shutdown)
+
+    async def _stop_listening(self) -> None:
+        # A connection that asyncio has accepted, but not yet handed on, is lost without being closed
+        # when its listener closes first: accept no more, hand on what there is, close then.
+        loop = asyncio.get_running_loop()
+        for listener in self._listeners:
+            for listening in listener.sockets:
+                loop.remove_reader(listening.fileno())
+        for _ in range(ACCEPT_STEPS_COUNT):
+            await asyncio.sleep(0)
+        for listener in self._listeners:
+            listener.close()
+        self._listeners.clear()

@@ -72,6 +72,8 @@ class SmtpSession(SmtpConnection):
 
     def _finished(self) -> None:
         self._share.release()
+
+    def _gone(self) -> None:
         self._services.sessions.discard(self)
 
     def _set_post_data_state(self) -> None:
@@ -139,6 +141,8 @@ class SmtpSession(SmtpConnection):
             self.count_error()
             return
         parameters = parse_mail_parameters(raw_parameters)
+        if raw_parameters and not self._is_extended():
+            parameters = Reply(555, "5.5.4", "parameters need EHLO")
         if isinstance(parameters, Reply):
             self.fault(parameters)
             return
@@ -151,8 +155,6 @@ class SmtpSession(SmtpConnection):
         self.reply(_SENDER_OK)
 
     def _sender_fault(self, sender: str, parameters: MailParameters) -> Reply | None:
-        if parameters != MailParameters() and not self._is_extended():
-            return Reply(555, "5.5.4", "parameters need EHLO")
         if not sender.isascii() and not parameters.is_smtputf8:
             return Reply(553, NON_ASCII_STATUS, f"sender {shown(sender)} needs SMTPUTF8")
         if parameters.size_bytes > self._settings.max_message_bytes:

@@ -1,0 +1,47 @@
+"""What MAIL and RCPT have told."""
+
+from gateway.ingest.intake import Recipient
+from gateway.ingest.parameters import MailParameters
+from gateway.ingest.transaction import Transaction
+
+
+def test_null_sender_is_a_sender() -> None:
+    transaction = Transaction()
+    assert transaction.mail_from is None
+    transaction.mail_from = ""
+    transaction.add(Recipient("a@b.test"))
+    submission = transaction.submission(client_ip="", helo="", is_extended=True, is_8bit_found=False)
+    assert submission.sender == ""
+
+
+def test_domain_has_no_case_and_a_local_part_has() -> None:
+    transaction = Transaction()
+    transaction.add(Recipient("Bob@B.test"))
+    assert transaction.has("Bob@b.TEST")
+    assert not transaction.has("bob@b.test")
+    transaction.add(Recipient("bob@b.test"))
+    assert [recipient.address for recipient in transaction.recipients] == ["Bob@B.test", "bob@b.test"]
+    assert transaction.recipients_count == 2
+
+
+def test_protocol_says_how_it_came() -> None:
+    transaction = Transaction()
+    for is_extended, is_smtputf8, wanted in [
+        (False, False, "SMTP"),
+        (True, False, "ESMTP"),
+        (True, True, "UTF8SMTP"),
+    ]:
+        transaction.parameters = MailParameters(is_smtputf8=is_smtputf8)
+        submission = transaction.submission(
+            client_ip="", helo="", is_extended=is_extended, is_8bit_found=False
+        )
+        assert submission.protocol == wanted
+
+
+def test_8bit_content_is_8bit_whatever_was_declared() -> None:
+    transaction = Transaction()
+    found = transaction.submission(client_ip="", helo="", is_extended=True, is_8bit_found=True)
+    assert found.is_8bit
+    transaction.parameters = MailParameters(is_8bit=True)
+    declared = transaction.submission(client_ip="", helo="", is_extended=True, is_8bit_found=False)
+    assert declared.is_8bit
