@@ -17,7 +17,6 @@ from gateway.receive.incoming import Payload
 
 DIRECTORY_NAME = "quarantine"
 DIRECTORY_MODE = 0o750
-FILE_MODE = 0o640
 ID_BYTES = 16
 
 
@@ -45,12 +44,14 @@ class Quarantine:
 
     Args:
         directory: made when it is needed.
+        staging: where files are written first; must exist, on the same file system.
         disk: how files are written.
         limit_bytes: of all payloads together.
     """
 
-    def __init__(self, directory: Path, disk: Disk, limit_bytes: int) -> None:
+    def __init__(self, directory: Path, staging: Path, disk: Disk, limit_bytes: int) -> None:
         self.directory = directory
+        self._staging = staging
         self._disk = disk
         self._limit_bytes = limit_bytes
 
@@ -79,9 +80,15 @@ class Quarantine:
         if not is_kept:
             payload.move(batch)
         if not is_recorded:
-            text = _record(payload, source, why, wall_seconds)
-            self._disk.write_file(record, text.encode("utf-8"), FILE_MODE)
+            text = _record(payload, source, why, wall_seconds).encode("utf-8")
+            with Payload(self._disk, self._staging) as written:
+                written.fill([text], len(text), _has_room)
+                written.move(record)
         return name
+
+
+def _has_room(_size_bytes: int) -> None:
+    """A record is small: it may touch the reserve."""
 
 
 def _id_of(payload: Payload, source: Source) -> str:

@@ -114,7 +114,10 @@ class Receiver:
         self._admission = Admission(tuple(map(str.lower, settings.local_domains)), settings.max_hops)
         self._directory = queue.directory / incoming.DIRECTORY_NAME
         self._quarantine = Quarantine(
-            queue.directory / quarantine.DIRECTORY_NAME, disk, settings.max_quarantine_bytes
+            queue.directory / quarantine.DIRECTORY_NAME,
+            self._directory,
+            disk,
+            settings.max_quarantine_bytes,
         )
 
     def receive_rsmtp(

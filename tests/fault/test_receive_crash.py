@@ -1,0 +1,127 @@
+"""A payload that is received again after the program died at any step is in the inbox exactly once."""
+
+import errno
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from gateway.durable import Disk
+from gateway.errors import StoreError, StoreFull
+from gateway.ids import PacketId
+from gateway.msgqueue.store import INLINE_BODY_BYTES, Queue
+from tests.support.crash import run_until_step
+from tests.support.messages import NODE_A
+from tests.support.received import (
+    PACKET,
+    batch_of,
+    body_of,
+    inbox,
+    leftovers,
+    pair,
+    receiver,
+    without_trace,
+)
+
+STEP_LIMIT = 300
+LARGE = b"Subject: large\r\n\r\n" + b"x" * INLINE_BODY_BYTES + b"\r\n"
+SMALL = b"Subject: small\r\n\r\nhello\r\n"
+STOCK = (
+    b"MAIL FROM:<alice@a.test>\r\nRCPT TO:<bob@b.test>\r\nDATA\r\n" + LARGE + b".\r\n"
+    b"MAIL FROM:<alice@a.test>\r\nRCPT TO:<bob@b.test>\r\nDATA\r\nbare\nlf\r\n.\r\n"
+    b"MAIL FROM:<alice@a.test>\r\nRCPT TO:<bob@b.test>\r\nDATA\r\n" + SMALL + b".\r\n"
+)
+PAYLOADS = {
+    "a batch of a gateway": (batch_of([pair(body=LARGE), pair(body=SMALL), pair(body=LARGE)]), None),
+    "a stock batch with a bad message": (STOCK, PACKET),
+    "a batch that can't be read": (b"junk\r\n", PACKET),
+}
+
+
+def receive(directory: Path, disk: Disk, payload: bytes, packet: PacketId | None) -> None:
+    """As a handler does, from opening the queue to the answer."""
+    with Queue(directory, disk) as queue:
+        receiver(queue, disk).receive_rsmtp([payload], sender=NODE_A, sender_name="a", packet=packet)
+
+
+def check(directory: Path, payload: bytes) -> None:
+    """All of it is there, once, and nothing else is left."""
+    with Queue(directory, Disk(is_syncing=False)) as queue:
+        queue.sweep_bodies()
+        bodies = [body_of(queue, view) for view in inbox(queue)]
+        texts = [without_trace(body) if body else b"" for body in bodies]
+        named = sum(len(body) > INLINE_BODY_BYTES for body in bodies)
+        assert len(list(queue.bodies.directory.iterdir())) == named
+    kept = sorted(path.suffix for path in directory.glob("quarantine/*"))
+    if payload == STOCK:
+        assert texts == [LARGE, b"", SMALL]
+        assert kept == [".batch", ".txt"]
+    elif payload == b"junk\r\n":
+        assert texts == []
+        assert kept == [".batch", ".txt"]
+    else:
+        assert texts == [LARGE, SMALL, LARGE]
+        assert kept == []
+    assert list(leftovers(directory)) == []
+
+
+@pytest.mark.parametrize("name", PAYLOADS)
+def test_a_stop_at_every_step_and_another_try(tmp_path: Path, name: str) -> None:
+    """A message is never lost and never there twice, wherever the receiver died."""
+    payload, packet = PAYLOADS[name]
+    for step in range(STEP_LIMIT):
+        directory = tmp_path / str(step)
+        was_stopped, steps = run_until_step(
+            step,
+            lambda disk, d=directory: receive(d, disk, payload, packet),  # type: ignore[misc]
+        )
+        if was_stopped:
+            receive(directory, Disk(is_syncing=False), payload, packet)
+        check(directory, payload)
+        if not was_stopped:
+            assert len(steps) == step > 10
+            return
+    raise AssertionError("the receiver never came to its end")
+
+
+def _failing(last_step: int, number: int) -> tuple[Disk, Callable[[], int]]:
+    count = 0
+
+    def hook(step: str, _path: Path) -> None:
+        nonlocal count
+        count += 1
+        if count == last_step and step not in {"commit", "committed"}:
+            raise OSError(number, "injected")
+
+    return Disk(is_syncing=False, hook=hook), lambda: count
+
+
+def _error_of(work: Callable[[], None]) -> StoreError | None:
+    try:
+        work()
+    except StoreError as error:
+        return error
+    return None
+
+
+@pytest.mark.parametrize(
+    ("name", "number"), [*((name, errno.ENOSPC) for name in PAYLOADS), (next(iter(PAYLOADS)), errno.EIO)]
+)
+def test_a_disk_that_refuses_a_step_keeps_the_packet(tmp_path: Path, name: str, number: int) -> None:
+    """A full or broken disk raises a temporary error, and the next try takes all of it, once."""
+    payload, packet = PAYLOADS[name]
+    raised_count = 0
+    for step in range(1, STEP_LIMIT):
+        directory = tmp_path / str(step)
+        disk, steps_done = _failing(step, number)
+        error = _error_of(lambda d=directory, k=disk: receive(d, k, payload, packet))  # type: ignore[misc]
+        if error is not None:
+            raised_count += 1
+            assert error.is_temporary
+            assert isinstance(error, StoreFull) == (number == errno.ENOSPC)
+            receive(directory, Disk(is_syncing=False), payload, packet)
+        check(directory, payload)
+        if steps_done() < step:
+            assert raised_count > 5
+            return
+    raise AssertionError("the receiver never came to its end")

@@ -1,0 +1,82 @@
+"""Payloads as they come out of packets, and a receiver that takes them."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from gateway.durable import Disk
+from gateway.ids import BatchId, PacketId
+from gateway.message.bsmtp import BatchWriter
+from gateway.message.envelope import Envelope
+from gateway.msgqueue.entry import Role, State
+from gateway.msgqueue.store import Queue
+from gateway.msgqueue.views import MessageView, list_messages
+from gateway.receive.receiver import Receipt, Receiver, ReceiveSettings
+from tests.support.messages import NODE_A
+
+BATCH = BatchId(b"\x07" * 16)
+PACKET = PacketId(b"\x01" * 32)
+BODY = b"Subject: test\r\nMessage-ID: <1@a.test>\r\n\r\nhello\r\n"
+
+Pair = tuple[Envelope, bytes]
+
+
+def pair(*recipients: str, sender: str = "alice@a.test", body: bytes = BODY) -> Pair:
+    """A message with its envelope."""
+    return Envelope(sender, recipients or ("bob@b.test",)), body
+
+
+def batch_of(pairs: Sequence[Pair], batch: BatchId = BATCH) -> bytes:
+    """A batch as a gateway writes it."""
+    writer = BatchWriter()
+    parts = [writer.start(batch, len(pairs))]
+    for envelope, body in pairs:
+        parts += writer.message(envelope, [body])
+    return b"".join([*parts, writer.end()])
+
+
+def receiver(queue: Queue, disk: Disk | None = None, **settings: Any) -> Receiver:
+    """A receiver of mail for b.test."""
+    values = {"own_name": "mx.b.test", "local_domains": ("b.test",), **settings}
+    return Receiver(queue, disk or Disk(is_syncing=False), ReceiveSettings(**values))
+
+
+def take(
+    queue: Queue, payload: bytes | Iterable[bytes], packet: PacketId | None = PACKET, **settings: Any
+) -> Receipt:
+    """Receive a batch from node a."""
+    chunks = [payload] if isinstance(payload, bytes) else payload
+    return receiver(queue, **settings).receive_rsmtp(chunks, sender=NODE_A, sender_name="a", packet=packet)
+
+
+def take_sendmail(
+    queue: Queue, payload: bytes, *args: str | bytes, packet: PacketId | None = PACKET, **settings: Any
+) -> Receipt:
+    """Receive a ``sendmail`` payload from node a."""
+    raw_args = tuple(arg.encode("utf-8") if isinstance(arg, str) else arg for arg in args)
+    return receiver(queue, **settings).receive_sendmail(
+        [payload], args=raw_args, sender=NODE_A, sender_name="a", packet=packet
+    )
+
+
+def inbox(queue: Queue) -> list[MessageView]:
+    """Everything in the inbox, in order."""
+    return list_messages(queue, Role.INBOX, states=tuple(State))
+
+
+def body_of(queue: Queue, view: MessageView) -> bytes:
+    """The body of a message of the inbox."""
+    return b"".join(queue.read_body(view.seq))
+
+
+def without_trace(body: bytes) -> bytes:
+    """A body without the Received field in front of it."""
+    assert body.startswith(b"Received: ")
+    lines = body.split(b"\r\n")
+    end = next(number for number, line in enumerate(lines) if number and not line.startswith((b"\t", b" ")))
+    return b"\r\n".join(lines[end:])
+
+
+def leftovers(directory: Path) -> Iterator[Path]:
+    """Files below the queue's directory that no row and no record accounts for."""
+    yield from (directory / "incoming").glob("*")
