@@ -1,7 +1,6 @@
 """The mail log: one line for each message and outcome, made to be searched with grep.
 
-Each line is ``event=... key=value ...`` with the same keys everywhere (id, message-id, from, to,
-node, batch, packet, status, text). Values never contain control characters or line breaks, so a
+Each line is ``event=... key=value ...``, the keys of ``KEYS`` first and in that order. Values never contain control characters or line breaks, so a
 sender can't forge a line; one with a space is quoted.
 """
 
@@ -9,6 +8,10 @@ import logging
 
 _LOG = logging.getLogger("gateway.mail")
 VALUE_LIMIT_CHARS = 500
+KEYS = ("id", "message_id", "from_", "to", "node", "batch", "packet", "size", "status", "text")
+"""The keys that most lines have, in the order in which they stand."""
+
+_PLACE = {key: place for place, key in enumerate(KEYS)}
 
 
 def log_mail(event: str, **values: str | int | None) -> None:
@@ -22,10 +25,14 @@ def log_mail(event: str, **values: str | int | None) -> None:
     words = [f"event={event}"]
     words += [
         f"{key.rstrip('_').replace('_', '-')}={_clean(value)}"
-        for key, value in values.items()
+        for key, value in sorted(values.items(), key=_place)
         if value is not None
     ]
     _LOG.info(" ".join(words))
+
+
+def _place(item: tuple[str, str | int | None]) -> int:
+    return _PLACE.get(item[0], len(KEYS))
 
 
 def _clean(value: str | int) -> str:

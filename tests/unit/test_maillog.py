@@ -14,8 +14,10 @@ def line(caplog: pytest.LogCaptureFixture) -> str:
 
 def test_keys_and_values_stand_in_one_line(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.INFO, "gateway.mail"):
-        log_mail("sent", id="abc", from_="", to="b@b.test", message_id="<1@a>", node=None, size=3)
-    assert line(caplog) == 'event=sent id=abc from="" to=b@b.test message-id=<1@a> size=3'
+        log_mail(
+            "sent", client="::1", size=3, to="b@b.test", id="abc", from_="", message_id="<1@a>", node=None
+        )
+    assert line(caplog) == 'event=sent id=abc message-id=<1@a> from="" to=b@b.test size=3 client=::1'
 
 
 @pytest.mark.parametrize("value", ["a\nevent=delivered", "a\r\nb", "a\x00b", "a\u2028b", "a\x1b[31mb"])
