@@ -12,6 +12,7 @@ from gateway import __version__
 
 if TYPE_CHECKING:
     from gateway.config.gateway_toml import GatewayConfig
+    from gateway.daemon.parts import Parts
 
 _MODULES: Mapping[str, tuple[str, str]] = {
     "init": ("gateway.cli.init", "make keys, both configuration files and directories"),
@@ -61,6 +62,25 @@ class Invocation:
         from gateway.config.gateway_toml import load_gateway_config  # noqa: PLC0415
 
         return load_gateway_config(self.path, self.environ)
+
+    def open(self, log_level: str | None = None) -> "Parts":
+        """Read the configuration, set up logging, and open queue and spool.
+
+        Args:
+            log_level: instead of the configured one.
+
+        Raises:
+            ConfigError: the configuration can't be used.
+            StoreError: the queue can't be opened.
+        """
+        from gateway.daemon.identity import become_owner  # noqa: PLC0415 - see load
+        from gateway.daemon.logs import set_up_logging  # noqa: PLC0415
+        from gateway.daemon.parts import Parts  # noqa: PLC0415
+
+        config = self.load()
+        become_owner(config.state_directory)
+        set_up_logging(log_level or config.log_level, config.mail_log, self.environ)
+        return Parts(config, self.environ)
 
 
 class _Commands(click.Group):

@@ -6,12 +6,11 @@ import click
 
 from gateway.cli.commands import Invocation
 from gateway.cli.exits import NO_HOST, OK
-from gateway.config.gateway_toml import GatewayConfig
-from gateway.daemon.parts import Parts
 from gateway.errors import BadIdentifier
 from gateway.ids import NodeId
 from gateway.msgqueue.entry import Role, State
 from gateway.msgqueue.views import DEFAULT_LIST_COUNT, count_states, list_messages, show_message
+from gateway.nodes import Book
 from gateway.status.queue_text import NameOf, as_json, list_lines, show_lines
 
 WAITING = (State.QUEUED, State.CLAIMED, State.DEAD)
@@ -33,15 +32,14 @@ def list_command(
     invocation: Invocation, *, role: Role | None, is_all: bool, count: int, is_json: bool
 ) -> None:
     """List messages, the oldest first: those that wait, and dead letters."""
-    config = invocation.load()
-    with Parts(config, invocation.environ) as parts:
+    with invocation.open() as parts:
         states = tuple(State) if is_all else WAITING
         messages = list_messages(parts.queue, role, states=states, max_count=count)
         counts = count_states(parts.queue)
     if is_json:
-        click.echo(as_json(messages, _name_of(config)))
+        click.echo(as_json(messages, _name_of(parts.book)))
         return
-    for line in list_lines(messages, _name_of(config)):
+    for line in list_lines(messages, _name_of(parts.book)):
         click.echo(line)
     for each in Role if role is None else (role,):
         figures = [f"{counts[each, state]} {state}" for state in State if counts.get((each, state))]
@@ -55,8 +53,7 @@ def list_command(
 @click.pass_obj
 def show_command(invocation: Invocation, *, queue_id: str, is_body: bool, is_json: bool) -> int:
     """Show everything about the message QUEUE_ID."""
-    config = invocation.load()
-    with Parts(config, invocation.environ) as parts:
+    with invocation.open() as parts:
         message = show_message(parts.queue, queue_id)
         if message is None:
             click.echo(f"there is no message {queue_id!r} in the queue", err=True)
@@ -66,17 +63,17 @@ def show_command(invocation: Invocation, *, queue_id: str, is_body: bool, is_jso
                 sys.stdout.buffer.write(chunk)
             sys.stdout.buffer.flush()
         elif is_json:
-            click.echo(as_json([message], _name_of(config)))
+            click.echo(as_json([message], _name_of(parts.book)))
         else:
-            for line in show_lines(message, _name_of(config)):
+            for line in show_lines(message, _name_of(parts.book)):
                 click.echo(line)
     return OK
 
 
-def _name_of(config: GatewayConfig) -> NameOf:
+def _name_of(book: Book) -> NameOf:
     def name_of(text: str) -> str:
         try:
-            node = config.nncp.book.find_id(NodeId.parse(text))
+            node = book.find_id(NodeId.parse(text))
         except BadIdentifier:
             node = None
         return text if node is None else node.name

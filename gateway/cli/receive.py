@@ -7,9 +7,7 @@ import click
 from gateway.cli.commands import Invocation
 from gateway.cli.nncp.standard_input import read_stdin
 from gateway.config.own_program import HANDLES
-from gateway.daemon.logs import set_up_logging
 from gateway.daemon.notify import send_wake
-from gateway.daemon.parts import Parts
 from gateway.daemon.stages import DELIVER
 from gateway.errors import BadIdentifier, ConfigError
 from gateway.ids import NodeId
@@ -28,9 +26,7 @@ def receive(invocation: Invocation, handle: str, arguments: tuple[str, ...]) -> 
     Exit status 0: it is in the inbox, on disk. 75: the packet must be kept and tried again.
     """
     sender = _sender(invocation)
-    config = invocation.load()
-    set_up_logging(config.log_level, config.mail_log, invocation.environ)
-    with Parts(config, invocation.environ) as parts:
+    with invocation.open() as parts:
         parts.receive(
             handle,
             read_stdin(),
@@ -38,7 +34,7 @@ def receive(invocation: Invocation, handle: str, arguments: tuple[str, ...]) -> 
             sender=sender,
             packet=None,
         )
-    send_wake(config.state_directory, DELIVER)
+    send_wake(parts.config.state_directory, DELIVER)
 
 
 def _sender(invocation: Invocation) -> NodeId:

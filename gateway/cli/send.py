@@ -7,9 +7,7 @@ import click
 
 from gateway.cli.commands import Invocation
 from gateway.cli.nncp.standard_input import read_stdin
-from gateway.daemon.logs import set_up_logging
 from gateway.daemon.notify import send_wake
-from gateway.daemon.parts import Parts
 from gateway.daemon.stages import BATCH, DELIVER
 
 NULL_SENDER = "<>"
@@ -25,13 +23,12 @@ def send(invocation: Invocation, sender: str, recipients: tuple[str, ...]) -> No
     Exit status as mail servers want it from a pipe: 0 it is on disk, 75 try again later, 65, 67
     and 77 for real faults of the message, its recipients, and of what is permitted.
     """
-    config = invocation.load()
-    set_up_logging("warning", config.mail_log, invocation.environ)
-    with Parts(config, invocation.environ) as parts:
+    user = _user()
+    with invocation.open("warning") as parts:
         ids = parts.pipe_intake().take(
-            "" if sender == NULL_SENDER else sender, recipients, read_stdin(), f"local user {_user()}"
+            "" if sender == NULL_SENDER else sender, recipients, read_stdin(), f"local user {user}"
         )
-    send_wake(config.state_directory, BATCH, DELIVER)
+    send_wake(parts.config.state_directory, BATCH, DELIVER)
     click.echo(f"2.0.0 queued as {' '.join(ids)}")
 
 

@@ -3,6 +3,7 @@
 import click
 
 from gateway.cli.commands import Invocation
+from gateway.daemon.identity import become_owner
 from gateway.daemon.logs import set_up_logging
 from gateway.daemon.serve import serve as run_daemon
 from gateway.daemon.stages import NAMES
@@ -19,5 +20,6 @@ def serve(invocation: Invocation, only: tuple[str, ...]) -> None:
     SIGTERM stops it in good order; what is under way is finished.
     """
     config = invocation.load()
+    become_owner(config.state_directory)
     set_up_logging(config.log_level, config.mail_log, invocation.environ)
     run_daemon(config, invocation.environ, only)

@@ -8,14 +8,14 @@ import click
 from gateway.batch.batcher import BatchResult
 from gateway.carry.xfer import Xfer, XferSettings
 from gateway.cli.commands import Invocation
-from gateway.cli.exits import DATA, OK, TRY_LATER
-from gateway.daemon.logs import set_up_logging
+from gateway.cli.exits import DATA, OK, TRY_LATER, UsageFault
 from gateway.daemon.notify import send_wake
 from gateway.daemon.parts import Parts
 from gateway.daemon.stages import BATCH, DELIVER, TOSS
 from gateway.errors import StoreBusy
 from gateway.ids import NICE_MAX, NodeId, parse_nice
 from gateway.msgqueue.outbox import Outbox
+from gateway.spool.layout import Box
 
 BUSY_LIMIT_SECONDS = 60.0
 BUSY_POLL_SECONDS = 0.1
@@ -26,7 +26,7 @@ BUSY_POLL_SECONDS = 0.1
 @click.pass_obj
 def batch(invocation: Invocation, *, is_flush: bool) -> int:
     """Make packets of what waits in the outbox, as far as batches are full or old enough."""
-    with _open(invocation) as parts:
+    with invocation.open() as parts:
         return _report(_batch(parts, is_flush=is_flush))
 
 
@@ -39,7 +39,7 @@ def flush(invocation: Invocation, node: str | None) -> int:
     It works beside a running daemon as well: whoever comes first makes the packets, and this
     command ends when they are made.
     """
-    with _open(invocation) as parts:
+    with invocation.open() as parts:
         only = None if node is None else parts.book.find(node).id
         return _report(_batch(parts, is_flush=True, only=only))
 
@@ -70,7 +70,9 @@ def xfer(  # noqa: PLR0913 - one parameter for each option
     """
     if is_rx and is_tx:
         raise click.UsageError("--rx and --tx exclude each other")
-    with _open(invocation) as parts:
+    if not directory.is_dir():
+        raise UsageFault(f"there is no directory {directory}; is the stick mounted?")
+    with invocation.open() as parts:
         only = None if node is None else parts.book.find(node).id
         flushed = BatchResult(0, 0, 0) if is_rx else _batch(parts, is_flush=True, only=only)
         settings = XferSettings(
@@ -82,9 +84,12 @@ def xfer(  # noqa: PLR0913 - one parameter for each option
             is_keeping=keep,
         )
         result = Xfer(parts.book, parts.spool, parts.nncp_log(), directory.absolute(), settings).run_once()
+        left = _without_directory(parts, directory, settings)
     if result.received_count:
         send_wake(parts.config.state_directory, TOSS)
     click.echo(f"{result.received_count} packets taken, {result.sent_count} packets put on")
+    for name in left:
+        click.echo(f"packets for {name} stay: {directory} has no directory for it (--mkdir makes one)")
     return DATA if result.bad_count or flushed.bad_count else OK
 
 
@@ -93,7 +98,7 @@ def xfer(  # noqa: PLR0913 - one parameter for each option
 @click.pass_obj
 def toss(invocation: Invocation, *, node: str | None) -> int:
     """Do what the received packets ask for: take mail in, run handlers, relay."""
-    with _open(invocation) as parts:
+    with invocation.open() as parts:
         only = None if node is None else frozenset({parts.book.find(node).id})
         result = parts.tosser().run_once(only)
     if result.done_count:
@@ -107,18 +112,12 @@ def toss(invocation: Invocation, *, node: str | None) -> int:
 @click.pass_obj
 def deliver(invocation: Invocation, *, is_early: bool) -> int:
     """Deliver the mail that was received, as far as it is due."""
-    with _open(invocation) as parts:
+    with invocation.open() as parts:
         result = parts.deliverer().run_once(is_early=is_early)
     click.echo(
         f"{result.delivered_count} delivered, {result.deferred_count} deferred, {result.dead_count} dead"
     )
     return TRY_LATER if result.deferred_count or result.crash_count else OK
-
-
-def _open(invocation: Invocation) -> Parts:
-    config = invocation.load()
-    set_up_logging(config.log_level, config.mail_log, invocation.environ)
-    return Parts(config, invocation.environ)
 
 
 def _batch(parts: Parts, *, is_flush: bool, only: NodeId | None = None) -> BatchResult:
@@ -139,6 +138,19 @@ def _batch(parts: Parts, *, is_flush: bool, only: NodeId | None = None) -> Batch
             if time.monotonic() >= deadline:
                 raise
             time.sleep(BUSY_POLL_SECONDS)
+
+
+def _without_directory(parts: Parts, directory: Path, settings: XferSettings) -> list[str]:
+    """Neighbours that have packets here and no directory on the stick."""
+    if not settings.is_sending:
+        return []
+    return [
+        node.name
+        for node in parts.book
+        if (settings.only is None or node.id in settings.only)
+        and not (directory / node.id.text).exists()
+        and next(parts.spool.jobs(node.id, Box.TX), None) is not None
+    ]
 
 
 def _report(result: BatchResult) -> int:

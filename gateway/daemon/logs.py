@@ -32,8 +32,9 @@ def set_up_logging(level: str, mail_log: Path | None, environ: Mapping[str, str]
     root = logging.getLogger()
     root.handlers[:] = [stream]
     root.setLevel(level.upper())
-    # asyncio reports slow callbacks and the like: of no use to an operator.
-    logging.getLogger("asyncio").setLevel(logging.WARNING)
+    # Every connection and slow callback: of no use to an operator.
+    for name in ("asyncio", "mail"):
+        logging.getLogger(name).setLevel(logging.WARNING)
     mail = logging.getLogger(MAIL_LOGGER)
     mail.setLevel(logging.INFO)
     mail.handlers.clear()

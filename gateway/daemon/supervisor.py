@@ -29,6 +29,8 @@ BUSY_WAIT_SECONDS = 1.0
 """Somebody else runs this stage by hand: look again soon, it is no fault."""
 SHORTEST_PAUSE_SECONDS = 0.2
 """Between two runs: what woke a stage a hundred times meanwhile is done in one."""
+TELL_AFTER_SECONDS = 1.0
+"""A stop that takes longer says what it waits for."""
 
 Run = Callable[[], float | None]
 """One run; returns seconds until the next is wanted at the latest, or None: when woken."""
@@ -162,6 +164,6 @@ class Supervisor:
         for worker in self._workers.values():
             worker.ask_stop()
         for worker in self._workers.values():
-            if not worker.join(0):
+            if not worker.join(TELL_AFTER_SECONDS):
                 _LOG.info("waiting for %s to finish", worker.name)
                 worker.join()
