@@ -1,7 +1,7 @@
 """The mail log: one line for each message and outcome, made to be searched with grep.
 
-Each line is ``event=... key=value ...``, the keys of ``KEYS`` first and in that order. Values never contain control characters or line breaks, so a
-sender can't forge a line; one with a space is quoted.
+Each line is ``event=... key=value ...``, the keys of ``KEYS`` first and in that order. Values never
+contain control characters or line breaks, so a sender can't forge a line; one with a space is quoted.
 """
 
 import logging
