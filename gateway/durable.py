@@ -103,7 +103,11 @@ class NewFile:
     def commit(self, final: Path) -> None:
         """Sync, then rename to ``final`` (replacing what is there) and sync the directory."""
         self.keep()
-        self._disk.rename(self.path, final)
+        try:
+            self._disk.rename(self.path, final)
+        except StoreError:
+            self.discard()
+            raise
 
     def close(self) -> None:
         """Close the descriptor; does not decide whether the file stays."""
