@@ -14,7 +14,7 @@ from gateway.nodes import Book
 from gateway.packet.mth import mth
 from gateway.packet.plain import PacketType, PlainHeader
 from gateway.packet.sealed import ENCRYPTED_HEADER_BYTES
-from gateway.spool.layout import Box
+from gateway.spool.layout import Box, parse_packet_name
 from gateway.spool.log import Log
 from gateway.spool.store import Job, Spool
 from gateway.toss.tosser import Tosser, TossResult, TossSettings
@@ -168,6 +168,17 @@ def failing_disk(at_step: int, number: int = errno.ENOSPC) -> tuple[Disk, list[s
 def files_below(directory: Path) -> list[Path]:
     """Every file in a tree."""
     return sorted(path for path in directory.rglob("*") if path.is_file() and not path.is_symlink())
+
+
+def packets_below(root: Path) -> set[str]:
+    """The names of all packets in a tree, each proven to be whole; copies of headers are none."""
+    names = set()
+    for path in files_below(root):
+        packet = parse_packet_name(path.name)
+        if packet is not None and path.parent.name not in {"hdr", "seen"}:
+            assert mth(path.read_bytes()) == packet.raw
+            names.add(path.name)
+    return names
 
 
 @contextmanager

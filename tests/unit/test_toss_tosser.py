@@ -1,6 +1,7 @@
 """What becomes of each packet, and what the log says of it."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -102,7 +103,8 @@ def test_a_type_that_is_not_handled_is_left_with_a_message(tmp_path: Path, kind:
 def test_a_type_that_is_switched_off_is_left_without_a_word(tmp_path: Path, kind: int, flag: str) -> None:
     pair = Pair(tmp_path)
     path = pair.put_typed(kind, b"p" * 32, b"payload" * 100_000)
-    assert pair.toss(**{flag: True}) == LEFT
+    switched_off: dict[str, Any] = {flag: True}
+    assert pair.toss(**switched_off) == LEFT
     assert path.exists()
     assert pair.log_text() == ""
 

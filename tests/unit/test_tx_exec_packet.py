@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -89,7 +90,7 @@ def interrupted() -> Iterator[bytes]:
     ],
 )
 def test_a_failure_leaves_nothing_in_the_spool(
-    tmp_path: Path, request_fields: dict[str, object], source: Iterator[bytes], error: type[Exception]
+    tmp_path: Path, request_fields: dict[str, Any], source: Iterator[bytes], error: type[Exception]
 ) -> None:
     pair = Pair(tmp_path)
     with pytest.raises(error):

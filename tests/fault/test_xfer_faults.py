@@ -1,0 +1,147 @@
+"""The exchange through a directory while a disk refuses, is full, or the program is stopped."""
+
+import errno
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gateway.carry.xfer import Xfer, XferResult, XferSettings
+from gateway.durable import Disk
+from gateway.spool.store import Spool
+from tests.support.crash import run_until_step
+from tests.support.peers import require_root, unavailable
+from tests.support.tossing import Pair, failing_disk, files_below, packets_below
+
+STEP_LIMIT = 150
+BODIES = (b"small", os.urandom(200_000))
+
+
+class Site(Pair):
+    """Two packets of a for b, and a stick."""
+
+    def __init__(self, directory: Path, stick: Path | None = None) -> None:
+        super().__init__(directory)
+        self.stick = stick or directory / "stick"
+        self.stick.mkdir(exist_ok=True)
+
+    def queue(self, *bodies: bytes, **fields: Any) -> None:
+        for body in bodies:
+            self.send("x", body, **fields).unlink()
+
+    def xfer(self, at: str, disk: Disk | None = None, **settings: Any) -> XferResult:
+        spool = self.spools[at] if disk is None else Spool(self.spools[at].root, disk)
+        return Xfer(self.books[at], spool, self.log(at), self.stick, XferSettings(**settings)).run_once()
+
+    def on_stick(self) -> set[str]:
+        return packets_below(self.stick)
+
+    def all_packets(self) -> set[str]:
+        return self.on_stick() | packets_below(self.spools["a"].root) | packets_below(self.spools["b"].root)
+
+
+def prepared(directory: Path, half: str) -> tuple[Site, set[str]]:
+    site = Site(directory)
+    site.queue(*BODIES)
+    names = site.all_packets()
+    assert len(names) == len(BODIES)
+    if half == "b":
+        assert site.xfer("a", is_making_directories=True).sent_count == len(BODIES)
+    return site, names
+
+
+@pytest.mark.parametrize("half", ["a", "b"])
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EIO, errno.EROFS])
+def test_a_refusal_at_any_step_loses_nothing(tmp_path: Path, half: str, number: int) -> None:
+    """Every packet is whole on one side at least, the fault is told, and the next exchange ends the work."""
+    for step in range(STEP_LIMIT):
+        site, names = prepared(tmp_path / str(step), half)
+        disk, steps = failing_disk(step, number)
+        result = site.xfer(half, disk, is_making_directories=True)
+        assert site.all_packets() == names
+        if len(steps) <= step:
+            assert result.bad_count == 0
+            break
+        if result.bad_count:
+            assert "made to fail" in site.log_text(half)
+        site.xfer("a", is_making_directories=True)
+        site.xfer("b")
+        site.xfer("a")
+        site.xfer("b")
+        assert {job.packet.text for job in site.received()} == names
+    else:
+        raise AssertionError("the exchange never came to its end")
+
+
+@pytest.mark.parametrize("half", ["a", "b"])
+def test_a_stop_at_any_step_loses_nothing(tmp_path: Path, half: str) -> None:
+    """After kill -9 at any step every packet is whole on one side at least."""
+    for step in range(STEP_LIMIT):
+        site, names = prepared(tmp_path / str(step), half)
+
+        def work(disk: Disk, site: Site = site) -> None:
+            site.xfer(half, disk, is_making_directories=True)
+
+        was_stopped, _ = run_until_step(step, work)
+        assert site.all_packets() == names
+        if not was_stopped:
+            break
+    else:
+        raise AssertionError("the exchange never came to its end")
+    assert step > 10
+
+
+@pytest.fixture
+def small_stick(tmp_path: Path) -> Iterator[Path]:
+    """A stick of half a megabyte."""
+    require_root()
+    mount = tmp_path / "stick"
+    mount.mkdir()
+    done = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=512k", "tmpfs", str(mount)], check=False, capture_output=True
+    )
+    if done.returncode != 0:
+        unavailable(f"tmpfs cannot be mounted: {done.stderr.decode().strip()}")
+    yield mount
+    subprocess.run(["umount", str(mount)], check=True)
+
+
+def test_a_full_stick_takes_the_most_urgent(tmp_path: Path, small_stick: Path) -> None:
+    """What does not fit stays in the spool; the urgent packets went, and the fault is told once."""
+    site = Site(tmp_path / "nodes", small_stick)
+    for nice in (200, 100, 50):
+        site.queue(os.urandom(150_000), os.urandom(150_000), nice=nice, is_compressed=False)
+    names = site.all_packets()
+    by_nice = {job.packet.text: job.header.nice for job in site.waiting("b")}
+    result = site.xfer("a", is_making_directories=True)
+    assert (result.sent_count, result.bad_count) == (3, 1)
+    assert sorted(by_nice[name] for name in site.on_stick()) == [50, 50, 100]
+    assert site.all_packets() == names
+    assert len(site.waiting("b")) == 3
+    assert site.log_text("a").count("Err: is not enough space") == 1
+    assert "3 packets" in site.log_text("a")
+    assert not [path for path in files_below(small_stick) if path.name.startswith("nncpxfer")]
+    site.xfer("b")
+    site.xfer("a")
+    site.xfer("b")
+    assert {job.packet.text for job in site.received()} == names
+
+
+def test_a_stick_that_cannot_be_written(tmp_path: Path, small_stick: Path) -> None:
+    """A write-protected stick is told, and its packets are still received."""
+    site = Site(tmp_path / "nodes", small_stick)
+    site.queue(b"on the stick")
+    site.xfer("a", is_making_directories=True)
+    site.queue(b"one", b"two")
+    subprocess.run(["mount", "-o", "remount,ro", str(small_stick)], check=True)
+    sending = site.xfer("a")
+    assert (sending.sent_count, sending.bad_count) == (0, 1)
+    assert "Read-only file system" in site.log_text("a")
+    assert len(site.waiting("b")) == 2
+    receiving = site.xfer("b", is_sending=False)
+    assert receiving.bad_count == 1
+    assert len(site.received()) == 1
+    assert "Read-only file system" in site.log_text("b")
