@@ -8,7 +8,7 @@ import logging
 
 _LOG = logging.getLogger("gateway.mail")
 VALUE_LIMIT_CHARS = 500
-KEYS = ("id", "message_id", "from_", "to", "node", "batch", "packet", "size", "status", "text")
+KEYS = ("id", "message_id", "from_", "to", "client", "node", "batch", "packet", "size", "status", "text")
 """The keys that most lines have, in the order in which they stand."""
 
 _PLACE = {key: place for place, key in enumerate(KEYS)}

@@ -17,7 +17,7 @@ def test_keys_and_values_stand_in_one_line(caplog: pytest.LogCaptureFixture) -> 
         log_mail(
             "sent", client="::1", size=3, to="b@b.test", id="abc", from_="", message_id="<1@a>", node=None
         )
-    assert line(caplog) == 'event=sent id=abc message-id=<1@a> from="" to=b@b.test size=3 client=::1'
+    assert line(caplog) == 'event=sent id=abc message-id=<1@a> from="" to=b@b.test client=::1 size=3'
 
 
 @pytest.mark.parametrize("value", ["a\nevent=delivered", "a\r\nb", "a\x00b", "a\u2028b", "a\x1b[31mb"])
