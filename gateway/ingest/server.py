@@ -7,6 +7,7 @@ called there.
 
 import asyncio
 import functools
+import logging
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -21,6 +22,7 @@ from gateway.msgqueue.entry import Lane
 from gateway.msgqueue.store import Queue
 from gateway.routing.table import Table
 
+AIOSMTPD_LOG_NAME = "mail.log"
 BACKLOG_COUNT = 1024
 """asyncio's 100 makes clients that come at once wait for a SYN to be sent again."""
 ACCEPT_STEPS_COUNT = 5
@@ -86,6 +88,8 @@ class SmtpServer:
             ConfigError: an address can not be listened on; then none is.
         """
         loop = asyncio.get_running_loop()
+        # aiosmtpd writes a line for each connection there, beside the mail log.
+        logging.getLogger(AIOSMTPD_LOG_NAME).setLevel(logging.WARNING)
 
         def session() -> SmtpSession:
             return SmtpSession(self._services, loop)

@@ -258,7 +258,7 @@ def test_stray_bytes_are_named(
     assert (code, text.split()[0]) == (554, "5.6.0")
     assert what in text
     refusals = _refusals(caplog)
-    assert [line.split()[2] for line in refusals] == ["to=x@b.test", "to=y@b.test"]
+    assert ["to=x@b.test" in refusals[0].split(), "to=y@b.test" in refusals[1].split()] == [True, True]
     assert all(what in line for line in refusals)
 
 
@@ -358,8 +358,8 @@ def test_refusals_are_in_the_mail_log(client: Client, caplog: pytest.LogCaptureF
     client.command("RCPT TO:<x@elsewhere.test>")
     bad_sender, no_relay = _refusals(caplog)
     assert "status=5.1.7" in bad_sender
-    assert no_relay.startswith(
-        "event=refused from=a@a.test to=x@elsewhere.test client=127.0.0.1 status=5.7.1 text="
+    assert {"from=a@a.test", "to=x@elsewhere.test", "client=127.0.0.1", "status=5.7.1"} <= set(
+        no_relay.split()
     )
 
 
