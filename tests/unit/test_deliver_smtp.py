@@ -146,6 +146,20 @@ def test_a_server_that_shuts_down_defers_at_any_point(verb: str) -> None:
         assert verdicts(deliver(sink, queued(recipients=RECIPIENTS))) == ["deferred"] * 3
 
 
+@pytest.mark.parametrize("extensions", [(), ALL_EXTENSIONS])
+@pytest.mark.parametrize(("last", "verdict"), [(DROP, "deferred"), ("421 4.3.2 shutting down", "refused")])
+def test_an_end_among_the_recipients_defers_those_without_an_answer(
+    extensions: tuple[str, ...], last: str, verdict: str
+) -> None:
+    replies = {RECIPIENTS[0]: "550 5.1.1 unknown", RECIPIENTS[2]: last}
+    recipients = (*RECIPIENTS, "emil@b.test")
+    answer = lambda command: next((reply for who, reply in replies.items() if who in command), None)  # noqa: E731
+    with SmtpSink(answer, extensions) as sink:
+        outcomes = deliver(sink, queued(recipients=recipients))
+    assert verdicts(outcomes) == [verdict, "deferred", "deferred", "deferred"]
+    assert sink.messages == []
+
+
 def test_after_the_final_dot_the_text_warns_of_a_second_copy() -> None:
     with SmtpSink(say(dot=DROP)) as sink:
         (outcome,) = deliver(sink, queued())

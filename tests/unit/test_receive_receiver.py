@@ -168,6 +168,7 @@ def test_bad_recipients_are_dead_letters_and_the_others_go_on(queue: Queue) -> N
         ),
         (b"MAIL FROM:<not an address>\r\nRCPT TO:<bob@b.test>\r\nDATA\r\nhello\r\n.\r\n", "5.1.7"),
         (b"MAIL FROM:<alice@a.test>\r\nRCPT TO:<bob>\r\nDATA\r\nhello\r\n.\r\n", "5.1.3"),
+        (b"MAIL FROM:<alice@a.test>\r\nDATA\r\nhello\r\n.\r\n", "5.5.1"),
     ],
 )
 def test_a_bad_message_is_a_record_and_its_batch_is_kept(queue: Queue, bad: bytes, status: str) -> None:
