@@ -152,15 +152,15 @@ class Xfer:
     def _take(self, node: Node, carried: Carried, fields: Fields) -> bool:
         """Receive one packet; False when it makes no sense to go on."""
         message = f"Packet transfer, received from {node.name}: {carried.path}"
-        if carried.header.nice > self._settings.nice:
-            self._log.debug("xfer-rx-too-nice", fields, f"{message}: too nice")
-            return True
         size_message = f"{message} ({ibytes(carried.size_bytes)})"
         sized: Fields = [*fields, ("Size", carried.size_bytes)]
         try:
             if self._spool.is_seen(node.id, carried.packet):
                 self._drop(carried)
                 self._log.info("xfer-rx-seen", fields, f"{message}: packet already seen")
+                return True
+            if carried.header.nice > self._settings.nice:
+                self._log.debug("xfer-rx-too-nice", fields, f"{message}: too nice")
                 return True
             self._copy_in(node, carried)
             self._drop(carried)

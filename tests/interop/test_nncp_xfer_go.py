@@ -24,6 +24,10 @@ def mesh(place: Path) -> GoMesh:
     return made
 
 
+def is_packet_name(path: str) -> bool:
+    return len(Path(path).name) == NAME_CHARS
+
+
 def tree(root: Path) -> list[tuple[str, bytes]]:
     """Every directory and file with its content."""
     return sorted(
@@ -69,7 +73,7 @@ def test_our_sending_leaves_stick_and_spool_as_gos_does(mesh: GoMesh, place: Pat
         done = run_nncp(who, node, "xfer", *flags, stick)
         told.append(without_times(done.stderr))
         sticks.append(tree(stick))
-        spools.append([entry for entry in tree(node.spool) if len(Path(entry[0]).name) == NAME_CHARS])
+        spools.append([entry for entry in tree(node.spool) if entry[1] and is_packet_name(entry[0])])
         logs.append(records_of(node.log_text()))
         for root in (node.spool, stick):
             shutil.rmtree(root)
