@@ -16,6 +16,7 @@ from pydantic_core import ErrorDetails
 from gateway.errors import ConfigError
 
 ALLOWED = "; allowed: "
+CHOICE_SHOWN_CHARS = 40
 
 _TYPES = {
     str: "a text",
@@ -78,7 +79,8 @@ def _what(details: ErrorDetails) -> str:
         size = "too small" if kind in _TOO_SMALL else "too large"
         return f"{value} is {size}" if isinstance(value, int | float) else f"is {size}"
     if kind in _NO_CHOICE and isinstance(value, str | int | float):
-        return f"{str(value)[:40]!r} is not one of the choices"
+        shown = repr(value[:CHOICE_SHOWN_CHARS]) if isinstance(value, str) else str(value).lower()
+        return f"{shown} is not one of the choices"
     if kind.endswith(("_type", "_parsing")) or kind == "int_from_float":
         return f"must not be {_TYPES.get(type(value), 'of this type')}"
     return "is not in the form it must have"

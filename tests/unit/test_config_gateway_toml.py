@@ -1,0 +1,287 @@
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from gateway.config.gateway_toml import GatewayConfig, chosen_path, load_gateway_config, parse_gateway_text
+from gateway.config.toml_schema import BatchKeys, GatewayFile, NeighbourSection, RouteSection
+from gateway.deliver.maildir import MaildirTargetSettings
+from gateway.deliver.sendmail_command import SendmailTargetSettings
+from gateway.deliver.smtp import SmtpTargetSettings
+from gateway.errors import ConfigError
+from gateway.msgqueue.entry import Form
+from gateway.routing.table import LocalRoute, Refusal, Route
+from tests.support.gateways import GatewayNode
+from tests.support.peers import PROJECT
+
+Load = Callable[[str], GatewayConfig]
+SAMPLE = PROJECT / "conf" / "gateway.toml"
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A node that knows a neighbour ``bob``."""
+    place = tmp_path_factory.mktemp("nodes")
+    node = GatewayNode(place / "alice", "a.test")
+    node.accept(GatewayNode(place / "bob", "b.test"))
+    return node.home
+
+
+@pytest.fixture
+def load(home: Path) -> Load:
+    def load_text(text: str) -> GatewayConfig:
+        path = home / "other.toml"
+        path.write_text(text)
+        return load_gateway_config(path, {})
+
+    return load_text
+
+
+def refusal(load: Load, text: str) -> list[str]:
+    with pytest.raises(ConfigError) as caught:
+        load(text)
+    return str(caught.value).splitlines()
+
+
+def test_an_empty_file_has_safe_defaults(load: Load, home: Path) -> None:
+    config = load("")
+    assert config.smtp is None
+    assert config.local_domains == ()
+    assert isinstance(config.table.route("anybody@example.org"), Refusal)
+    assert config.state_directory == home / "state"
+    assert config.nncp.path == home / "nncp.hjson"
+    assert config.batch.default.form is Form.SENDMAIL
+    assert config.target == SmtpTargetSettings("127.0.0.1", 25, config.hostname)
+    assert config.mail_log is None
+
+
+def test_relative_paths_are_beside_the_file(load: Load, home: Path) -> None:
+    config = load(
+        '[node]\nstate_directory = "../elsewhere"\n[log]\nmail = "mail.log"\n'
+        '[deliver]\nto = "maildir"\npath = "mail/{domain}/{local}"\n'
+    )
+    assert config.state_directory == home.parent / "elsewhere"
+    assert config.mail_log == home / "mail.log"
+    assert isinstance(config.target, MaildirTargetSettings)
+    assert config.target.path == f"{home}/mail/{{domain}}/{{local}}"
+
+
+def test_every_section_reaches_its_stage(load: Load) -> None:
+    config = load("""
+        [node]
+        hostname = "gw.example.org"
+        [queue]
+        reserve_bytes = 1000
+        keep_finished_days = 1
+        keep_batch_ids_days = 2.5
+        [smtp]
+        listen = ["127.0.0.1:2525", "[::1]:0"]
+        relay_from = ["192.0.2.0/24"]
+        max_message_bytes = 2048
+        [[route]]
+        pattern = ".b.test"
+        node = "bob"
+        [[route]]
+        pattern = "spam@b.test"
+        refuse = "no"
+        status = "5.7.9"
+        [[route]]
+        pattern = "here.test"
+        local = true
+        [neighbour.bob]
+        understands = "gateway"
+        nice = "F"
+        max_messages = 7
+        [batch]
+        max_messages = 5
+        level = 19
+        [deliver]
+        domains = ["own.test"]
+        to = "sendmail"
+        command = ["/usr/lib/sendmail", "-i", "-oem"]
+        max_attempts = 3
+        [receive]
+        max_batch_bytes = 5000
+        [toss]
+        interval_seconds = 1
+        max_nice = "N"
+        """)
+    bob = config.nncp.book.find("bob").id
+    assert config.hostname == "gw.example.org"
+    assert config.reserve_bytes == 1000
+    assert config.keep_finished_seconds == 86_400
+    assert config.keep_batch_ids_seconds == 2.5 * 86_400
+    assert config.smtp is not None
+    assert config.smtp.listen == (("127.0.0.1", 2525), ("::1", 0))
+    assert config.smtp.max_message_bytes == config.max_message_bytes == 2048
+    assert not config.smtp.relay_from.permits("127.0.0.1")
+    assert config.table.route("x@sub.b.test") == Route("bob")
+    assert config.table.route("spam@b.test") == Refusal("5.7.9", "no")
+    assert config.table.route("x@here.test") == config.table.route("x@own.test") == LocalRoute()
+    assert config.nice_of(bob) == 32
+    policy = config.batch.policy(bob)
+    assert (policy.form, policy.max_count, policy.level) == (Form.GATEWAY, 7, 19)
+    assert config.batch.default.max_count == 5
+    assert config.target == SendmailTargetSettings(("/usr/lib/sendmail", "-i", "-oem"), 300.0)
+    assert config.deliver.retry.max_attempts == 3
+    assert config.receive.max_batch_bytes == 5000
+    assert config.receive.local_domains == ("own.test",)
+    assert config.toss.nice == 160
+
+
+@pytest.mark.parametrize(
+    ("text", "where", "allowed"),
+    [
+        ("[nod]", "nod: is not a key", "did you mean node?"),
+        ("[smtp]\nlisen = []", "smtp.lisen: is not a key", "did you mean listen?"),
+        ("[smtp]\nmax_recipients = 0", "smtp.max_recipients: 0 is too small", "from 1 to 100000"),
+        ("[smtp]\nmax_recipients = '5'", "smtp.max_recipients: must not be a text", "a whole number"),
+        ("[smtp]\nmax_recipients = 1.5", "smtp.max_recipients: must not be a number", "a whole number"),
+        ("[smtp]\nmax_recipients = true", "smtp.max_recipients: must not be a truth value", "a whole number"),
+        ("[smtp]\nlisten = ['nowhere']", "smtp.listen[1]: is not ADDRESS:PORT", "127.0.0.1:2525"),
+        ("[smtp]\nlisten = ['h:99999']", "smtp.listen[1]: is not ADDRESS:PORT", "127.0.0.1:2525"),
+        ("[smtp]\nrelay_from = ['10.0.0.1/8']", "smtp.relay_from[1]: network", "192.0.2.0/24"),
+        ("[smtp]\nmax_inflight_bytes = 2000", "smtp: has max_inflight_bytes below", "at least as much"),
+        ("[node]\nhostname = 'a b'", "node.hostname: is not in the form", "such as mail.example.org"),
+        ("[[route]]\nnode = 'bob'", "route[1].pattern: is missing", "an address, a domain"),
+        ("[[route]]\npattern = 'a..b'\nnode = 'bob'", "route[1].pattern: route 'a..b'", ".domain"),
+        ("[[route]]\npattern = 'a.b'", "route[1]: has no action", "exactly one of node, local, refuse"),
+        ("[[route]]\npattern = 'a'\nlocal = false", "route[1].local: false is not one", "true: delivered"),
+        (
+            "[[route]]\npattern = 'a'\nlocal = true\nstatus = '5.7.1'",
+            "route[1]: has a status",
+            "beside refuse",
+        ),
+        ("[[route]]\npattern = 'a'\nrefuse = 'ä'", "route[1].refuse: ", "printable ASCII"),
+        ("[[route]]\npattern = 'a'\nnode = 'eve'", "route[1].node: 'eve' is not a neighbour", "has: bob"),
+        ("[[route]]\npattern = 'a'\nnode = 'self'", "route[1].node: 'self' is this node", "has: bob"),
+        ("[neighbour.eve]", "neighbour.eve: 'eve' is not a neighbour", "a name in neigh of"),
+        ("[neighbour.bob]\nunderstands = 'x'", "neighbour.bob.understands: 'x' is not one", '"bsmtp"'),
+        ("[neighbour.bob]\nnice = 300", "neighbour.bob.nice: niceness '300'", "1 to 255"),
+        ("[neighbour.bob]\nnice = [1]", "neighbour.bob.nice: must be a number or a text", "1 to 255"),
+        ("[batch]\nlevel = 23", "batch.level: 23 is too large", "1 to 22"),
+        ("[deliver]\nto = 'maildir'", 'deliver: has to = "maildir" but no path', "path ="),
+        ("[deliver]\npath = 'x/{user}'", "deliver.path: is not usable", "{local} and {domain}"),
+        ("[deliver]\npath = '../x'", "deliver.path: is not usable", "{local} and {domain}"),
+        ("[deliver]\ncommand = ['sendmail']", "deliver.command: does not begin with", "absolute path"),
+        ("[deliver]\ncommand = []", "deliver.command: is too small", "absolute path"),
+        ("[deliver]\ndomains = ['a@b.test']", "deliver.domains[1]: is not a domain", "example.org"),
+        ("[deliver]\naddress = '127.0.0.1'", "deliver.address: is not ADDRESS:PORT", "HOST:PORT"),
+        ("[log]\nlevel = 'loud'", "log.level: 'loud' is not one of", '"warning"'),
+        ("[queue]\nreserve_bytes = -1", "queue.reserve_bytes: -1 is too small", "bytes from 0"),
+        ("smtp = 3", "smtp: must not be a whole number", "a table"),
+    ],
+)
+def test_an_error_names_file_key_and_what_is_allowed(
+    load: Load, home: Path, text: str, where: str, allowed: str
+) -> None:
+    (line,) = refusal(load, text)
+    assert line.startswith(f"{home}/other.toml: {where}")
+    head, separator, rest = line.partition("; allowed: ")
+    assert separator, head
+    assert allowed in rest
+
+
+def test_all_errors_come_at_once(load: Load) -> None:
+    lines = refusal(load, "[smtp]\nmax_hops = 0\nbogus = 1\n[batch]\nlevel = 99\n")
+    assert [line.split(": ")[1] for line in lines] == ["smtp.max_hops", "smtp.bogus", "batch.level"]
+
+
+def test_everything_that_does_not_fit_together_comes_at_once(load: Load) -> None:
+    lines = refusal(
+        load,
+        "[[route]]\npattern = 'a.test'\nnode = 'eve'\n[[route]]\npattern = 'b.test'\nnode = 'bob'\n"
+        "[deliver]\ndomains = ['b.test']\n[neighbour.mallory]\n",
+    )
+    assert len(lines) == 3
+    assert "neighbour.mallory" in lines[0]
+    assert "route[1].node" in lines[1]
+    assert "an earlier rule" in lines[2]
+
+
+def test_a_syntax_error_has_its_line(load: Load, home: Path) -> None:
+    (line,) = refusal(load, '[node]\nhostname = "a.test"\nstate_directory = oops\n')
+    assert line.startswith(f"{home}/other.toml: is not TOML: ")
+    assert "line 3" in line
+
+
+def test_a_missing_file_says_how_to_make_one(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"gateway\.toml: cannot be read: .*nncp-gateway init"):
+        load_gateway_config(tmp_path / "gateway.toml", {})
+
+
+def test_a_file_that_is_not_utf8_says_where(tmp_path: Path) -> None:
+    path = tmp_path / "gateway.toml"
+    path.write_bytes(b"# \xff\n")
+    with pytest.raises(ConfigError, match="is not UTF-8 at byte 2"):
+        load_gateway_config(path, {})
+
+
+def test_text_from_the_file_is_not_repeated(load: Load) -> None:
+    (line,) = refusal(load, "[smtp]\nmax_recipients = 'hunter2'\n")
+    assert "hunter2" not in line
+
+
+@pytest.mark.parametrize(
+    ("given", "environ", "path"),
+    [
+        ("x.toml", {"NNCP_GATEWAY_CONFIG": "/y"}, None),
+        (None, {"NNCP_GATEWAY_CONFIG": "/y"}, "/y"),
+        (None, {"NNCP_GATEWAY_CONFIG": ""}, "/etc/nncp-gateway/gateway.toml"),
+        (None, {}, "/etc/nncp-gateway/gateway.toml"),
+    ],
+)
+def test_the_command_line_goes_before_the_environment_before_the_default(
+    given: str | None, environ: dict[str, str], path: str | None
+) -> None:
+    assert chosen_path(given, environ) == (Path("x.toml").absolute() if path is None else Path(path))
+
+
+def test_the_environment_does_not_choose_another_nncp_file(home: Path) -> None:
+    config = load_gateway_config(home / "gateway.toml", {"NNCPCFG": "/nonexistent"})
+    assert config.nncp.path == home / "nncp.hjson"
+
+
+def test_the_sample_loads_with_its_neighbours_left_out() -> None:
+    file = parse_gateway_text(SAMPLE, SAMPLE.read_text())
+    assert file.smtp.listen == ["127.0.0.1:2525"]
+
+
+def test_the_sample_shows_every_key_with_its_default() -> None:
+    lines = [line.removeprefix("#") for line in SAMPLE.read_text().splitlines() if not line.startswith("# ")]
+    file = parse_gateway_text(SAMPLE, "\n".join(lines))
+    for name, section in GatewayFile.model_fields.items():
+        if name in {"route", "neighbour"}:
+            continue
+        shown = getattr(file, name)
+        assert shown.model_fields_set == set(type(shown).model_fields) - OPTIONAL.get(name, set()), name
+        for key in shown.model_fields_set - DIFFERENT.get(name, set()):
+            default = type(shown).model_fields[key].get_default(call_default_factory=True)
+            assert getattr(shown, key) == default, f"{name}.{key}"
+        assert section.default_factory is not None
+    assert file.route
+    assert file.neighbour
+
+
+OPTIONAL: dict[str, set[str]] = {}
+"""Keys without a default, which the sample need not show."""
+
+DIFFERENT = {
+    "node": {"hostname", "nncp_config", "state_directory"},
+    "smtp": {"listen"},
+    "batch": {"max_messages", "max_bytes", "max_age_seconds", "level", "window_log", "packet_min_bytes"},
+    "deliver": {"domains", "path", "max_attempts"},
+    "log": {"mail"},
+}
+"""Keys whose value in the sample is an example."""
+
+
+def test_the_reference_has_every_key() -> None:
+    text = (PROJECT / "docs" / "reference" / "config.md").read_text()
+    models = {name: getattr(GatewayFile(), name) for name in GatewayFile.model_fields}
+    for name, section in models.items():
+        model = {"route": RouteSection, "neighbour": NeighbourSection}.get(name, type(section))
+        part = text.partition(f"\n## [{'[' if name == 'route' else ''}{name}")[2].partition("\n## ")[0]
+        for key in model.model_fields:
+            is_shared = name == "neighbour" and key in BatchKeys.model_fields
+            assert is_shared or f"| `{key}` |" in part, f"{name}.{key}"
