@@ -31,7 +31,7 @@ from gateway.msgqueue.entry import Form
 from gateway.nodes import SELF_NAME, Node
 from gateway.receive.receiver import ReceiveSettings
 from gateway.routing.access import AccessList
-from gateway.routing.table import Local, Refuse, Rule, Table, ToNode
+from gateway.routing.table import ANY, Local, Refuse, Rule, Table, ToNode
 from gateway.toss.notice import ExecNotice
 from gateway.toss.settings import TossSettings
 
@@ -205,7 +205,7 @@ class _Settings:
             table=table,
             nice_by_node={node.id: file.neighbour[name].nice for name, node in neighbours.items()},
             batch=self._batch(neighbours),
-            local_domains=tuple(file.deliver.domains),
+            local_domains=_local_domains(file),
             receive=self._receive(),
             deliver=DeliverSettings(retry=_retry(file.deliver)),
             target=self._target(),
@@ -267,7 +267,7 @@ class _Settings:
         section = self._file.receive
         return ReceiveSettings(
             own_name=self._hostname(),
-            local_domains=tuple(self._file.deliver.domains),
+            local_domains=_local_domains(self._file),
             max_hops=section.max_hops,
             limits=BatchLimits(
                 recipient_count=section.max_recipients,
@@ -313,6 +313,13 @@ class _Settings:
             text = str(error)
             self._problems.append(text if text.startswith(where) else f"{where}: {text}")
             return None
+
+
+def _local_domains(file: GatewayFile) -> tuple[str, ...]:
+    """Domains and ``.domain`` patterns that are delivered here, by either way to say so."""
+    by_route = [route.pattern for route in file.route if route.local and "@" not in route.pattern]
+    found = (*file.deliver.domains, *by_route)
+    return tuple(dict.fromkeys(domain.lower() for domain in found if domain != ANY))
 
 
 def _action(route: RouteSection) -> ToNode | Local | Refuse:
