@@ -11,6 +11,7 @@ together, as far as the limit goes.
 """
 
 import contextlib
+import fcntl
 import os
 import select
 import shutil
@@ -23,6 +24,10 @@ from dataclasses import dataclass
 from gateway.errors import GatewayError
 
 READ_BYTES = 64 * 1024
+PIPE_BYTES = 64 * 1024
+"""What a pipe holds by itself."""
+WIDE_PIPE_BYTES = 1024 * 1024
+"""What it may hold for everybody (fs.pipe-max-size)."""
 KILLED_WAIT_SECONDS = 30.0
 OUTPUT_CUT = b"\n[more output was dropped]"
 
@@ -145,6 +150,7 @@ class _Conversation:
         self._stdin, self._stdout = child.stdin, child.stdout
         self._pidfd = os.pidfd_open(child.pid)
         self._pending = memoryview(b"")
+        self._is_widened = False
         self._is_feeding = True
         self._has_ended = False
         self._poll = select.poll()
@@ -212,7 +218,17 @@ class _Conversation:
             if piece is None:
                 return False
             self._pending = memoryview(piece)
+            if len(piece) > PIPE_BYTES:
+                self._widen_pipe()
         return True
+
+    def _widen_pipe(self) -> None:
+        """Let much go through at a time; without it the two sides wake each other for every 64 KiB."""
+        if not self._is_widened:
+            self._is_widened = True
+            # Refused when the user has too many wide pipes: then it stays as it is.
+            with contextlib.suppress(OSError):
+                fcntl.fcntl(self._stdin.fileno(), fcntl.F_SETPIPE_SZ, WIDE_PIPE_BYTES)
 
     def _end_feeding(self) -> None:
         if self._is_feeding:
