@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gateway.errors import GatewayError, PacketError, StoreBusy, UnknownNode
-from gateway.ids import ID_BYTES, NodeId, format_nice
+from gateway.ids import ID_BYTES, NodeId, PacketId, format_nice
 from gateway.nodes import Book, Node
 from gateway.packet.plain import PLAIN_HEADER_BYTES, PacketType, PlainHeader
 from gateway.packet.sealed import ENCRYPTED_HEADER_BYTES, SIZE_BYTES, TAG_BYTES, UNIT_BYTES, EncryptedHeader
@@ -35,6 +35,7 @@ from gateway.tx.sealing import Route
 __all__ = ["InProcess", "TossResult", "TossSettings", "Tosser"]
 
 SENDMAIL_HANDLE = "sendmail"
+TOLD_LEFT_COUNT = 10_000
 Fields = list[tuple[str, str | int | bool]]
 
 
@@ -125,6 +126,8 @@ class Tosser:
         self._exec = ExecToss(book, settings, in_process)
         self._buffer = bytearray(BUFFER_BYTES)
         self._tally = _Tally()
+        # A tosser that runs every few seconds must not say it every few seconds.
+        self._told_left: set[PacketId] = set()
 
     def run_once(self, only: Collection[NodeId] | None = None) -> TossResult:
         """Toss what lies in rx now.
@@ -277,6 +280,10 @@ class Tosser:
 
     def _leave(self, packet: _Packet) -> None:
         self._tally.left_count += 1
+        if packet.job.packet in self._told_left:
+            return
+        if len(self._told_left) < TOLD_LEFT_COUNT:
+            self._told_left.add(packet.job.packet)
         message = (
             f"Tossing {packet.name}: type {packet.kind} is not handled yet by this version: packet left in rx"
         )

@@ -88,6 +88,14 @@ def test_a_type_that_is_not_handled_is_left_with_a_message(tmp_path: Path, kind:
     assert f"type {name} is not handled yet by this version: packet left in rx" in pair.log_text()
 
 
+def test_one_tosser_tells_once_what_it_leaves(tmp_path: Path) -> None:
+    pair = Pair(tmp_path)
+    pair.put_typed(PacketType.FILE, b"name", b"content")
+    tosser = Tosser(pair.books["b"], pair.spools["b"], pair.log(), TossSettings())
+    assert [tosser.run_once(), tosser.run_once()] == [LEFT, LEFT]
+    assert pair.log_text().count("packet left in rx") == 1
+
+
 @pytest.mark.parametrize(
     ("kind", "flag"),
     [
