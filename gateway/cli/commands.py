@@ -78,6 +78,7 @@ class Invocation:
         from gateway.daemon.parts import Parts  # noqa: PLC0415
 
         config = self.load()
+        # All that is needed is imported by now: the owner may not be able to read the program.
         become_owner(config.state_directory)
         set_up_logging(log_level or config.log_level, config.mail_log, self.environ)
         return Parts(config, self.environ)

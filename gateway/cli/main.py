@@ -43,8 +43,7 @@ def run(arguments: list[str], environ: Mapping[str, str]) -> int:
         return run_nncp(arguments[1:], environ)
     caller = _CALLERS.get(_command_word(arguments), Caller.OWN)
     try:
-        status = _run_click(arguments, environ)
-        sys.stdout.flush()
+        return _run_click(arguments, environ)
     except BrokenPipeError:
         # Whoever read us went away. Python would complain again when it flushes at its end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -57,7 +56,6 @@ def run(arguments: list[str], environ: Mapping[str, str]) -> int:
     except Exception as error:  # noqa: BLE001 - a bug must not become a status that bounces mail
         _say_bug(error, caller)
         return exit_status(error, caller)
-    return status
 
 
 def _run_click(arguments: list[str], environ: Mapping[str, str]) -> int:
@@ -73,6 +71,10 @@ def _run_click(arguments: list[str], environ: Mapping[str, str]) -> int:
         raise UsageFault(error.format_message()) from None
     except click.Abort:
         raise KeyboardInterrupt from None
+    except SystemExit:
+        # What click makes of a reader that went away.
+        raise BrokenPipeError from None
+    sys.stdout.flush()
     return result if isinstance(result, int) else OK
 
 

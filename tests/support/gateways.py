@@ -56,7 +56,7 @@ def clean_environ(**more: str) -> dict[str, str]:
 def run_here(words: Sequence[str], stdin: bytes = b"", environ: Mapping[str, str] | None = None) -> Done:
     """Run one command line within this process."""
     out, err = _Bytes(), io.StringIO()
-    with _standard_input(stdin), _kept_logging():
+    with _standard_input(stdin), kept_logging():
         with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
             status = run(list(words), clean_environ() if environ is None else environ)
         out.flush()
@@ -235,7 +235,7 @@ def _standard_input(content: bytes) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _kept_logging() -> Iterator[None]:
+def kept_logging() -> Iterator[None]:
     """Undo what a command does to the logging of the process."""
     root, mail_log = logging.getLogger(), logging.getLogger("gateway.mail")
     before = root.handlers[:], root.level, mail_log.handlers[:], mail_log.level, mail_log.propagate

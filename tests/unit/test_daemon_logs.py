@@ -1,0 +1,54 @@
+import logging
+from collections.abc import Generator
+from pathlib import Path
+
+import pytest
+
+from gateway.daemon.logs import set_up_logging
+from gateway.errors import ConfigError
+from gateway.maillog import log_mail
+from tests.support.gateways import kept_logging
+
+
+@pytest.fixture(autouse=True)
+def restored() -> Generator[None]:
+    with kept_logging():
+        yield
+
+
+def test_the_mail_log_goes_to_standard_error_by_default(capsys: pytest.CaptureFixture[str]) -> None:
+    set_up_logging("error", None, {})
+    log_mail("received", id="1")
+    err = capsys.readouterr().err
+    assert err.endswith(" INFO gateway.mail: event=received id=1\n")
+
+
+def test_the_mail_log_can_have_a_file_and_is_complete_at_any_level(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "mail.log"
+    set_up_logging("error", path, {})
+    log_mail("received", id="1")
+    path.rename(tmp_path / "mail.log.1")
+    log_mail("received", id="2")
+    assert path.read_text().endswith(" event=received id=2\n")
+    assert (tmp_path / "mail.log.1").read_text().endswith(" event=received id=1\n")
+    assert capsys.readouterr().err == ""
+
+
+def test_the_level_rules_everything_else(capsys: pytest.CaptureFixture[str]) -> None:
+    set_up_logging("warning", None, {})
+    logging.getLogger("gateway.x").info("quiet")
+    logging.getLogger("gateway.x").warning("loud")
+    assert capsys.readouterr().err.endswith(" WARNING gateway.x: loud\n")
+
+
+def test_under_the_journal_the_time_is_left_out(capsys: pytest.CaptureFixture[str]) -> None:
+    set_up_logging("info", None, {"JOURNAL_STREAM": "8:1"})
+    logging.getLogger("gateway.x").info("hello")
+    assert capsys.readouterr().err == "INFO gateway.x: hello\n"
+
+
+def test_a_file_that_cannot_be_opened_is_an_error_of_the_configuration(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"log\.mail: cannot open .*/missing/mail\.log"):
+        set_up_logging("info", tmp_path / "missing" / "mail.log", {})
