@@ -6,6 +6,7 @@ carry 260 bits, so several spellings decode to one id; we always emit the canoni
 
 import base64
 import binascii
+import functools
 import re
 from dataclasses import dataclass
 from typing import Self
@@ -69,6 +70,12 @@ def decode_base32(text: str, size_bytes: int) -> bytes:
     return raw
 
 
+@functools.lru_cache(maxsize=4096)
+def _text_of(raw: bytes) -> str:
+    # Python's base32 takes 9 us, and a tossed packet needs the same few ids eight times.
+    return encode_base32(raw)
+
+
 @dataclass(frozen=True, slots=True, order=True)
 class _Id32:
     raw: bytes
@@ -80,7 +87,7 @@ class _Id32:
     @property
     def text(self) -> str:
         """The 52-character base32 form."""
-        return encode_base32(self.raw)
+        return _text_of(self.raw)
 
     @classmethod
     def parse(cls, text: str) -> Self:
