@@ -63,11 +63,11 @@ class Invocation:
 
         return load_gateway_config(self.path, self.environ)
 
-    def open(self, log_level: str | None = None) -> "Parts":
+    def open(self, *, is_pipe: bool = False) -> "Parts":
         """Read the configuration, set up logging, and open queue and spool.
 
         Args:
-            log_level: instead of the configured one.
+            is_pipe: a mail server reads what is printed: nothing but warnings go to standard error.
 
         Raises:
             ConfigError: the configuration can't be used.
@@ -80,7 +80,8 @@ class Invocation:
         config = self.load()
         # All that is needed is imported by now: the owner may not be able to read the program.
         become_owner(config.state_directory)
-        set_up_logging(log_level or config.log_level, config.mail_log, self.environ)
+        level = "warning" if is_pipe else config.log_level
+        set_up_logging(level, config.mail_log, self.environ, is_pipe=is_pipe)
         return Parts(config, self.environ)
 
 

@@ -25,7 +25,7 @@ def send(invocation: Invocation, sender: str, recipients: tuple[str, ...]) -> No
     and 77 for real faults of the message, its recipients, and of what is permitted.
     """
     user = _user()
-    with invocation.open("warning") as parts:
+    with invocation.open(is_pipe=True) as parts:
         ids = parts.pipe_intake().take(
             "" if sender == NULL_SENDER else sender, recipients, read_stdin(), f"local user {user}"
         )

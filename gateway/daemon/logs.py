@@ -15,13 +15,17 @@ _MAIL_FORMAT = "%(asctime)s %(process)d %(message)s"
 _DATE_FORMAT = "%Y-%m-%dT%H:%M:%S%z"
 
 
-def set_up_logging(level: str, mail_log: Path | None, environ: Mapping[str, str]) -> None:
+def set_up_logging(
+    level: str, mail_log: Path | None, environ: Mapping[str, str], *, is_pipe: bool = False
+) -> None:
     """Send the log to standard error and the mail log where it is wanted.
 
     Args:
         level: ``debug``, ``info``, ``warning`` or ``error``; the mail log has no level.
         mail_log: a file, reopened when it is moved away; None: standard error.
         environ: under systemd's journal the time is left out, the journal has it.
+        is_pipe: a mail server reads our standard error and takes it for the reason of a failure: the
+            mail log goes there never.
 
     Raises:
         ConfigError: the file can't be opened.
@@ -38,7 +42,8 @@ def set_up_logging(level: str, mail_log: Path | None, environ: Mapping[str, str]
     mail = logging.getLogger(MAIL_LOGGER)
     mail.setLevel(logging.INFO)
     mail.handlers.clear()
-    mail.propagate = mail_log is None
+    mail.propagate = mail_log is None and not is_pipe
+    mail.addHandler(logging.NullHandler())
     if mail_log is not None:
         try:
             file = logging.handlers.WatchedFileHandler(mail_log, encoding="utf-8")

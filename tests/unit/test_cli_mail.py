@@ -21,6 +21,7 @@ def test_send_gives_the_queue_id_and_a_trace_field(nodes: tuple[GatewayNode, Gat
     done = a.send(ALICE, [BOB], mail(1, ALICE, BOB))
     (message,) = a.queue()
     assert done.out == f"2.0.0 queued as {message['id']}\n"
+    assert done.err == ""
     assert message["origin"].startswith("local user ")
     assert message["message_id"] == "<1@test>"
     body = a.run("queue", "show", "--body", message["id"]).out

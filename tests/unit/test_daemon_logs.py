@@ -52,3 +52,12 @@ def test_under_the_journal_the_time_is_left_out(capsys: pytest.CaptureFixture[st
 def test_a_file_that_cannot_be_opened_is_an_error_of_the_configuration(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"log\.mail: cannot open .*/missing/mail\.log"):
         set_up_logging("info", tmp_path / "missing" / "mail.log", {})
+
+
+def test_a_pipe_says_nothing_of_the_mail_log(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    set_up_logging("warning", None, {}, is_pipe=True)
+    log_mail("received", id="1")
+    assert capsys.readouterr().err == ""
+    set_up_logging("warning", tmp_path / "mail.log", {}, is_pipe=True)
+    log_mail("received", id="2")
+    assert (tmp_path / "mail.log").read_text().endswith(" event=received id=2\n")
