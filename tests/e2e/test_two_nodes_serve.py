@@ -212,6 +212,18 @@ def test_killed_daemons_lose_nothing_that_was_taken(
     assert len(found) == len(set(found))
 
 
+def test_a_daemon_can_run_some_stages_alone(nodes: tuple[GatewayNode, GatewayNode]) -> None:
+    """With --only the other stages are left to commands, and nothing listens without smtp."""
+    a, _ = nodes
+    a.config_path.write_text(a.config_path.read_text().replace("= 60.0", "= 0.0"))
+    with a.serving("--only", "deliver"):
+        a.send(ALICE, [BOB, ALICE], mail(1, ALICE, BOB))
+        a.wait_for_mails(1)
+        a.wait_for_states(["queued", "delivered"])
+    assert "SMTP on" not in a.log_text()
+    assert "ready: deliver\n" in a.log_text()
+
+
 def test_readiness_is_told_to_the_service_manager(
     place: Path, nodes: tuple[GatewayNode, GatewayNode]
 ) -> None:

@@ -195,6 +195,17 @@ def test_via_is_written(nodes: tuple[GatewayNode, GatewayNode], tmp_path: Path) 
     assert a.nncp()["neigh"]["carol"]["via"] == ["bob"]
 
 
+def test_a_configuration_that_is_no_file_is_refused(nodes: tuple[GatewayNode, GatewayNode]) -> None:
+    a, b = nodes
+    block = b.run("invite").out
+    a.nncp_path.unlink()
+    assert "nncp.hjson: cannot read" in accept(a, block, "bob").err
+    a.nncp_path.mkdir()
+    done = accept(a, block, "bob")
+    assert done.status == 78
+    assert "nncp.hjson: a directory: this form of configuration is not read yet" in done.err
+
+
 def test_a_file_that_is_a_link_is_changed_where_it_is(nodes: tuple[GatewayNode, GatewayNode]) -> None:
     a, b = nodes
     real = a.home / "real.hjson"
