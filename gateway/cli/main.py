@@ -1,12 +1,13 @@
 """``nncp-gateway``: finds the command and turns what came of it into an exit status.
 
 Only the module of the command at hand is imported: a handler or a pipe starts a process for each
-packet or message. ``nncp VERB`` goes to the NNCP verbs as it stands, past everything here.
+packet or message. ``nncp VERB`` goes to the NNCP verbs, past everything else here.
 """
 
 import os
 import sys
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gateway.cli.exits import IO, OK, Caller, UsageFault, exit_status
@@ -19,6 +20,7 @@ PROGRAM = "nncp-gateway"
 NNCP_WORD = "nncp"
 _CALLERS = {"send": Caller.PIPE, "receive": Caller.HANDLER}
 """Who calls a command; all others are called by people and scripts."""
+NNCP_CONFIG_VARIABLE = "NNCPCFG"
 _OPTIONS_WITH_VALUE = ("-c", "--config")
 
 
@@ -37,10 +39,8 @@ def run(arguments: list[str], environ: Mapping[str, str]) -> int:
     Returns:
         The exit status.
     """
-    if arguments[:1] == [NNCP_WORD]:
-        from gateway.cli.nncp.main import main as run_nncp  # noqa: PLC0415 - its modules only for it
-
-        return run_nncp(arguments[1:], environ)
+    if _command_word(arguments) == NNCP_WORD:
+        return _run_nncp(arguments, environ)
     caller = _CALLERS.get(_command_word(arguments), Caller.OWN)
     try:
         return _run_click(arguments, environ)
@@ -56,6 +56,43 @@ def run(arguments: list[str], environ: Mapping[str, str]) -> int:
     except Exception as error:  # noqa: BLE001 - a bug must not become a status that bounces mail
         _say_bug(error, caller)
         return exit_status(error, caller)
+
+
+def _run_nncp(arguments: list[str], environ: Mapping[str, str]) -> int:
+    """Run an NNCP verb; ``-c FILE`` before it stands for the NNCP configuration that FILE names."""
+    from gateway.cli.nncp.main import main as run_nncp  # noqa: PLC0415 - its modules only for it
+
+    place = arguments.index(NNCP_WORD)
+    words = arguments[place + 1 :]
+    own_config = _config_option(arguments[:place])
+    if own_config is None or NNCP_CONFIG_VARIABLE in environ or _has_cfg_flag(words):
+        return run_nncp(words, environ)
+    from gateway.config.gateway_toml import read_nncp_path  # noqa: PLC0415
+
+    try:
+        path = read_nncp_path(Path(own_config))
+    except GatewayError as error:
+        _say(error, Caller.OWN)
+        return exit_status(error, Caller.OWN)
+    return run_nncp(words, {**environ, NNCP_CONFIG_VARIABLE: str(path)})
+
+
+def _config_option(options: list[str]) -> str | None:
+    """The value of the last ``-c``, as click reads it."""
+    value = None
+    words = iter(options)
+    for word in words:
+        if word in _OPTIONS_WITH_VALUE:
+            value = next(words, None)
+        elif word.startswith("--config="):
+            value = word.partition("=")[2]
+        elif word.startswith("-c"):
+            value = word[2:]
+    return value
+
+
+def _has_cfg_flag(words: list[str]) -> bool:
+    return any(word.startswith("-") and word.lstrip("-").partition("=")[0] == "cfg" for word in words)
 
 
 def _run_click(arguments: list[str], environ: Mapping[str, str]) -> int:

@@ -137,6 +137,15 @@ def load_gateway_config(path: Path, environ: Mapping[str, str]) -> GatewayConfig
     return build_config(path, file, nncp)
 
 
+def read_nncp_path(path: Path) -> Path:
+    """The NNCP configuration that a ``gateway.toml`` names; the file is checked like ever.
+
+    Raises:
+        ConfigError: it can't be read, or something in it is wrong.
+    """
+    return _resolve(path, read_gateway_file(path).node.nncp_config)
+
+
 def build_config(path: Path, file: GatewayFile, nncp: NncpConfig) -> GatewayConfig:
     """Turn both files, as they were read, into settings.
 

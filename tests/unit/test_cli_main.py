@@ -7,7 +7,7 @@ import pytest
 
 from gateway import __version__
 from gateway.cli import commands
-from tests.support.gateways import GatewayNode, run_child, run_here
+from tests.support.gateways import GatewayNode, clean_environ, run_child, run_here
 
 
 def test_version_and_help() -> None:
@@ -108,3 +108,19 @@ def test_the_whole_program_runs_as_a_child(tmp_path: Path) -> None:
     done = run_child(["-c", str(tmp_path / "none.toml"), "queue", "list"])
     assert done.status == 78
     assert done.err.startswith(f"nncp-gateway: {tmp_path}/none.toml: cannot be read")
+
+
+def test_our_configuration_before_nncp_stands_for_the_one_it_names(place: Path) -> None:
+    node = GatewayNode(place / "a", "a.test")
+    assert f"id: {node.id}" in node.run("nncp", "cfgmin").out
+    other = GatewayNode(place / "b", "b.test")
+    assert f"id: {other.id}" in node.run("nncp", "cfgmin", "-cfg", str(other.nncp_path)).out
+    through_environment = clean_environ(NNCPCFG=str(other.nncp_path))
+    done = run_here(["-c", str(node.config_path), "nncp", "cfgmin"], environ=through_environment)
+    assert f"id: {other.id}" in done.out
+
+
+def test_a_missing_configuration_before_nncp_is_said(place: Path) -> None:
+    done = run_here(["-c", str(place / "none.toml"), "nncp", "cfgmin"])
+    assert done.status == 78
+    assert "none.toml" in done.err
