@@ -114,11 +114,15 @@ class DemoNode:
         Raises:
             DemoFault: it was not taken.
         """
+        client = smtplib.SMTP(timeout=WAIT_SECONDS)
         try:
-            with smtplib.SMTP("127.0.0.1", self._port(), timeout=WAIT_SECONDS) as client:
-                client.sendmail(sender, [recipient], message.replace(b"\n", b"\r\n"))
+            client.connect("127.0.0.1", self._port())
+            client.sendmail(sender, [recipient], message.replace(b"\n", b"\r\n"))
+            client.quit()
         except (smtplib.SMTPException, OSError) as error:
             raise DemoFault(f"the daemon of {self.name} did not take the mail: {error}") from error
+        finally:
+            client.close()
 
     def _port(self) -> int:
         def look() -> int | None:

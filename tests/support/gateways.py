@@ -182,8 +182,14 @@ class GatewayNode:
 
     def submit(self, sender: str, recipients: Sequence[str], message: bytes) -> None:
         """Hand one message, with LF line ends, to the daemon by SMTP."""
-        with smtplib.SMTP("127.0.0.1", self.port(), timeout=60) as client:
+        # Not as a context manager: one that fails while it connects would leave its socket open.
+        client = smtplib.SMTP(timeout=60)
+        try:
+            client.connect("127.0.0.1", self.port())
             client.sendmail(sender, list(recipients), message.replace(b"\n", b"\r\n"))
+            client.quit()
+        finally:
+            client.close()
 
     def wait_for_states(self, states: Sequence[str], seconds: float = 60) -> None:
         """Wait until the recipients are in these states, in any order."""
