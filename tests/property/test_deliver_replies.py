@@ -41,7 +41,7 @@ def test_a_message_is_delivered_exactly_when_the_server_said_so(
         target = SmtpTarget(
             SmtpTargetSettings("127.0.0.1", sink.port, "mx.b.test", reply_seconds=0.2, final_seconds=0.2)
         )
-        with contextlib.suppress(TargetDown):
+        with contextlib.closing(target), contextlib.suppress(TargetDown):
             outcomes = target.deliver(message, lambda: iter([BODY]))
             assert [outcome.status[0] for outcome in outcomes] == [
                 DIGITS[outcome.verdict] for outcome in outcomes
@@ -54,7 +54,6 @@ def test_a_message_is_delivered_exactly_when_the_server_said_so(
             if delivered:
                 assert sink.messages[0].recipients == delivered
                 assert sink.messages[0].data == dot_stuff(BODY)
-        target.close()
 
 
 @given(code=st.integers(200, 599), lines=st.lists(st.text(max_size=80), max_size=4))

@@ -133,7 +133,7 @@ class _Dialogue:
         is_positive = text[0] in "23"
         if verb == "MAIL" and is_positive:
             self._mail, self._recipients = command, []
-        elif verb == "RCPT" and is_positive:
+        elif verb == "RCPT" and text[0] == "2":
             self._recipients.append(command[len("RCPT TO:<") : -1])
         elif verb == "DATA" and is_positive:
             return self._take_content()
