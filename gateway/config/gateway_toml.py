@@ -32,7 +32,7 @@ from gateway.nodes import SELF_NAME, Node
 from gateway.receive.receiver import ReceiveSettings
 from gateway.routing.access import AccessList
 from gateway.routing.table import ANY, Local, Refuse, Rule, Table, ToNode
-from gateway.toss.notice import ExecNotice
+from gateway.toss.notice import Notice
 from gateway.toss.settings import TossSettings
 
 DEFAULT_PATH = Path("/etc/nncp-gateway/gateway.toml")
@@ -311,7 +311,7 @@ class _Settings:
             handler_timeout_seconds=section.handler_timeout_seconds,
             max_payload_bytes=section.max_payload_bytes,
             notices={
-                name: ExecNotice(pair.sender, pair.recipient) for name, pair in self._nncp.notify.exec.items()
+                name: Notice(pair.sender, pair.recipient) for name, pair in self._nncp.notify.exec.items()
             },
         )
 

@@ -9,17 +9,20 @@ read again from the same open file, and if that fails the handler is killed befo
 """
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from gateway.errors import GatewayError, PacketError
 from gateway.ids import NodeId, PacketId
 from gateway.nodes import Book, Node
 from gateway.packet.plain import PacketType, PlainHeader, decode_exec_path
-from gateway.toss.exec_handler import Command, HandlerLimits, run_handler
+from gateway.spool.sizes import ibytes
+from gateway.toss.exec_handler import Command, HandlerFailed, HandlerLimits, run_handler
 from gateway.toss.expansion import expand, limited
-from gateway.toss.opened import OpenedPacket, Pass
-from gateway.toss.settings import InProcess, TossSettings
+from gateway.toss.opened import Readable, Reading
+from gateway.toss.packet import Failed, ReceivedPacket, Tossed
+from gateway.toss.settings import FindInProcess, TossSettings
+from gateway.toss.work import Work
 
 KEPT_BODY_BYTES = 1024 * 1024
 """A body up to this size is kept from the first pass and not opened a second time."""
@@ -29,9 +32,6 @@ class NoHandle(GatewayError):
     """The sender may not run anything under this handle."""
 
     status = "5.7.1"
-
-
-FindInProcess = Callable[[Sequence[str]], InProcess | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +90,7 @@ class ExecToss:
             raise NoHandle("No handle found")
         return argv
 
-    def prove(self, call: ExecCall, first: Pass) -> list[bytes] | None:
+    def prove(self, call: ExecCall, first: Reading) -> list[bytes] | None:
         """Read the packet to its end.
 
         Args:
@@ -114,9 +114,7 @@ class ExecToss:
                 kept.append(bytes(piece))
         return kept
 
-    def run(
-        self, call: ExecCall, argv: tuple[str, ...], opened: OpenedPacket, kept: list[bytes] | None
-    ) -> bytes:
+    def run(self, call: ExecCall, argv: tuple[str, ...], opened: Readable, kept: list[bytes] | None) -> bytes:
         """Run the handler on a proven packet.
 
         Args:
@@ -138,7 +136,7 @@ class ExecToss:
         in_process(body, args=call.args, sender=call.sender.id, nice=call.plain.nice, packet=call.packet)
         return b""
 
-    def _second(self, call: ExecCall, opened: OpenedPacket) -> Iterator[bytes | memoryview]:
+    def _second(self, call: ExecCall, opened: Readable) -> Iterator[bytes | memoryview]:
         second = opened.read()
         if second.start()[1] != call.plain:
             raise PacketError("the packet was changed while it was tossed")
@@ -159,3 +157,42 @@ class ExecToss:
                 "NNCP_NICE": str(call.plain.nice),
             },
         )
+
+
+def toss_exec(work: Work, packet: ReceivedPacket) -> Tossed:
+    """Run what a packet asks for.
+
+    Raises:
+        Failed: there is no such handle, the packet is not whole, or the handler failed.
+    """
+    call = read_call(packet.sender, packet.job.packet, packet.plain)
+    toss = ExecToss(work.book, work.settings, work.find_in_process)
+    try:
+        argv = toss.configured(call)
+        kept = toss.prove(call, packet.first)
+        if not work.settings.is_dry_run:
+            output = toss.run(call, argv, packet.opened, kept)
+            _notify(work, packet, call, output)
+    except NoHandle as error:
+        raise packet.failed("rx-no-handle", error, call.text) from error
+    except PacketError as error:
+        raise packet.failed("rx-unmarshal", error, call.text, "unmarshal") from error
+    except HandlerFailed as error:
+        raise _handler_failed(packet, call, error) from error
+    except GatewayError as error:
+        raise packet.failed("rx-handle", error, call.text, "handling") from error
+    sender, size = packet.sender.name, ibytes(packet.size_bytes)
+    return Tossed(packet.fields(call.text), f"Got exec from {sender} to {call.text} ({size})")
+
+
+def _handler_failed(packet: ReceivedPacket, call: ExecCall, error: HandlerFailed) -> Failed:
+    failed = packet.failed("rx-handle", error, call.text, "handling")
+    failed.fields.append(("Output", error.output.decode("utf-8", "surrogateescape").rstrip("\n")))
+    return failed
+
+
+def _notify(work: Work, packet: ReceivedPacket, call: ExecCall, output: bytes) -> None:
+    handle = os.fsdecode(call.handle)
+    notices = work.settings.notices
+    notice = notices.get(f"{packet.sender.name}.{handle}") or notices.get(f"*.{handle}")
+    work.notify(packet, notice, f"Exec from {packet.sender.name}: {call.text}", call.text, output)

@@ -1,4 +1,4 @@
-"""The mail that tells what an exec did: NNCP's ``notify.exec``.
+"""The mail that tells what a packet did: NNCP's ``notify``.
 
 Contract: the same bytes as Go NNCP's: header fields without a final line end when the handler wrote
 nothing, else its output as one line of base64.
@@ -16,7 +16,7 @@ ENCODED_WORD_BYTES = 45
 
 
 @dataclass(frozen=True, slots=True)
-class ExecNotice:
+class Notice:
     """Who is told.
 
     Args:
@@ -28,7 +28,7 @@ class ExecNotice:
     recipient: str
 
 
-def build_notice(notice: ExecNotice, subject: str, output: bytes) -> bytes:
+def build_notice(notice: Notice, subject: str, output: bytes) -> bytes:
     """Write the mail.
 
     Args:
@@ -69,7 +69,7 @@ def encode_subject(text: str) -> str:
 
 
 def send_notice(
-    sendmail: tuple[str, ...], notice: ExecNotice, subject: str, output: bytes, limits: HandlerLimits
+    sendmail: tuple[str, ...], notice: Notice, subject: str, output: bytes, limits: HandlerLimits
 ) -> None:
     """Hand the mail to the local mailer.
 

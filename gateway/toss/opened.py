@@ -10,7 +10,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Protocol, Self
 
 from gateway.durable import store_errors
 from gateway.nodes import Book
@@ -19,6 +19,23 @@ from gateway.packet.sealed import UNIT_BYTES, EncryptedHeader
 from gateway.packet.unseal import Unsealer
 
 BUFFER_BYTES = 4 * UNIT_BYTES
+
+
+class Reading(Protocol):
+    """One reading of a packet, from its first to its last byte."""
+
+    def start(self) -> tuple[EncryptedHeader, PlainHeader]:
+        """Read as far as is needed to know what the packet is."""
+
+    def __iter__(self) -> Iterator[memoryview]:
+        """The payload in pieces; each is valid until the next is asked for."""
+
+
+class Readable(Protocol):
+    """A packet that can be read again."""
+
+    def read(self) -> Reading:
+        """Start a reading; the one before ends with that."""
 
 
 class Pass:

@@ -1,11 +1,11 @@
 """What a toss is told: values from the command line or from the configuration of the daemon."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from gateway.ids import NICE_MAX, NodeId, PacketId
-from gateway.toss.notice import ExecNotice
+from gateway.toss.notice import Notice
 
 HOUR_SECONDS = 3600.0
 GIB_BYTES = 1 << 30
@@ -43,7 +43,7 @@ class TossSettings:
     handler_timeout_seconds: float = HOUR_SECONDS
     handler_output_limit_bytes: int = 64 * 1024
     max_payload_bytes: int = 256 * GIB_BYTES
-    notices: Mapping[str, ExecNotice] = field(default_factory=dict)
+    notices: Mapping[str, Notice] = field(default_factory=dict)
 
     @property
     def skipped_kinds(self) -> frozenset[str]:
@@ -99,3 +99,6 @@ class InProcess(Protocol):
         Raises:
             GatewayError: the packet stays, to be tossed again.
         """
+
+
+FindInProcess = Callable[[Sequence[str]], InProcess | None]

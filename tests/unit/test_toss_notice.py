@@ -8,9 +8,9 @@ import pytest
 
 from gateway.errors import MessageError
 from gateway.toss.exec_handler import HandlerFailed, HandlerLimits
-from gateway.toss.notice import ExecNotice, build_notice, encode_subject, send_notice
+from gateway.toss.notice import Notice, build_notice, encode_subject, send_notice
 
-NOTICE = ExecNotice("from@x", "to@y")
+NOTICE = Notice("from@x", "to@y")
 LIMITS = HandlerLimits(30, 1000)
 
 
@@ -45,7 +45,7 @@ def test_an_ascii_subject_stays_as_it_is() -> None:
 
 def test_an_address_cannot_bring_a_header_field() -> None:
     with pytest.raises(MessageError, match="line end"):
-        build_notice(ExecNotice("from@x\nBcc: z@z", "to@y"), "S", b"")
+        build_notice(Notice("from@x\nBcc: z@z", "to@y"), "S", b"")
 
 
 def test_the_mailer_gets_the_recipient_and_our_environment(

@@ -9,8 +9,9 @@ from gateway.errors import ConfigError
 from gateway.nodes import Book
 from gateway.packet.plain import PacketType
 from gateway.spool.layout import LockKind
-from gateway.toss.notice import ExecNotice
-from gateway.toss.tosser import Tosser, TossResult, TossSettings, payload_size_bytes
+from gateway.toss.notice import Notice
+from gateway.toss.packet import payload_size_bytes
+from gateway.toss.tosser import Tosser, TossResult, TossSettings
 from tests.support.packets import open_packet, seal_packet
 from tests.support.tossing import Pair, exec_header, forget
 
@@ -243,7 +244,7 @@ class TestNotices:
         pair.allow("x", ["/bin/true"])
         self.mailing(pair, self.SENDMAIL % mails)
         pair.send("x", b"", "arg")
-        assert pair.toss(notices={key: ExecNotice("f@x", "t@y")}) == DONE
+        assert pair.toss(notices={key: Notice("f@x", "t@y")}) == DONE
         assert mails.read_text() == "to t@y\nFrom: f@x\nTo: t@y\nSubject: Exec from a: x arg\n"
 
     def test_the_notice_of_the_node_goes_before_that_of_all(self, tmp_path: Path) -> None:
@@ -251,7 +252,7 @@ class TestNotices:
         pair.allow("x", ["/bin/true"])
         self.mailing(pair, self.SENDMAIL % mails)
         pair.send("x", b"")
-        notices = {"*.x": ExecNotice("f", "all"), "a.x": ExecNotice("f", "own"), "a.y": ExecNotice("f", "no")}
+        notices = {"*.x": Notice("f", "all"), "a.x": Notice("f", "own"), "a.y": Notice("f", "no")}
         pair.toss(notices=notices)
         assert mails.read_text().startswith("to own\n")
 
@@ -262,7 +263,7 @@ class TestNotices:
         self.mailing(pair, self.SENDMAIL % mails)
         pair.send("x", b"")
         pair.send("bad", b"")
-        pair.toss(notices={"a.bad": ExecNotice("f", "t")})
+        pair.toss(notices={"a.bad": Notice("f", "t")})
         assert not mails.exists()
 
     def test_a_mailer_that_fails_does_not_undo_the_exec(self, tmp_path: Path) -> None:
@@ -270,7 +271,7 @@ class TestNotices:
         pair.allow("x", ["/bin/true"])
         self.mailing(pair, "exit 75")
         path = pair.send("x", b"")
-        assert pair.toss(notices={"*.x": ExecNotice("f", "t")}) == DONE
+        assert pair.toss(notices={"*.x": Notice("f", "t")}) == DONE
         assert not path.exists()
         assert "Who: rx-notify" in pair.log_text()
 

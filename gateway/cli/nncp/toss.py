@@ -15,7 +15,7 @@ from gateway.cli.nncp.flags import STATUS_FAILED, STATUS_OK
 from gateway.cli.nncp.only_node import only_node
 from gateway.cli.nncp.verbs import TOSS
 from gateway.ids import parse_nice
-from gateway.toss.notice import ExecNotice
+from gateway.toss.notice import Notice
 from gateway.toss.tosser import Tosser, TossSettings
 
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
@@ -61,7 +61,7 @@ def _settings(context: Context) -> TossSettings:
         no_trns=parsed.switch("notrns"),
         no_area=parsed.switch("noarea"),
         no_ack=parsed.switch("noack"),
-        notices={key: ExecNotice(pair.sender, pair.recipient) for key, pair in notices.items()},
+        notices={key: Notice(pair.sender, pair.recipient) for key, pair in notices.items()},
     )
 
 
