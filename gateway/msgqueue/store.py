@@ -5,8 +5,6 @@ of free space is kept, because a full disk can't even delete: new messages are r
 ``StoreFull`` while it is touched. Several processes may have the queue open at once.
 """
 
-import fcntl
-import os
 import secrets
 import sqlite3
 import threading
@@ -16,11 +14,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
-from gateway.durable import Disk, free_bytes, store_errors
-from gateway.errors import StoreBusy, StoreCorrupt, StoreFull
+from gateway.durable import Disk, free_bytes
+from gateway.errors import StoreCorrupt, StoreFull
 from gateway.msgqueue.bodies import Bodies, StagedBody
 from gateway.msgqueue.clock import Mark, QueueClock
 from gateway.msgqueue.entry import NewMessage, Role, State
+from gateway.msgqueue.lock import StageLock
 from gateway.msgqueue.schema import migrate
 from gateway.msgqueue.writer import Writer, as_store_error
 
@@ -227,7 +226,7 @@ class Queue:
         """Call ``listener`` after each commit of this process; it must not block."""
         self._listeners.append(listener)
 
-    def lock(self, stage: str) -> "StageLock":
+    def lock(self, stage: str) -> StageLock:
         """A lock that lets one process at a time do a stage's work, such as ``batch``.
 
         Raises:
@@ -253,29 +252,6 @@ class Queue:
         if now - self._marked_at >= 1.0:
             _write_mark(connection, self.clock)
             self._marked_at = now
-
-
-class StageLock:
-    """An flock on a file that stays; released when the process ends, however it ends."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._fd: int | None = None
-
-    def __enter__(self) -> None:
-        with store_errors(self._path, "open"):
-            fd = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o640)
-        try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            os.close(fd)
-            raise StoreBusy(f"{self._path} is held by another process") from None
-        self._fd = fd
-
-    def __exit__(self, *_: object) -> None:
-        if self._fd is not None:
-            os.close(self._fd)
-            self._fd = None
 
 
 def insert_message(
