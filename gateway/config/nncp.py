@@ -120,7 +120,7 @@ def load_nncp_config(path: Path, environ: Mapping[str, str]) -> NncpConfig:
     own = _read_own(root)
     nodes = read_neighbours(root)
     _check_selves(root, own, nodes)
-    read_areas(root, nodes)
+    areas = read_areas(root, nodes)
     spool, log = _required_path(root, "spool"), _required_path(root, "log")
     umask = _read_umask(root)
     noprogress, nohdr = root.flag("noprogress"), root.flag("nohdr")
@@ -131,7 +131,7 @@ def load_nncp_config(path: Path, environ: Mapping[str, str]) -> NncpConfig:
         raise ConfigError("\n".join(f"{path}: {error}" for error in findings.errors))
     return NncpConfig(
         path=path,
-        book=Book(own, nodes),
+        book=Book(own, nodes, areas),
         spool=Path(environ.get(NNCPSPOOL) or spool),
         log=environ.get(NNCPLOG) or log,
         umask=umask,

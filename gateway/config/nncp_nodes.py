@@ -6,13 +6,14 @@ Settings that nothing uses yet are checked and dropped.
 Spec: NNCP manual, Configuration file (self, neigh, call, areas).
 """
 
+import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from gateway.config.nncp_fields import Findings, Section
 from gateway.errors import BadIdentifier
-from gateway.ids import ID_BYTES, NodeId
-from gateway.nodes import Freq, Node
+from gateway.ids import ID_BYTES, NICE_MAX, NodeId
+from gateway.nodes import Ack, Area, Freq, Node
 from gateway.packet.keys import KEY_BYTES, SIGNING_KEY_BYTES, PrivateKeys, PublicKeys, node_id_of
 from gateway.packet.padding import UNLIMITED_BYTES
 
@@ -78,21 +79,19 @@ def read_neighbours(root: Section) -> dict[str, Node]:
     return {name: _with_via(draft, known, neigh.findings) for name, draft in drafts.items()}
 
 
-def read_areas(root: Section, nodes: Mapping[str, Node]) -> None:
-    """Check ``areas``."""
+def read_areas(root: Section, nodes: Mapping[str, Node]) -> dict[str, Area]:
+    """Read ``areas``.
+
+    Returns:
+        The areas that have an id; faults are noted.
+    """
     known: dict[str, NodeId | None] = {name: node.id for name, node in nodes.items()}
-    for _, area in root.named_sections("areas"):
-        area.key_bytes("id", ID_BYTES)
-        has_public = area.key_bytes("pub", KEY_BYTES, is_required=False) is not None
-        has_private = area.key_bytes("prv", KEY_BYTES, is_required=False) is not None
-        if has_private and not has_public:
-            area.refuse("prv", "a private key without pub, allowed: both, pub alone, or none")
-        resolve_names(area.findings, f"{area.path}.subs", area.texts("subs") or (), known)
-        # Unlike a neighbour's, it may be relative, in Go too.
-        area.text("incoming")
-        _read_exec(area)
-        area.flag("allow-unknown")
-        area.finish()
+    areas: dict[str, Area] = {}
+    for name, section in root.named_sections("areas"):
+        area = _read_area(name, section, known)
+        if area is not None:
+            areas[name] = area
+    return areas
 
 
 def resolve_names(
@@ -123,6 +122,25 @@ def resolve_names(
     return tuple(found)
 
 
+def _read_area(name: str, section: Section, known: Mapping[str, NodeId | None]) -> Area | None:
+    area_id = section.key_bytes("id", ID_BYTES)
+    public = section.key_bytes("pub", KEY_BYTES, is_required=False)
+    private = section.key_bytes("prv", KEY_BYTES, is_required=False)
+    if private is not None and public is None:
+        section.refuse("prv", "a private key without pub, allowed: both, pub alone, or none")
+    subs = resolve_names(section.findings, f"{section.path}.subs", section.texts("subs") or (), known)
+    # Unlike a neighbour's, it may be relative, in Go too.
+    incoming = section.text("incoming")
+    handles = _read_exec(section)
+    is_unknown_allowed = section.flag("allow-unknown")
+    section.finish()
+    if area_id is None:
+        return None
+    return Area(
+        name, NodeId(area_id), public, private, subs, incoming or None, handles, bool(is_unknown_allowed)
+    )
+
+
 def _read_neighbour(name: str, section: Section) -> _Draft | None:
     node_id = section.key_bytes("id", ID_BYTES)
     exchpub = section.key_bytes("exchpub", KEY_BYTES)
@@ -132,7 +150,7 @@ def _read_neighbour(name: str, section: Section) -> _Draft | None:
     handles = _read_exec(section)
     freq = _read_freq(section)
     via = section.texts("via") or ()
-    _check_ack(section)
+    ack = _read_ack(section)
     _check_online(section)
     section.finish()
     if node_id is None or exchpub is None or signpub is None:
@@ -140,13 +158,13 @@ def _read_neighbour(name: str, section: Section) -> _Draft | None:
     keys = PublicKeys(NodeId(node_id), exchpub, signpub, noisepub)
     if node_id_of(signpub) != keys.id:
         section.warn("id", "does not belong to signpub, of which it should be the hash")
-    return _Draft(Node(name, keys, incoming, handles, freq), via)
+    return _Draft(Node(name, keys, incoming, handles, freq, ack=ack), via)
 
 
 def _with_via(draft: _Draft, known: Mapping[str, NodeId | None], findings: Findings) -> Node:
     node = draft.node
     via = resolve_names(findings, f"neigh.{node.name}.via", draft.via, known)
-    return Node(node.name, node.keys, node.incoming, node.exec, node.freq, via)
+    return dataclasses.replace(node, via=via)
 
 
 def _warn_of_shared_ids(neigh: Section, ids: Mapping[str, NodeId]) -> None:
@@ -186,12 +204,13 @@ def _read_freq(section: Section) -> Freq:
     return found
 
 
-def _check_ack(section: Section) -> None:
+def _read_ack(section: Section) -> Ack:
     ack = section.section("ack")
-    if ack is not None:
-        ack.kib("minsize")
-        ack.nice("nice")
-        ack.finish()
+    if ack is None:
+        return Ack()
+    minsize_bytes, nice = ack.kib("minsize"), ack.nice("nice")
+    ack.finish()
+    return Ack(NICE_MAX if nice is None else nice, minsize_bytes or 0)
 
 
 def _check_online(section: Section) -> None:

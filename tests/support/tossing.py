@@ -31,12 +31,12 @@ def allow(book: Book, sender: str, handle: str, argv: Argv) -> Book:
     node = book.nodes[sender]
     command = tuple(str(part) for part in argv)
     changed = dataclasses.replace(node, exec={**node.exec, handle: command})
-    return Book(book.own, {**book.nodes, sender: changed})
+    return Book(book.own, {**book.nodes, sender: changed}, book.areas)
 
 
 def forget(book: Book, name: str) -> Book:
     """The same book without a neighbour."""
-    return Book(book.own, {key: node for key, node in book.nodes.items() if key != name})
+    return Book(book.own, {key: node for key, node in book.nodes.items() if key != name}, book.areas)
 
 
 class Pair:

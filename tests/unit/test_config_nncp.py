@@ -13,7 +13,8 @@ from gateway.config.nncp import (
     load_nncp_config,
 )
 from gateway.errors import ConfigError
-from gateway.nodes import Freq
+from gateway.ids import encode_base32
+from gateway.nodes import Ack, Area, Freq
 from gateway.packet.padding import UNLIMITED_BYTES
 from tests.support.nncp_configs import (
     ACCEPTED,
@@ -204,3 +205,28 @@ def test_umask_is_applied_only_when_configured(tmp_path: Path) -> None:
         assert os.umask(0o022) == 0o077
     finally:
         os.umask(before)
+
+
+def test_areas_and_acknowledgements_are_read(tmp_path: Path) -> None:
+    keys = KEYS["carol"]
+    news = {
+        "id": keys.id.text,
+        "pub": encode_base32(keys.exchpub),
+        "prv": encode_base32(keys.exchprv),
+        "subs": ["carol", KEYS["bob"].id.text],
+        "incoming": "/in",
+        "exec": {"x": ["/bin/cat"]},
+        "allow-unknown": True,
+    }
+    tree = changed(config_tree(tmp_path), "areas", {"news": news, "relayed": {"id": keys.id.text}})
+    tree = changed(tree, "neigh.bob.ack", {"minsize": 2, "nice": "P"})
+    book = load(tmp_path, tree).book
+    subs = (KEYS["carol"].id, KEYS["bob"].id)
+    handles = {"x": ("/bin/cat",)}
+    assert book.areas == {
+        "news": Area(
+            "news", keys.id, keys.exchpub, keys.exchprv, subs, "/in", handles, is_unknown_allowed=True
+        ),
+        "relayed": Area("relayed", keys.id),
+    }
+    assert (book.nodes["bob"].ack, book.nodes["carol"].ack) == (Ack(96, 2048), Ack(255, 0))
