@@ -11,18 +11,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from gateway.config.nncp_fields import Findings, Section
-from gateway.errors import BadIdentifier
+from gateway.errors import BadIdentifier, ConfigError
 from gateway.ids import ID_BYTES, NICE_MAX, NodeId
 from gateway.nodes import Ack, Area, Freq, Node
 from gateway.packet.keys import KEY_BYTES, SIGNING_KEY_BYTES, PrivateKeys, PublicKeys, node_id_of
 from gateway.packet.padding import UNLIMITED_BYTES
+from gateway.schedule.cron import parse_cron
 
 _CALL_FLAGS = (
     "when-tx-exists", "nock", "mcd-ignore", "autotoss", "autotoss-doseen", "autotoss-gen-ack",
     "autotoss-nofile", "autotoss-nofreq", "autotoss-noexec", "autotoss-notrns", "autotoss-noarea",
     "autotoss-noack",
 )  # fmt: skip
-_CRON_FIELD_COUNTS = (5, 6, 7)
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,9 +231,7 @@ def _check_rates(section: Section) -> None:
 
 
 def _check_call(call: Section) -> None:
-    cron = call.text("cron") or ""
-    if not cron.startswith("@") and len(cron.split()) not in _CRON_FIELD_COUNTS:
-        call.refuse("cron", "allowed: 5 to 7 fields in quotes, or a name such as @hourly")
+    _check_cron(call)
     call.nice("nice")
     direction = call.text("xx")
     if direction is not None and direction not in {"rx", "tx"}:
@@ -243,3 +241,14 @@ def _check_call(call: Section) -> None:
     for flag in _CALL_FLAGS:
         call.flag(flag)
     call.finish()
+
+
+def _check_cron(call: Section) -> None:
+    error_count = len(call.findings.errors)
+    text = call.text("cron")
+    if text is None and len(call.findings.errors) > error_count:
+        return
+    try:
+        parse_cron(text or "")
+    except ConfigError as error:
+        call.refuse("cron", str(error))

@@ -12,6 +12,7 @@ Run = Callable[[list[str], Mapping[str, str]], int]
 MODULES: Mapping[str, str] = {
     "cfgmin": "gateway.cli.nncp.cfgmin",
     "cfgnew": "gateway.cli.nncp.cfgnew",
+    "cronexpr": "gateway.cli.nncp.cronexpr",
     "exec": "gateway.cli.nncp.exec_",
     "hash": "gateway.cli.nncp.hash_",
     "pkt": "gateway.cli.nncp.pkt",

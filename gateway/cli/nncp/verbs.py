@@ -121,4 +121,22 @@ HASH = Verb(
     ),
 )
 
-VERBS = {verb.name: verb for verb in (CFGNEW, CFGMIN, STAT, EXEC, TOSS, XFER, PKT, HASH)}
+CRONEXPR = Verb(
+    "cronexpr",
+    "show the next times that a cron expression names",
+    ("[-num N] CRON-EXPRESSION",),
+    (unsigned("num", "How many times to show", 10), *INFO),
+)
+
+_ALL = (
+    CFGNEW,
+    CFGMIN,
+    CRONEXPR,
+    STAT,
+    EXEC,
+    TOSS,
+    XFER,
+    PKT,
+    HASH,
+)
+VERBS = {verb.name: verb for verb in _ALL}

@@ -1,0 +1,1 @@
+"""When something is due: cron expressions and their times, without a clock."""
