@@ -1,4 +1,5 @@
 import os
+import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -68,7 +69,7 @@ def test_header_copies_follow_the_configuration(opened: Callable[..., Context], 
 
 
 @pytest.mark.parametrize(
-    ("flags", "noprogress", "is_progress"),
+    ("flags", "noprogress", "is_shown"),
     [
         ([], ..., True),
         ([], True, False),
@@ -77,11 +78,30 @@ def test_header_copies_follow_the_configuration(opened: Callable[..., Context], 
         (["-quiet"], ..., False),
     ],
 )
-def test_progress_is_shown_unless_told_otherwise(
-    opened: Callable[..., Context], tmp_path: Path, flags: list[str], noprogress: object, *, is_progress: bool
+def test_on_a_terminal_progress_is_shown_unless_told_otherwise(
+    opened: Callable[..., Context],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    flags: list[str],
+    noprogress: object,
+    *,
+    is_shown: bool,
 ) -> None:
     tree = changed(config_tree(tmp_path) | {"noprogress": False}, "noprogress", noprogress)
-    assert opened(*flags, tree=tree).is_progress == is_progress
+    near, far = os.openpty()
+    try:
+        with os.fdopen(far, "w") as terminal:
+            monkeypatch.setattr(sys, "stderr", terminal)
+            assert opened(*flags, tree=tree).progress.is_shown is is_shown
+    finally:
+        os.close(near)
+
+
+@pytest.mark.parametrize(("flags", "is_shown"), [([], False), (["-progress"], True)])
+def test_without_a_terminal_progress_is_shown_if_forced(
+    opened: Callable[..., Context], flags: list[str], *, is_shown: bool
+) -> None:
+    assert opened(*flags).progress.is_shown is is_shown
 
 
 def test_umask_of_the_configuration_is_applied(opened: Callable[..., Context], tmp_path: Path) -> None:

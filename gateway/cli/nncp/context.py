@@ -11,6 +11,7 @@ from gateway.durable import Disk
 from gateway.errors import ConfigError, GatewayError
 from gateway.nodes import Book
 from gateway.spool.log import Log
+from gateway.spool.progress import Progress, open_progress
 from gateway.spool.store import Spool
 
 
@@ -25,7 +26,7 @@ class Context:
         disk: syncs unless NNCPNOSYNC is set.
         spool: the spool that flags, environment or configuration name.
         log: the log that they name.
-        is_progress: whether to show progress.
+        progress: shows how far a long step is, or nothing.
     """
 
     verb: Verb
@@ -34,7 +35,7 @@ class Context:
     disk: Disk
     spool: Spool
     log: Log
-    is_progress: bool
+    progress: Progress
 
     @property
     def book(self) -> Book:
@@ -111,11 +112,10 @@ def open_context(verb: Verb, parsed: Parsed, environ: Mapping[str, str]) -> Cont
         disk=disk,
         spool=Spool(root.absolute(), disk, nohdr=config.nohdr),
         log=log,
-        is_progress=_shows_progress(parsed, config),
+        progress=_open_progress(parsed, config),
     )
 
 
-def _shows_progress(parsed: Parsed, config: NncpConfig) -> bool:
-    if parsed.switch("progress"):
-        return True
-    return not (parsed.switch("noprogress") or parsed.switch("quiet") or config.noprogress)
+def _open_progress(parsed: Parsed, config: NncpConfig) -> Progress:
+    is_off = parsed.switch("noprogress") or parsed.switch("quiet") or bool(config.noprogress)
+    return open_progress(is_wanted=not is_off, is_forced=parsed.switch("progress"))
