@@ -113,6 +113,11 @@ class PacketId(_Id32):
 
 
 @dataclass(frozen=True, slots=True, order=True)
+class AreaMessageId(_Id32):
+    """A message of an area: BLAKE2b-256 of the header of the packet that is sealed for the area."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
 class BatchId:
     """A batch of ours: 128 random bits, fixed when its messages are claimed."""
 

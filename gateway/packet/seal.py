@@ -36,6 +36,9 @@ from gateway.packet.sealed import (
 
 Piece = bytes | memoryview
 
+NICE_AREA = 0
+"""Inner niceness that Go NNCP writes around the message of an area; nobody reads it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Hop:
@@ -175,26 +178,27 @@ class Sealer:
 
 
 class OnionSealer:
-    """Seals a packet that travels through relays: a layer for its destination, one for each relay.
+    """Seals a packet in layers: one for its destination, one for each relay, one within for an area.
 
     Every layer is signed by the author and has a key of its own. All padding is put in the
-    innermost layer.
+    innermost layer, so that it lasts when a message of an area is passed on.
 
     Args:
         author: who signs.
-        destination: who gets the payload.
+        destination: who gets the payload, or, with an area, what is sealed for the area.
         via: the relays in order of travel; empty for a packet handed to its destination.
         plain: what the payload is.
         nice: niceness of every layer, 0 to 255.
         rng: cryptographic randomness.
         minsize_bytes: pad to this size.
         maxsize_bytes: refuse more than this, the plain header counted.
+        area: whose members may read the payload; None: the destination.
 
     Raises:
         PacketError: a value has no place in the header, or a node's key is unusable.
         TooLarge: the path is too long.
 
-    Spec: NNCP 8 manual, Encrypted packet; Plain packet (trns).
+    Spec: NNCP 8 manual, Encrypted packet; Plain packet (trns, area).
     """
 
     def __init__(  # noqa: PLR0913 - each is a field of the packet or decides one
@@ -208,10 +212,15 @@ class OnionSealer:
         rng: Random,
         minsize_bytes: int = 0,
         maxsize_bytes: int = UNLIMITED_BYTES,
+        area: Hop | None = None,
     ) -> None:
         self._minsize_bytes = minsize_bytes
-        self._inner = Sealer(author, destination, plain, nice=nice, rng=rng, maxsize_bytes=maxsize_bytes)
+        reader = area or destination
+        self._inner = Sealer(author, reader, plain, nice=nice, rng=rng, maxsize_bytes=maxsize_bytes)
         self._layers = [self._inner]
+        if area is not None:
+            around = PlainHeader(PacketType.AREA, NICE_AREA, area.id.raw)
+            self._layers.append(Sealer(author, destination, around, nice=nice, rng=rng))
         next_id = destination.id
         for hop in reversed(via):
             wrapper = PlainHeader(PacketType.TRNS, 0, next_id.raw)
@@ -224,6 +233,11 @@ class OnionSealer:
     def header(self) -> bytes:
         """The packet's first 172 bytes: the header of the outermost layer."""
         return self._layers[-1].header
+
+    @property
+    def inner_header(self) -> bytes:
+        """The first 172 bytes of the innermost layer."""
+        return self._inner.header
 
     @property
     def plain_total_bytes(self) -> int:

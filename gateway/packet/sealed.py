@@ -11,6 +11,7 @@ keys together, so none is used twice.
 Spec: NNCP 8 manual, Encrypted packet.
 """
 
+import hashlib
 import struct
 from dataclasses import dataclass
 
@@ -20,7 +21,7 @@ from nacl import bindings
 from nacl import exceptions as nacl_exceptions
 
 from gateway.errors import BadMagic, BadSignature, PacketError, Truncated
-from gateway.ids import NodeId
+from gateway.ids import ID_BYTES, AreaMessageId, NodeId
 from gateway.packet.magic import describe_magic
 from gateway.packet.plain import check_byte
 
@@ -113,6 +114,17 @@ def sign_header(nice: int, sender: NodeId, recipient: NodeId, ephemeral: bytes, 
     check_byte("niceness of an encrypted packet", nice)
     signed = _SIGNED_LAYOUT.pack(SEALED_MAGIC, nice, sender.raw, recipient.raw, ephemeral)
     return signed + bindings.crypto_sign(signed, signprv)[:SIGNATURE_BYTES]
+
+
+def area_message_id(header: bytes) -> AreaMessageId:
+    """The name of a message of an area, the same however often it is passed on.
+
+    Args:
+        header: the first 172 bytes of the packet that is sealed for the area.
+
+    Spec: NNCP 8 manual, Multicast areas.
+    """
+    return AreaMessageId(hashlib.blake2b(header, digest_size=ID_BYTES).digest())
 
 
 def verify_header(header: EncryptedHeader, signpub: bytes) -> None:

@@ -63,12 +63,19 @@ class Unsealer:
         own_id: whom the packet must be for: our node, or an area.
         own_exchprv: private X25519 key of that id, 32 bytes.
         find_keys: gives the public keys of a neighbour, or None.
+        is_unknown_allowed: whether the packet of a sender that find_keys does not know is opened; its
+            signature is not checked then.
 
     Spec: NNCP 8 manual, Encrypted packet.
     """
 
     def __init__(
-        self, own_id: NodeId, own_exchprv: bytes, find_keys: Callable[[NodeId], PublicKeys | None]
+        self,
+        own_id: NodeId,
+        own_exchprv: bytes,
+        find_keys: Callable[[NodeId], PublicKeys | None],
+        *,
+        is_unknown_allowed: bool = False,
     ) -> None:
         self.header: EncryptedHeader | None = None
         """The packet's header, once it came and was verified."""
@@ -77,6 +84,7 @@ class Unsealer:
         self._own_id = own_id
         self._own_exchprv = own_exchprv
         self._find_keys = find_keys
+        self._is_unknown_allowed = is_unknown_allowed
         self._state = _State.HEADER
         self._blocks = BlockGatherer(ENCRYPTED_HEADER_BYTES)
         self._keys: BlockKeys
@@ -197,9 +205,10 @@ class Unsealer:
         if header.recipient != self._own_id:
             raise UnknownNode(f"invalid recipient: the packet is for {header.recipient}, not {self._own_id}")
         sender = self._find_keys(header.sender)
-        if sender is None:
+        if sender is not None:
+            verify_header(header, sender.signpub)
+        elif not self._is_unknown_allowed:
             raise UnknownNode(f"unknown sender {header.sender}")
-        verify_header(header, sender.signpub)
         shared = agree(self._own_exchprv, header.ephemeral, "ephemeral key of a packet", header.sender)
         self._keys = BlockKeys(raw[:SIGNED_BYTES], shared)
         self.header = header

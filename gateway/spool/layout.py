@@ -12,7 +12,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from gateway.errors import BadIdentifier, StoreError
-from gateway.ids import ID_CHARS, NodeId, PacketId
+from gateway.ids import ID_CHARS, AreaMessageId, NodeId, PacketId
 
 PART_SUFFIX = ".part"
 """An incomplete packet of the online protocol."""
@@ -20,12 +20,14 @@ PART_SUFFIX = ".part"
 NOCK_SUFFIX = ".nock"
 """A complete packet whose checksum nobody has verified yet."""
 
+ACK_DIRECTORY = "ack"
+AREA_DIRECTORY = "area"
 HEADER_DIRECTORY = "hdr"
 SEEN_DIRECTORY = "seen"
 TEMPORARY_DIRECTORY = "tmp"
 TEMPORARY_PREFIX = "nncp"
 
-_RESERVED_NAMES = frozenset({HEADER_DIRECTORY, SEEN_DIRECTORY, "ack"})
+_RESERVED_NAMES = frozenset({HEADER_DIRECTORY, SEEN_DIRECTORY, ACK_DIRECTORY})
 _TX_TEMPORARY = re.compile(r"[A-Za-z0-9._-]{1,128}", re.ASCII)
 
 
@@ -74,6 +76,14 @@ class Layout:
     def seen(self, node: NodeId, packet: PacketId) -> Path:
         """The marker of a packet that was tossed already."""
         return self.box(node, Box.RX) / SEEN_DIRECTORY / packet.text
+
+    def ack(self, node: NodeId, packet: PacketId) -> Path:
+        """The marker that names an outbound packet as an acknowledgement of ours."""
+        return self.box(node, Box.TX) / ACK_DIRECTORY / packet.text
+
+    def area(self, node: NodeId, area: NodeId, message: AreaMessageId) -> Path:
+        """The marker of a message that a neighbour has, or that we have processed (our own node)."""
+        return self.node(node) / AREA_DIRECTORY / area.text / message.text
 
     def lock(self, node: NodeId, kind: LockKind) -> Path:
         """The file that is locked; it stays forever."""

@@ -20,7 +20,7 @@ from pathlib import Path
 from gateway import durable
 from gateway.durable import Disk, NewFile, store_errors
 from gateway.errors import BadIdentifier, GatewayError, StoreBusy, StoreError, Truncated
-from gateway.ids import ID_CHARS, NodeId, PacketId
+from gateway.ids import ID_CHARS, AreaMessageId, NodeId, PacketId
 from gateway.packet.sealed import ENCRYPTED_HEADER_BYTES, EncryptedHeader, decode_header
 from gateway.spool.layout import (
     NOCK_SUFFIX,
@@ -193,17 +193,46 @@ class Spool:
         self.disk.remove(job.path)
         self.disk.remove(header_path(job.path), is_synced=False)
 
+    def discard(self, node: NodeId, box: Box, packet: PacketId) -> None:
+        """Remove a packet and the copy of its header, if they are there.
+
+        Raises:
+            StoreError: the disk refused.
+        """
+        path = self.layout.packet(node, box, packet)
+        if path.exists():
+            self.disk.remove(path)
+            self.disk.remove(header_path(path), is_synced=False)
+
     def mark_seen(self, node: NodeId, packet: PacketId) -> None:
         """Remember that a packet was tossed, so that no carrier brings it again.
 
         Raises:
             StoreError: the disk refused.
         """
-        marker = self.layout.seen(node, packet)
-        self.disk.make_directories(marker.parent)
-        self.disk.touch(marker)
+        self._mark(self.layout.seen(node, packet))
+
+    def mark_ack(self, node: NodeId, packet: PacketId) -> None:
+        """Remember that a packet in a neighbour's tx is an acknowledgement that toss made.
+
+        Raises:
+            StoreError: the disk refused.
+        """
+        self._mark(self.layout.ack(node, packet))
+
+    def mark_area(self, node: NodeId, area: NodeId, message: AreaMessageId) -> None:
+        """Remember that a neighbour has a message of an area, or that we have processed it.
+
+        Raises:
+            StoreError: the disk refused.
+        """
+        self._mark(self.layout.area(node, area, message))
 
     # Reading
+
+    def has_area_mark(self, node: NodeId, area: NodeId, message: AreaMessageId) -> bool:
+        """Whether a neighbour has a message of an area, or we have processed it."""
+        return self.layout.area(node, area, message).exists()
 
     def is_seen(self, node: NodeId, packet: PacketId) -> bool:
         """Whether a packet was marked as tossed."""
@@ -274,6 +303,10 @@ class Spool:
             os.close(fd)
 
     # Inner steps
+
+    def _mark(self, marker: Path) -> None:
+        self.disk.make_directories(marker.parent)
+        self.disk.touch(marker)
 
     def _link_alias(self, alias: str, node: NodeId) -> None:
         link = self.root / alias

@@ -1,36 +1,26 @@
 """Which function tosses which type of packet."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
+from functools import partial
 
 from gateway.packet.plain import PacketType
+from gateway.toss.ack_toss import toss_ack
+from gateway.toss.area_toss import toss_area
 from gateway.toss.exec_toss import toss_exec
-from gateway.toss.packet import ReceivedPacket, Tossed
+from gateway.toss.kind import Kind
 from gateway.toss.trns_toss import toss_trns
-from gateway.toss.work import Work
 
-Toss = Callable[[Work, ReceivedPacket], Tossed]
-
-
-@dataclass(frozen=True, slots=True)
-class Kind:
-    """What becomes of one type of packet.
-
-    Args:
-        name: what the log and the ``-no`` flags call it.
-        toss: does what a packet asks for; raises Failed. None: packets of this type are left alone.
-    """
-
-    name: str
-    toss: Toss | None
-
+IN_AREA: Mapping[int, Kind] = {
+    PacketType.FILE: Kind("file", None),
+    PacketType.EXEC: Kind("exec", toss_exec),
+    PacketType.EXEC_FAT: Kind("exec", toss_exec),
+}
+"""What a message of an area may ask for: what does not need a neighbour to answer or to pass on to."""
 
 KINDS: Mapping[int, Kind] = {
-    PacketType.FILE: Kind("file", None),
+    **IN_AREA,
     PacketType.FREQ: Kind("freq", None),
-    PacketType.EXEC: Kind("exec", toss_exec),
     PacketType.TRNS: Kind("trns", toss_trns),
-    PacketType.EXEC_FAT: Kind("exec", toss_exec),
-    PacketType.AREA: Kind("area", None),
-    PacketType.ACK: Kind("ack", None),
+    PacketType.AREA: Kind("area", partial(toss_area, IN_AREA)),
+    PacketType.ACK: Kind("ack", toss_ack),
 }

@@ -41,10 +41,12 @@ class Tossed:
     Args:
         fields: of the log's record.
         message: for a person.
+        is_told: False where there is nothing to say, such as of a message that was here before.
     """
 
     fields: Fields
     message: str
+    is_told: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +61,7 @@ class ReceivedPacket:
         plain: the plain header.
         opened: gives another reading of it.
         first: the reading that was begun to learn all this.
+        around: what records say before size and type; None: what they say of the job itself.
     """
 
     job: Job
@@ -68,6 +71,7 @@ class ReceivedPacket:
     plain: PlainHeader
     opened: Readable
     first: Reading
+    around: Fields | None = None
 
     @property
     def size_bytes(self) -> int:
@@ -80,17 +84,21 @@ class ReceivedPacket:
         Args:
             target: where it goes; None: not known.
         """
-        fields: Fields = [
-            *job_fields(self.job, self.sender.id, self.header.nice),
-            ("Size", self.size_bytes),
-            ("Type", self.kind),
-        ]
+        around = self.around
+        if around is None:
+            around = job_fields(self.job, self.sender.id, self.header.nice)
+        fields: Fields = [*around, ("Size", self.size_bytes), ("Type", self.kind)]
         return fields if target is None else [*fields, ("Dst", target)]
+
+    @property
+    def short_name(self) -> str:
+        """What messages call the packet, without its type."""
+        return f"{self.sender.name}/{self.job.packet} ({ibytes(self.size_bytes)})"
 
     @property
     def name(self) -> str:
         """What messages call the packet."""
-        return f"{self.kind} {self.sender.name}/{self.job.packet} ({ibytes(self.size_bytes)})"
+        return f"{self.kind} {self.short_name}"
 
     def failed(self, who: str, error: GatewayError, target: str | None = None, step: str = "") -> Failed:
         """A fault of this packet, with its record.

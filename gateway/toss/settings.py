@@ -25,6 +25,7 @@ class TossSettings:
         no_trns: see no_file.
         no_area: see no_file.
         no_ack: see no_file.
+        is_ack_made: acknowledge every packet that is done, except acknowledgements.
         handler_timeout_seconds: a handler is killed when it runs longer.
         handler_output_limit_bytes: of what a handler writes that are kept, for the log and the notice.
         max_payload_bytes: an exec whose body unfolds to more is not run.
@@ -40,6 +41,7 @@ class TossSettings:
     no_trns: bool = False
     no_area: bool = False
     no_ack: bool = False
+    is_ack_made: bool = False
     handler_timeout_seconds: float = HOUR_SECONDS
     handler_output_limit_bytes: int = 64 * 1024
     max_payload_bytes: int = 256 * GIB_BYTES

@@ -7,7 +7,8 @@
 Contract: a packet is removed only after what it asked for is done; a crash in between does it
 again. One bad packet never stops the others. A directory that another process tosses is passed
 over and counts as success. Sender and nice are those of the packet's signed header, not of the
-directory it lies in. Only packets of the types that are handled are ever changed.
+directory it lies in. Only packets of the types that are handled are ever changed. Our own tx is tossed
+too, but only for what we sent to areas.
 """
 
 from collections.abc import Callable, Collection
@@ -21,6 +22,7 @@ from gateway.packet.plain import PacketType
 from gateway.spool.layout import Box, LockKind
 from gateway.spool.log import Log
 from gateway.spool.store import Job, Spool
+from gateway.toss.ack_toss import acknowledge
 from gateway.toss.kinds import KINDS
 from gateway.toss.opened import BUFFER_BYTES, OpenedPacket
 from gateway.toss.packet import Failed, Fields, ReceivedPacket, Tossed, job_fields
@@ -29,6 +31,8 @@ from gateway.toss.work import Work
 
 __all__ = ["InProcess", "TossResult", "TossSettings", "Tosser"]
 
+OWN_TYPES = frozenset({PacketType.AREA, PacketType.ACK})
+"""Of what waits in our own tx only these are tossed: our messages to areas go out from there."""
 TOLD_LEFT_COUNT = 10_000
 
 
@@ -98,10 +102,9 @@ class Tosser:
     def _toss_node(self, node: Node) -> None:
         try:
             with self._spool.lock(node.id, LockKind.TOSS):
-                for job in self._spool.jobs(node.id, Box.RX, self._report_unreadable):
-                    if self._is_stopping():
-                        return
-                    self._toss_job(job)
+                self._toss_box(node, Box.RX)
+                if node is self._book.self_node:
+                    self._toss_box(node, Box.TX)
         except StoreBusy as error:
             path = self._spool.layout.lock(node.id, LockKind.TOSS)
             self._log.error(
@@ -111,10 +114,17 @@ class Tosser:
             self._tally.bad_count += 1
             self._log.error("rx", [("Node", node.id.text)], error, f"Tossing {node.name}")
 
+    def _toss_box(self, node: Node, box: Box) -> None:
+        for job in self._spool.jobs(node.id, box, self._report_unreadable):
+            if self._is_stopping():
+                return
+            self._toss_job(job)
+
     def _report_unreadable(self, path: Path, error: GatewayError) -> None:
         self._tally.bad_count += 1
-        fields: Fields = [("XX", Box.RX.value), ("Name", path.name)]
-        self._log.error("job", fields, error, f"Job {Box.RX}/{path.name}")
+        box = path.parent.name
+        fields: Fields = [("XX", box), ("Name", path.name)]
+        self._log.error("job", fields, error, f"Job {box}/{path.name}")
 
     def _toss_job(self, job: Job) -> None:
         if job.header.nice > self._settings.nice:
@@ -126,6 +136,8 @@ class Tosser:
             with OpenedPacket(job.path, self._book, self._buffer) as opened:
                 packet = self._open(job, opened)
                 kind = KINDS.get(packet.plain.type)
+                if job.box is Box.TX and packet.plain.type not in OWN_TYPES:
+                    return
                 if kind is None:
                     raise _unknown_type(packet)
                 if kind.name in self._settings.skipped_kinds:
@@ -133,7 +145,7 @@ class Tosser:
                 elif kind.toss is None:
                     self._leave(packet)
                 else:
-                    self._done(packet, kind.toss(self._work, packet))
+                    self._end(packet, kind.toss(self._work, packet))
         except Failed as failed:
             self._tally.bad_count += 1
             self._log.error(failed.who, failed.fields, _with_path(job.path, failed.error), failed.message)
@@ -177,17 +189,33 @@ class Tosser:
         )
         self._log.info("rx-left", packet.fields(), message)
 
-    def _done(self, packet: ReceivedPacket, tossed: Tossed) -> None:
+    def _end(self, packet: ReceivedPacket, tossed: Tossed | None) -> None:
+        if tossed is None:
+            self._tally.left_count += 1
+            return
         if not self._settings.is_dry_run:
+            self._acknowledge(packet)
             try:
-                if self._settings.is_seen_marked:
+                if self._settings.is_seen_marked and packet.job.box is Box.RX:
                     self._spool.mark_seen(packet.job.node, packet.job.packet)
                 self._spool.remove(packet.job)
             except GatewayError as error:
                 message = f"Tossing {packet.name}: removing"
                 raise Failed("rx-remove", tossed.fields, error, message) from error
         self._tally.done_count += 1
-        self._log.info("rx", tossed.fields, tossed.message)
+        tell = self._log.info if tossed.is_told else self._log.debug
+        tell("rx", tossed.fields, tossed.message)
+
+    def _acknowledge(self, packet: ReceivedPacket) -> None:
+        """Tell the sender; that it can't be told is no reason to do again what is done."""
+        is_own = packet.job.box is Box.TX
+        if is_own or not self._settings.is_ack_made or packet.plain.type == PacketType.ACK:
+            return
+        try:
+            acknowledge(self._work, packet)
+        except Failed as failed:
+            self._tally.bad_count += 1
+            self._log.error(failed.who, failed.fields, failed.error, failed.message)
 
     def _name_of(self, node_id: NodeId) -> str:
         node = self._book.find_id(node_id)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from gateway.durable import NewFile
 from gateway.ids import NICE_BULK, NICE_PRIORITY
-from gateway.nodes import Book, Node
+from gateway.nodes import Area, Book, Node
 from gateway.packet.keys import PrivateKeys, Random
 from gateway.packet.padding import UNLIMITED_BYTES
 from gateway.packet.plain import PacketType, PlainHeader, encode_exec_path
@@ -41,6 +41,7 @@ class ExecRequest:
         is_compressed: zstd body (exec), or the bytes as they are (exec-fat).
         level: of zstd, 1 to 22.
         window_log: of zstd, 10 to 29, for bodies with far repetitions; None: by the level.
+        area: whose members run it; the destination passes it on. None: the destination runs it.
     """
 
     destination: Node
@@ -54,6 +55,7 @@ class ExecRequest:
     is_compressed: bool = True
     level: int = DEFAULT_LEVEL
     window_log: int | None = None
+    area: Area | None = None
 
 
 def resolve_via(book: Book, destination: Node, override: str | None) -> tuple[Node, ...]:
@@ -131,10 +133,15 @@ def send_exec(
 def commit_packet(spool: Spool, sealed: SealedPacket, temporary: NewFile) -> None:
     """Put a sealed packet into the tx of its first hop.
 
+    A message to an area is marked as processed here first: we know what we sent.
+
     Raises:
         StoreError: the disk refused; no packet was made.
     """
-    hop = sealed.first_hop
+    hop, message = sealed.first_hop, sealed.message
+    if message is not None:
+        # Before the packet, since a toss at work could take that at once. A marker too many does no harm.
+        spool.mark_area(message.author, message.area.id, message.id)
     spool.commit(temporary, hop.id, Box.TX, sealed.packet, sealed.header, alias=hop.name)
 
 
@@ -150,7 +157,7 @@ def _seal(
     payload = compress(source, request.level, request.window_log) if request.is_compressed else source
     return seal_payload(
         own,
-        Route(request.destination, request.via),
+        Route(request.destination, request.via, request.area),
         Outside(request.nice, request.minsize_bytes, request.maxsize_bytes),
         plain,
         payload,

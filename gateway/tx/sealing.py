@@ -10,14 +10,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gateway.durable import NewFile
-from gateway.ids import PacketId
-from gateway.nodes import Node
+from gateway.ids import AreaMessageId, NodeId, PacketId
+from gateway.nodes import Area, Node
 from gateway.packet.keys import PrivateKeys, Random
 from gateway.packet.mth import MerkleTreeHash
-from gateway.packet.padding import UNLIMITED_BYTES
+from gateway.packet.padding import UNLIMITED_BYTES, sealed_size_bytes
 from gateway.packet.plain import PlainHeader
 from gateway.packet.seal import Hop, OnionSealer
-from gateway.packet.sealed import ENCRYPTED_HEADER_BYTES
+from gateway.packet.sealed import ENCRYPTED_HEADER_BYTES, area_message_id
 
 WRITE_BYTES = 64 * 1024
 """Smaller pieces are gathered, so that a small packet costs one write."""
@@ -30,10 +30,12 @@ class Route:
     Args:
         destination: the node that may read the payload.
         via: the nodes on the way, in order of travel; empty: straight to the destination.
+        area: whose members may read the payload; the destination passes it on. None: no area.
     """
 
     destination: Node
     via: tuple[Node, ...] = ()
+    area: Area | None = None
 
     @property
     def first_hop(self) -> Node:
@@ -57,6 +59,23 @@ class Outside:
 
 
 @dataclass(frozen=True, slots=True)
+class AreaMessage:
+    """A message to an area.
+
+    Args:
+        area: the area.
+        id: the message's name.
+        author: whose node made it.
+        size_bytes: of what is sealed for the area, padding not counted.
+    """
+
+    area: Area
+    id: AreaMessageId
+    author: NodeId
+    size_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
 class SealedPacket:
     """A packet that lies whole in a temporary file.
 
@@ -67,6 +86,7 @@ class SealedPacket:
         header: its first 172 bytes.
         size_bytes: size of the file.
         plain_total_bytes: plain header and payload, what NNCP logs as the size of a tx.
+        message: the message of an area that it carries, if it was made for one.
     """
 
     temporary: Path
@@ -75,6 +95,7 @@ class SealedPacket:
     header: bytes
     size_bytes: int
     plain_total_bytes: int
+    message: AreaMessage | None = None
 
 
 class PacketWriter:
@@ -148,9 +169,11 @@ def seal_payload(
         rng: cryptographic randomness.
 
     Raises:
+        ConfigError: the route's area has no keys.
         TooLarge: the plain packet passes the maximal size.
         StoreError: the disk refused.
     """
+    area = route.area
     sealer = OnionSealer(
         own,
         _hop(route.destination),
@@ -160,6 +183,7 @@ def seal_payload(
         rng=rng,
         minsize_bytes=outside.minsize_bytes,
         maxsize_bytes=outside.maxsize_bytes,
+        area=None if area is None else Hop(area.id, area.keys()[0]),
     )
     writer = PacketWriter(temporary)
     for piece in payload:
@@ -174,7 +198,13 @@ def seal_payload(
         header=writer.header,
         size_bytes=writer.size_bytes,
         plain_total_bytes=sealer.plain_total_bytes,
+        message=None if area is None else _message(area, sealer, own.id),
     )
+
+
+def _message(area: Area, sealer: OnionSealer, author: NodeId) -> AreaMessage:
+    size_bytes = sealed_size_bytes(sealer.plain_total_bytes)
+    return AreaMessage(area, area_message_id(sealer.inner_header), author, size_bytes)
 
 
 def _hop(node: Node) -> Hop:

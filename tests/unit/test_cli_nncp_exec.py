@@ -79,7 +79,7 @@ def test_via_decides_the_way(pair: Pair, verbs: Verbs, flags: list[str], first_h
     ("arguments", "text"),
     [
         (["nobody", "handle"], b"unknown node 'nobody'"),
-        (["area:news", "handle"], b"areas are not made yet"),
+        (["area:news", "handle"], b"unknown area 'news'"),
         (["-via", "nobody", "b", "handle"], b"unknown node 'nobody'"),
         (["-nice", "foo", "b", "handle"], b"niceness 'foo'"),
         (["-replynice", "256", "b", "handle"], b"niceness '256'"),

@@ -77,8 +77,6 @@ def test_one_bad_packet_does_not_stop_the_others(tmp_path: Path) -> None:
     [
         (PacketType.FILE, "file"),
         (PacketType.FREQ, "freq"),
-        (PacketType.AREA, "area"),
-        (PacketType.ACK, "ack"),
     ],
 )
 def test_a_type_that_is_not_handled_is_left_with_a_message(tmp_path: Path, kind: int, name: str) -> None:

@@ -6,17 +6,16 @@ from collections.abc import Mapping
 from gateway.cli.nncp.context import Context, fatal, run_verb
 from gateway.cli.nncp.flags import STATUS_OK, wrong_usage
 from gateway.cli.nncp.standard_input import read_stdin
+from gateway.cli.nncp.target import read_target, tell_area
 from gateway.cli.nncp.verbs import EXEC
-from gateway.errors import GatewayError, UnknownNode
+from gateway.errors import GatewayError
 from gateway.ids import parse_nice
-from gateway.nodes import Node
 from gateway.packet.padding import UNLIMITED_BYTES
 from gateway.spool.sizes import ibytes
 from gateway.tx.exec_packet import ExecRequest, resolve_via, send_exec
 
 KIB_BYTES = 1024
 MIN_ARGUMENT_COUNT = 2
-AREA_PREFIX = "area:"
 
 
 def run(arguments: list[str], environ: Mapping[str, str]) -> int:
@@ -45,6 +44,7 @@ def _send(context: Context) -> int:
     except GatewayError as error:
         records.error("tx", [*fields, ("Size", 0), ("Pkt", "")], error, f"{message} (0 B)")
         return fatal(EXEC, error)
+    tell_area(records, sent, request.nice)
     size_bytes = sent.plain_total_bytes
     fields += [("Size", size_bytes), ("Pkt", sent.packet.text)]
     records.info("tx", fields, f"{message} ({ibytes(size_bytes)})")
@@ -60,7 +60,8 @@ def _request(context: Context) -> ExecRequest:
     parsed = context.parsed
     nice, reply_nice = parse_nice(parsed.text("nice")), parse_nice(parsed.text("replynice"))
     context.book.private_keys()
-    destination = _destination(context, parsed.arguments[0])
+    target = read_target(context.book, parsed.arguments[0])
+    destination = target.node
     maxsize_kib = parsed.number("maxsize")
     return ExecRequest(
         destination=destination,
@@ -72,13 +73,5 @@ def _request(context: Context) -> ExecRequest:
         minsize_bytes=parsed.number("minsize") * KIB_BYTES,
         maxsize_bytes=maxsize_kib * KIB_BYTES or UNLIMITED_BYTES,
         is_compressed=not parsed.switch("nocompress"),
+        area=target.area,
     )
-
-
-def _destination(context: Context, name: str) -> Node:
-    if name.startswith(AREA_PREFIX) and name not in context.book.nodes:
-        raise UnknownNode(f"{name}: packets to areas are not made yet by this version, allowed: a node")
-    try:
-        return context.book.find(name)
-    except UnknownNode as error:
-        raise UnknownNode(f"Invalid NODE specified: {error}") from error

@@ -61,6 +61,7 @@ def _settings(context: Context) -> TossSettings:
         no_trns=parsed.switch("notrns"),
         no_area=parsed.switch("noarea"),
         no_ack=parsed.switch("noack"),
+        is_ack_made=parsed.switch("gen-ack"),
         notices={key: Notice(pair.sender, pair.recipient) for key, pair in notices.items()},
     )
 

@@ -75,6 +75,7 @@ TOSS = Verb(
         switch("notrns", "Leave packets to be relayed alone"),
         switch("noarea", "Leave packets of type area alone"),
         switch("noack", "Leave packets of type ack alone"),
+        switch("gen-ack", "Acknowledge every packet that is done"),
     ),
 )
 
