@@ -67,17 +67,19 @@ class Queue:
         is_new = not self.path.exists()
         try:
             connection = self._connect()
-            try:
-                migrate(connection)
-                self.clock = clock(_read_mark(connection))
-                _write_mark(connection, self.clock)
-            except BaseException:
-                connection.close()
-                raise
         except sqlite3.Error as error:
             raise as_store_error(error, self.path) from error
-        if is_new:
-            disk.sync_directory(directory)
+        try:
+            migrate(connection)
+            self.clock = clock(_read_mark(connection))
+            _write_mark(connection, self.clock)
+            if is_new:
+                disk.sync_directory(directory)
+        except BaseException as error:
+            connection.close()
+            if isinstance(error, sqlite3.Error):
+                raise as_store_error(error, self.path) from error
+            raise
         self._marked_at = self.clock.now()
         self._writer = Writer(connection, self.path, disk.hook, self._keep_clock)
 
@@ -242,9 +244,13 @@ class Queue:
         connection = sqlite3.connect(
             self.path, timeout=BUSY_TIMEOUT_SECONDS, isolation_level=None, check_same_thread=False
         )
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute(f"PRAGMA synchronous = {'FULL' if self._disk.is_syncing else 'OFF'}")
-        connection.execute("PRAGMA foreign_keys = ON")
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute(f"PRAGMA synchronous = {'FULL' if self._disk.is_syncing else 'OFF'}")
+            connection.execute("PRAGMA foreign_keys = ON")
+        except sqlite3.Error:
+            connection.close()
+            raise
         return connection
 
     def _keep_clock(self, connection: sqlite3.Connection) -> None:
