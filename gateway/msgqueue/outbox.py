@@ -64,9 +64,9 @@ class Outbox:
         def job(connection: sqlite3.Connection) -> None:
             connection.execute(
                 "INSERT INTO flush (node, until_seq) SELECT node, max(seq) FROM delivery"
-                " WHERE state = 'queued' AND node != '' AND (?1 = '' OR node = ?1) GROUP BY node"
+                " WHERE state = 'queued' AND node != '' AND (:node = '' OR node = :node) GROUP BY node"
                 " ON CONFLICT (node) DO UPDATE SET until_seq = excluded.until_seq",
-                ("" if node is None else node.text,),
+                {"node": "" if node is None else node.text},
             )
 
         self.queue.write(job)
