@@ -90,6 +90,9 @@ def _parse(text: str, path: Path) -> object:
             hjson.loads("{" + text + "\n}", object_pairs_hook=_object)
     except hjson.HjsonDecodeError as error:
         raise ConfigError(f"{path}: line {error.lineno}, column {error.colno}: {error.msg}") from None
+    except (IndexError, ValueError, OverflowError):
+        # The parser runs over the end of a text of several lines or of a comment, and over numbers.
+        raise ConfigError(f"{path}: a text or a comment has no end, or a number is too large") from None
     return tree
 
 

@@ -50,6 +50,10 @@ def test_last_of_several_equal_keys_counts_and_is_remembered() -> None:
         ("word", "cfg: "),
         ('{"a": NaN}', "cfg: "),
         ('{"a": ' + "[" * 100_000, "cfg: "),
+        ("{a: '''", "cfg: a text or a comment has no end"),
+        ("/*", "cfg: a text or a comment has no end"),
+        ("a: " + "1" * 5000, "cfg: a text or a comment has no end, or a number is too large"),
+        ("a: 1e999999", "cfg: a text or a comment has no end, or a number is too large"),
     ],
 )
 def test_fault_is_told_with_its_line(text: str, error: str) -> None:
