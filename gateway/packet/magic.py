@@ -9,6 +9,7 @@ _LAST_VERSION_READING = {
     b"NNCPE\0\0\x03": ("encrypted packet v3", "3.4"),
     b"NNCPE\0\0\x04": ("encrypted packet v4", "6.6.0"),
     b"NNCPE\0\0\x05": ("encrypted packet v5", "7.7.0"),
+    b"NNCPM\0\0\x01": ("chunked .meta v1", "6.6.0"),
     b"NNCPP\0\0\x01": ("plain packet v1", "2.0"),
     b"NNCPP\0\0\x02": ("plain packet v2", "4.1"),
 }
