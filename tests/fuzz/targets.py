@@ -5,9 +5,11 @@ raised is a finding. Where a decoder can be fed in pieces, the first byte of the
 these are, and the answer must be the same as for the whole.
 """
 
+import atexit
 import contextlib
 import json
 import re
+import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -280,12 +282,9 @@ def compressed_seeds() -> Iterator[bytes]:
 
 @cache
 def _config_file() -> Path:
-    directory = tempfile.TemporaryDirectory(prefix="fuzz-")
-    _kept.append(directory)
-    return Path(directory.name) / "nncp.hjson"
-
-
-_kept: list[object] = []
+    directory = tempfile.mkdtemp(prefix="fuzz-")
+    atexit.register(shutil.rmtree, directory)
+    return Path(directory) / "nncp.hjson"
 
 
 def configuration(data: bytes) -> None:
