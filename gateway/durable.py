@@ -25,6 +25,9 @@ DIRECTORY_MODE = 0o777
 
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
+_NO_LINKS = frozenset({errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK})
+"""What a file system without hard links (FAT, some network ones) answers."""
+
 Hook = Callable[[str, Path], None]
 
 
@@ -185,6 +188,33 @@ class Disk:
         if source.parent != target.parent:
             self.sync_directory(source.parent)
 
+    def rename_new(self, source: Path, target: Path) -> bool:
+        """Rename within one directory, but never over something.
+
+        Where the file system has hard links nobody can slip in between; elsewhere there is a moment
+        in which a file that another process just made would be replaced.
+
+        Returns:
+            Whether the name was free; if not, nothing changed.
+        """
+        with store_errors(target, "rename to"):
+            self.hook("rename", target)
+            try:
+                os.link(source, target, follow_symlinks=False)
+            except FileExistsError:
+                return False
+            except OSError as error:
+                if error.errno not in _NO_LINKS:
+                    raise
+                if os.path.lexists(target):
+                    return False
+                source.rename(target)
+            else:
+                self.hook("unlink", source)
+                source.unlink()
+        self.sync_directory(target.parent)
+        return True
+
     def remove(self, path: Path, *, is_synced: bool = True) -> None:
         """Remove a file; one that is gone already is no error.
 
@@ -213,6 +243,18 @@ class Disk:
                     return
                 raise
         self.sync_directory(path.parent)
+
+    def sync_file(self, path: Path) -> None:
+        """Force the content of a file that somebody else wrote to the disk; not through a link."""
+        with store_errors(path, "sync"):
+            self.hook("sync", path)
+            if not self.is_syncing:
+                return
+            fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+            try:
+                os.fsync(fd)
+            finally:
+                os.close(fd)
 
     def sync_directory(self, path: Path) -> None:
         """Force a directory's entries to the disk."""

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 
 from gateway.batch.policy import BatchSettings, LanePolicy
-from gateway.config.nncp import NncpConfig, load_nncp_config
+from gateway.config.nncp import MailPair, NncpConfig, load_nncp_config
 from gateway.config.toml_errors import ALLOWED, describe_all, join_problems
 from gateway.config.toml_schema import DAY_SECONDS, BatchKeys, DeliverSection, GatewayFile, RouteSection
 from gateway.deliver.deliverer import DeliverSettings
@@ -305,14 +305,15 @@ class _Settings:
 
     def _toss(self) -> TossSettings:
         section = self._file.toss
+        notify = self._nncp.notify
         return TossSettings(
             nice=section.max_nice,
             is_seen_marked=section.is_seen_marked,
             handler_timeout_seconds=section.handler_timeout_seconds,
             max_payload_bytes=section.max_payload_bytes,
-            notices={
-                name: Notice(pair.sender, pair.recipient) for name, pair in self._nncp.notify.exec.items()
-            },
+            notices={name: _notice(pair) for name, pair in notify.exec.items()},
+            file_notice=None if notify.file is None else _notice(notify.file),
+            freq_notice=None if notify.freq is None else _notice(notify.freq),
         )
 
     def _gather(self, where: str, build: Callable[[], Result]) -> Result | None:
@@ -322,6 +323,10 @@ class _Settings:
             text = str(error)
             self._problems.append(text if text.startswith(where) else f"{where}: {text}")
             return None
+
+
+def _notice(pair: MailPair) -> Notice:
+    return Notice(pair.sender, pair.recipient)
 
 
 def _local_domains(file: GatewayFile) -> tuple[str, ...]:

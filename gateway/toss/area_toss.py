@@ -186,7 +186,7 @@ def _process(inside: Mapping[int, Kind], work: Work, message: _Message) -> Tosse
     kind = inside.get(plain.type)
     if kind is None:
         raise message.failed("rx-type-unknown", _no_such_type(inside, plain), "processing")
-    if kind.name in work.settings.skipped_kinds or kind.toss is None:
+    if kind.name in work.settings.skipped_kinds:
         return None
     outer = message.packet
     inner = ReceivedPacket(

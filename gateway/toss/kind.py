@@ -15,9 +15,8 @@ class Kind:
 
     Args:
         name: what the log and the ``-no`` flags call it.
-        toss: does what a packet asks for, or gives None: the packet is left alone; raises Failed. None in
-            its place: packets of this type are left alone.
+        toss: does what a packet asks for, or gives None: the packet is left alone; raises Failed.
     """
 
     name: str
-    toss: Toss | None
+    toss: Toss

@@ -30,6 +30,8 @@ class TossSettings:
         handler_output_limit_bytes: of what a handler writes that are kept, for the log and the notice.
         max_payload_bytes: an exec whose body unfolds to more is not run.
         notices: whom to mail what an exec did, by ``NODE.HANDLE`` or ``*.HANDLE``.
+        file_notice: whom to mail that a file came; None: nobody.
+        freq_notice: whom to mail that a file was sent on request; None: nobody.
     """
 
     nice: int = NICE_MAX
@@ -46,6 +48,8 @@ class TossSettings:
     handler_output_limit_bytes: int = 64 * 1024
     max_payload_bytes: int = 256 * GIB_BYTES
     notices: Mapping[str, Notice] = field(default_factory=dict)
+    file_notice: Notice | None = None
+    freq_notice: Notice | None = None
 
     @property
     def skipped_kinds(self) -> frozenset[str]:
@@ -68,7 +72,7 @@ class TossResult:
     Args:
         done_count: handled and removed (or, in a dry run, good).
         bad_count: failed; they stay.
-        left_count: of a type that is switched off or not handled; they stay.
+        left_count: of a type that is switched off; they stay.
     """
 
     done_count: int = 0

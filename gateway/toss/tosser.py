@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gateway.errors import GatewayError, PacketError, StoreBusy, UnknownNode
-from gateway.ids import NodeId, PacketId
+from gateway.ids import NodeId
 from gateway.nodes import Book, Node
 from gateway.packet.plain import PacketType
 from gateway.spool.layout import Box, LockKind
@@ -33,7 +33,6 @@ __all__ = ["InProcess", "TossResult", "TossSettings", "Tosser"]
 
 OWN_TYPES = frozenset({PacketType.AREA, PacketType.ACK})
 """Of what waits in our own tx only these are tossed: our messages to areas go out from there."""
-TOLD_LEFT_COUNT = 10_000
 
 
 def _no_in_process(_argv: object) -> None:
@@ -77,8 +76,6 @@ class Tosser:
         self._work = Work(book, spool, log, settings, in_process)
         self._buffer = bytearray(BUFFER_BYTES)
         self._tally = _Tally()
-        # A tosser that runs every few seconds must not say it every few seconds.
-        self._told_left: set[PacketId] = set()
 
     def run_once(self, only: Collection[NodeId] | None = None) -> TossResult:
         """Toss what lies in rx now.
@@ -142,8 +139,6 @@ class Tosser:
                     raise _unknown_type(packet)
                 if kind.name in self._settings.skipped_kinds:
                     self._tally.left_count += 1
-                elif kind.toss is None:
-                    self._leave(packet)
                 else:
                     self._end(packet, kind.toss(self._work, packet))
         except Failed as failed:
@@ -177,17 +172,6 @@ class Tosser:
         kind = KINDS.get(plain.type)
         name = str(plain.type) if kind is None else kind.name
         return ReceivedPacket(job, name, sender, header, plain, opened, first)
-
-    def _leave(self, packet: ReceivedPacket) -> None:
-        self._tally.left_count += 1
-        if packet.job.packet in self._told_left:
-            return
-        if len(self._told_left) < TOLD_LEFT_COUNT:
-            self._told_left.add(packet.job.packet)
-        message = (
-            f"Tossing {packet.name}: type {packet.kind} is not handled yet by this version: packet left in rx"
-        )
-        self._log.info("rx-left", packet.fields(), message)
 
     def _end(self, packet: ReceivedPacket, tossed: Tossed | None) -> None:
         if tossed is None:

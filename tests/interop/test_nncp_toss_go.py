@@ -163,21 +163,6 @@ def test_the_notice_is_gos_mail_byte_for_byte(mesh: GoMesh, script: str) -> None
     assert mails[0] == mails[1]
 
 
-def test_types_that_we_do_not_handle_are_left_to_go(mesh: GoMesh) -> None:
-    """A file and a request stay untouched under our toss, and Go tosses them afterwards."""
-    source = mesh.directory / "file"
-    source.write_bytes(b"content")
-    mesh["a"].run("nncp-file", "-quiet", str(source), "b:name")
-    carry(mesh, "a", "b")
-    [packet] = mesh["b"].packets("rx", mesh["a"].id)
-    content = packet.read_bytes()
-    done = run_nncp(OURS, mesh["b"], "toss")
-    assert b"type file is not handled yet by this version: packet left in rx" in done.stderr
-    assert packet.read_bytes() == content
-    mesh["b"].toss()
-    assert (mesh["b"].incoming / "name").read_bytes() == b"content"
-
-
 def test_a_lock_of_gos_is_respected(mesh: GoMesh) -> None:
     """A packet whose directory Go tosses is left, and the status is 0, as Go's."""
     recorded = recorder_at(mesh)

@@ -129,3 +129,37 @@ def test_free_space_of_a_missing_place_is_an_error(tmp_path: Path) -> None:
     assert free_bytes(tmp_path) > 0
     with pytest.raises(StoreError, match="missing"):
         free_bytes(tmp_path / "missing")
+
+
+@pytest.mark.parametrize("has_links", [True, False])
+def test_a_new_name_never_replaces_what_is_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, has_links: bool
+) -> None:
+    def refuse(*_arguments: object, **_options: object) -> None:
+        raise OSError(errno.EPERM, "no hard links here")
+
+    if not has_links:
+        monkeypatch.setattr(os, "link", refuse)
+    disk = Disk(is_syncing=False)
+    (tmp_path / "source").write_bytes(b"source")
+    (tmp_path / "dangling").symlink_to("nowhere")
+    (tmp_path / "taken").write_bytes(b"taken")
+    assert [disk.rename_new(tmp_path / "source", tmp_path / name) for name in ("taken", "dangling")] == [
+        False
+    ] * 2
+    assert (tmp_path / "taken").read_bytes() == b"taken"
+    assert disk.rename_new(tmp_path / "source", tmp_path / "free")
+    assert (tmp_path / "free").read_bytes() == b"source"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["dangling", "free", "taken"]
+
+
+def test_a_new_name_is_synced(tmp_path: Path) -> None:
+    recorder = Recorder()
+    (tmp_path / "source").write_bytes(b"x")
+    assert Disk(hook=recorder).rename_new(tmp_path / "source", tmp_path / "target")
+    assert [step for step, _ in recorder.steps] == ["rename", "unlink", "sync-directory"]
+
+
+def test_a_new_name_that_the_disk_refuses_is_told(tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match="rename to"):
+        Disk().rename_new(tmp_path / "missing", tmp_path / "target")

@@ -73,29 +73,6 @@ def test_one_bad_packet_does_not_stop_the_others(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "name"),
-    [
-        (PacketType.FILE, "file"),
-        (PacketType.FREQ, "freq"),
-    ],
-)
-def test_a_type_that_is_not_handled_is_left_with_a_message(tmp_path: Path, kind: int, name: str) -> None:
-    pair = Pair(tmp_path)
-    path = pair.put_typed(kind, b"p" * 32, b"payload")
-    assert pair.toss() == LEFT
-    assert path.exists()
-    assert f"type {name} is not handled yet by this version: packet left in rx" in pair.log_text()
-
-
-def test_one_tosser_tells_once_what_it_leaves(tmp_path: Path) -> None:
-    pair = Pair(tmp_path)
-    pair.put_typed(PacketType.FILE, b"name", b"content")
-    tosser = Tosser(pair.books["b"], pair.spools["b"], pair.log(), TossSettings())
-    assert [tosser.run_once(), tosser.run_once()] == [LEFT, LEFT]
-    assert pair.log_text().count("packet left in rx") == 1
-
-
-@pytest.mark.parametrize(
     ("kind", "flag"),
     [
         (PacketType.FILE, "no_file"),

@@ -14,6 +14,7 @@ from gateway.cli.nncp.context import Context, fatal, run_verb
 from gateway.cli.nncp.flags import STATUS_FAILED, STATUS_OK
 from gateway.cli.nncp.only_node import only_node
 from gateway.cli.nncp.verbs import TOSS
+from gateway.config.nncp import MailPair
 from gateway.ids import parse_nice
 from gateway.toss.notice import Notice
 from gateway.toss.tosser import Tosser, TossSettings
@@ -50,7 +51,7 @@ def _settings(context: Context) -> TossSettings:
         BadIdentifier: a niceness is not known.
     """
     parsed = context.parsed
-    notices = context.config.notify.exec
+    notices = context.config.notify
     return TossSettings(
         nice=parse_nice(parsed.text("nice")),
         is_dry_run=parsed.switch("dryrun"),
@@ -62,8 +63,14 @@ def _settings(context: Context) -> TossSettings:
         no_area=parsed.switch("noarea"),
         no_ack=parsed.switch("noack"),
         is_ack_made=parsed.switch("gen-ack"),
-        notices={key: Notice(pair.sender, pair.recipient) for key, pair in notices.items()},
+        notices={key: _notice(pair) for key, pair in notices.exec.items()},
+        file_notice=None if notices.file is None else _notice(notices.file),
+        freq_notice=None if notices.freq is None else _notice(notices.freq),
     )
+
+
+def _notice(pair: MailPair) -> Notice:
+    return Notice(pair.sender, pair.recipient)
 
 
 @contextmanager
