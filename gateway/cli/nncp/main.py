@@ -10,6 +10,9 @@ STATUS_FAILED = 1
 Run = Callable[[list[str], Mapping[str, str]], int]
 
 MODULES: Mapping[str, str] = {
+    "bundle": "gateway.cli.nncp.bundle",
+    "check": "gateway.cli.nncp.check_",
+    "log": "gateway.cli.nncp.log_",
     "cfgmin": "gateway.cli.nncp.cfgmin",
     "cfgnew": "gateway.cli.nncp.cfgnew",
     "cronexpr": "gateway.cli.nncp.cronexpr",

@@ -94,6 +94,44 @@ XFER = Verb(
     ),
 )
 
+BUNDLE = Verb(
+    "bundle",
+    "write packets into one stream, or take them from one",
+    (
+        "[options] -tx [-delete] NODE [NODE ...] > ...",
+        "[options] -rx -delete [-dryrun] [NODE ...] < ...",
+        "[options] -rx [-check] [-dryrun] [NODE ...] < ...",
+    ),
+    (
+        *LOGGING,
+        _ALLOWED_NICE,
+        switch("rx", "Take packets from stdin"),
+        switch("tx", "Write packets to stdout"),
+        switch("delete", "Remove packets that were written, or (-rx) that can be read again"),
+        switch("check", "Verify what is received (which is always done)"),
+        switch("dryrun", "Change nothing"),
+    ),
+)
+
+CHECK = Verb(
+    "check",
+    "see that the packets in the spool are what their names say",
+    ("[-nock] [options]",),
+    (
+        *LOGGING,
+        NODE,
+        switch("nock", "Verify .nock files, and turn the good ones into packets"),
+        unsigned("cycle", "Go on for ever, checking again after this many seconds"),
+    ),
+)
+
+SHOWLOG = Verb(
+    "log",
+    "print the log for people",
+    ("[options]",),
+    (CFG, LOG, DEBUG, *INFO),
+)
+
 PKT = Verb(
     "pkt",
     "show what a packet is",
@@ -137,6 +175,9 @@ _ALL = (
     EXEC,
     TOSS,
     XFER,
+    BUNDLE,
+    CHECK,
+    SHOWLOG,
     PKT,
     HASH,
 )
