@@ -10,6 +10,7 @@ STATUS_FAILED = 1
 Run = Callable[[list[str], Mapping[str, str]], int]
 
 MODULES: Mapping[str, str] = {
+    "ack": "gateway.cli.nncp.ack",
     "bundle": "gateway.cli.nncp.bundle",
     "check": "gateway.cli.nncp.check_",
     "log": "gateway.cli.nncp.log_",
@@ -19,8 +20,10 @@ MODULES: Mapping[str, str] = {
     "exec": "gateway.cli.nncp.exec_",
     "hash": "gateway.cli.nncp.hash_",
     "pkt": "gateway.cli.nncp.pkt",
+    "rm": "gateway.cli.nncp.rm",
     "stat": "gateway.cli.nncp.stat_",
     "toss": "gateway.cli.nncp.toss",
+    "trns": "gateway.cli.nncp.trns",
     "xfer": "gateway.cli.nncp.xfer",
 }
 

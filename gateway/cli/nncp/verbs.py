@@ -1,6 +1,6 @@
 """The table of verbs: the flags each one takes, as the Go command of the same name does."""
 
-from gateway.cli.nncp.flags import Flag, Verb, switch, text, unsigned
+from gateway.cli.nncp.flags import Flag, Kind, Verb, switch, text, unsigned
 from gateway.config.nncp import DEFAULT_PATH
 
 CFG = text("cfg", "Read the configuration from this file", DEFAULT_PATH)
@@ -55,6 +55,68 @@ EXEC = Verb(
         unsigned("maxsize", "Refuse to make a larger packet, in KiB"),
         VIA,
         switch("nocompress", "Send the input uncompressed"),
+    ),
+)
+
+TRNS = Verb(
+    "trns",
+    "send a packet that is sealed already through other nodes",
+    ("[options] -via NODEx[,...] NODE:PKT", "[options] -via NODEx[,...] /path/to/PKT"),
+    (*LOGGING, text("nice", "Niceness of the packet", "B"), VIA),
+    "NODE:PKT is SPOOL/NODE/tx/PKT.",
+)
+
+ACK = Verb(
+    "ack",
+    "acknowledge packets that have arrived",
+    ("[options] -all", "[options] -node NODE[,...]", "[options] -node NODE -pkt PKT"),
+    (
+        *LOGGING,
+        switch("all", "Acknowledge all received packets of all nodes"),
+        text("node", "Acknowledge the received packets of these nodes"),
+        text("pkt", "Acknowledge only this packet"),
+        text("nice", "Niceness of the acknowledgements", "N"),
+        Flag("minsize", Kind.INT, "Pad each to this size, in KiB; -1: as ack.minsize of NODE", -1),
+        text("via", "Route through these nodes (comma-separated; - for none; ignored with -all)"),
+    ),
+    "What was sent is written to descriptor 4, one NODE/PKT a line.",
+)
+
+RM = Verb(
+    "rm",
+    "remove packets and what belongs to them from the spool",
+    (
+        "[options] [-older X] -tmp",
+        "[options] -lock",
+        "[options] [-older X] {-all|-node NODE} -part",
+        "[options] [-older X] {-all|-node NODE} -seen",
+        "[options] [-older X] {-all|-node NODE} -nock",
+        "[options] [-older X] {-all|-node NODE} -area",
+        "[options] [-older X] {-all|-node NODE} -ack",
+        "[options] [-older X] {-all|-node NODE} {-rx|-tx} [-hdr]",
+        "[options] [-older X] {-all|-node NODE} -pkt < ...",
+    ),
+    (
+        CFG,
+        SPOOL,
+        QUIET,
+        DEBUG,
+        NODE,
+        switch("all", "All nodes"),
+        switch("tmp", "Temporary files"),
+        switch("lock", "Lock files that nobody holds"),
+        switch("part", "Received packets that are not whole"),
+        switch("seen", "Markers of tossed packets"),
+        switch("nock", "Received packets that are not checked yet"),
+        switch("area", "Markers of messages of areas"),
+        switch("ack", "Outbound acknowledgements that toss has made"),
+        switch("rx", "Received packets"),
+        switch("tx", "Outbound packets"),
+        switch("hdr", "With -rx or -tx: only the copies of headers"),
+        switch("pkt", "Only the packets that stdin names"),
+        text("older", "Only what is older than this: a number with s, m, h or d"),
+        switch("dryrun", "Only tell what would be done"),
+        *INFO,
     ),
 )
 
@@ -173,6 +235,9 @@ _ALL = (
     CRONEXPR,
     STAT,
     EXEC,
+    TRNS,
+    ACK,
+    RM,
     TOSS,
     XFER,
     BUNDLE,
