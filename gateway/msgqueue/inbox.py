@@ -78,7 +78,7 @@ class Inbox:
                 " m.origin, m.arrived_at, d.seq, d.recipient, d.attempts"
                 " FROM delivery d JOIN message m ON m.seq = d.message"
                 " WHERE m.seq IN (SELECT DISTINCT message FROM delivery WHERE state = 'queued' AND node = ''"
-                "                 AND next_try_at <= :until AND message > :after ORDER BY message LIMIT :count)"
+                " AND next_try_at <= :until AND message > :after ORDER BY message LIMIT :count)"
                 " AND d.state = 'queued' AND d.node = '' AND d.next_try_at <= :until ORDER BY m.seq, d.seq",
                 {"until": float("inf") if is_early else now, "after": after_seq, "count": max_count},
             ).fetchall()
