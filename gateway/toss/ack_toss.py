@@ -34,16 +34,19 @@ def toss_ack(work: Work, packet: ReceivedPacket) -> Tossed:
 
 
 def acknowledge(work: Work, packet: ReceivedPacket) -> None:
-    """Queue an acknowledgement of a packet for its sender, and mark it as made by toss.
+    """Queue an acknowledgement of a packet for whom we have it from, and mark it as made by toss.
+
+    That is the neighbour in whose directory it lies: of a packet that was relayed, the author knows only
+    the wrapping, under another name.
 
     Raises:
         Failed: the disk refused.
     """
-    sender, arrived = packet.sender, packet.job.packet
-    request = AckRequest(
-        sender, resolve_via(work.book, sender, None), arrived, sender.ack.nice, sender.ack.minsize_bytes
-    )
+    arrived = packet.job.packet
     try:
+        bringer = work.book.find(packet.job.node.text)
+        via = resolve_via(work.book, bringer, None)
+        request = AckRequest(bringer, via, arrived, bringer.ack.nice, bringer.ack.minsize_bytes)
         sealed = send_ack(work.spool, work.book.private_keys(), request)
         # Beside the packet, which with via is not the sender's directory.
         work.spool.mark_ack(sealed.first_hop.id, sealed.packet)
@@ -51,9 +54,9 @@ def acknowledge(work: Work, packet: ReceivedPacket) -> None:
         raise packet.failed("rx-genack", error, step="acknowledging") from error
     fields: Fields = [
         ("Type", "ack"),
-        ("Node", sender.id.text),
+        ("Node", bringer.id.text),
         ("Nice", request.nice),
         ("Pkt", arrived.text),
         ("NewPkt", sealed.packet.text),
     ]
-    work.records.info("tx", fields, f"ACK to {sender.name} of {arrived} is sent")
+    work.records.info("tx", fields, f"ACK to {bringer.name} of {arrived} is sent")

@@ -58,21 +58,26 @@ def _show(context: Context) -> int:
 
 def _show_sealed(context: Context, head: bytes, rest: Iterator[bytes]) -> None:
     if context.parsed.switch("dump"):
-        _write(_opened(context, _joined(head, rest)))
+        recipient = decode_header(head[:ENCRYPTED_HEADER_BYTES]).recipient
+        _write(_opened(context, recipient, _joined(head, rest)))
         return
     header = decode_header(head[:ENCRYPTED_HEADER_BYTES])
     _print(
         "Packet type: encrypted",
         f"Niceness: {format_nice(header.nice)} ({header.nice})",
         f"Sender: {_with_name(context, header.sender)}",
-        f"Recipient: {_with_name(context, header.recipient)}",
+        f"Recipient: {_with_name(context, header.recipient, 'area ')}",
     )
 
 
-def _opened(context: Context, packet: Iterator[bytes]) -> Iterator[bytes | memoryview]:
+def _opened(context: Context, recipient: NodeId, packet: Iterator[bytes]) -> Iterator[bytes | memoryview]:
     """The plain packet; it is proven whole only when this has ended without an error."""
     own = context.book.private_keys()
-    unsealer = Unsealer(own.id, own.exchprv, context.book.find_keys)
+    reader, private = own.id, own.exchprv
+    area = context.book.find_area_id(recipient)
+    if area is not None:
+        reader, (_, private) = area.id, area.keys()
+    unsealer = Unsealer(reader, private, context.book.find_keys)
     is_header_due = True
     for piece in packet:
         opened = unsealer.feed(piece)
@@ -127,9 +132,12 @@ _PATHS: Mapping[int, Callable[[Context, bytes], str]] = {
 }
 
 
-def _with_name(context: Context, node_id: NodeId) -> str:
-    node = context.book.find_id(node_id)
-    return f"{node_id} ({'unknown' if node is None else node.name})"
+def _with_name(context: Context, node_id: NodeId, area_word: str = "") -> str:
+    known = context.book.find_id(node_id)
+    if known is not None:
+        return f"{node_id} ({known.name})"
+    area = context.book.find_area_id(node_id)
+    return f"{node_id} ({'unknown' if area is None else area_word + area.name})"
 
 
 def _split_head(pieces: Iterator[bytes], size_bytes: int) -> tuple[bytes, Iterator[bytes]]:
