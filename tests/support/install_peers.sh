@@ -11,10 +11,12 @@
 #   package goes first and gets its domain; no package is ever left half configured.
 # * Exim and Postfix exclude each other (mail-transport-agent). Postfix is installed; Exim's package is
 #   only unpacked, into .peers/exim of this checkout, and its libraries come from apt.
+# * filespooler, git, dar, wget, syncthing and recutils are what people use on top of NNCP.
 # * Exim resolves the user Debian-exim as it starts, so that user is made.
 set -euo pipefail
 
-readonly PACKAGES=(nncp postfix swaks inn2-inews inn2)
+readonly NNCP_USERS=(filespooler git dar wget syncthing recutils)
+readonly PACKAGES=(nncp postfix swaks inn2-inews inn2 "${NNCP_USERS[@]}")
 readonly EXIM_PACKAGE=exim4-daemon-light
 readonly APT_LOCK_SECONDS=120
 
@@ -146,6 +148,7 @@ main() {
   finish_dpkg
   has_lists || apt_get update || die "cannot read the package lists"
   is_installed nncp && is_installed swaks || apt_install nncp swaks || die "cannot install nncp and swaks"
+  apt_install "${NNCP_USERS[@]}" || die "cannot install ${NNCP_USERS[*]}"
   is_installed postfix || install_postfix
   is_installed inn2 || install_inn
   exim_runs || unpack_exim
