@@ -16,8 +16,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from gateway.config.nncp_document import read_document
+from gateway.config.nncp_document import Object
 from gateway.config.nncp_fields import Findings, Section
+from gateway.config.nncp_forms import read_document
 from gateway.config.nncp_nodes import read_areas, read_neighbours, read_self
 from gateway.errors import ConfigError
 from gateway.nodes import SELF_NAME, Book, Node
@@ -109,14 +110,28 @@ def load_nncp_config(path: Path, environ: Mapping[str, str]) -> NncpConfig:
     """Read and check a configuration.
 
     Args:
-        path: the file, see ``config_path``.
+        path: the file or directory, see ``config_path``.
+        environ: the environment, for NNCPSPOOL and NNCPLOG.
+
+    Raises:
+        ConfigError: it cannot be used; one line for each fault.
+    """
+    return check_document(path, read_document(path), environ)
+
+
+def check_document(path: Path, document: Object, environ: Mapping[str, str]) -> NncpConfig:
+    """Check a configuration that was read already.
+
+    Args:
+        path: what it was read from, for messages.
+        document: its content.
         environ: the environment, for NNCPSPOOL and NNCPLOG.
 
     Raises:
         ConfigError: it cannot be used; one line for each fault.
     """
     findings = Findings()
-    root = Section(findings, "", read_document(path))
+    root = Section(findings, "", document)
     own = _read_own(root)
     nodes = read_neighbours(root)
     _check_selves(root, own, nodes)

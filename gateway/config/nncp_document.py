@@ -14,42 +14,11 @@ from typing import NoReturn, cast
 
 from gateway.errors import ConfigError
 
-EBLOB_MAGIC = b"NNCPB"
-
 
 class Object(dict[str, object]):
     """An object of the file; remembers which of its keys came more than once."""
 
     repeated: tuple[str, ...] = ()
-
-
-def read_document(path: Path) -> Object:
-    """Read a configuration file.
-
-    Raises:
-        ConfigError: it cannot be read, is not UTF-8, is neither Hjson nor JSON, or has a form that
-            is not read (a directory, an encrypted file).
-    """
-    try:
-        if path.is_dir():
-            raise ConfigError(
-                f"{path}: a directory: this form of configuration is not read yet, allowed: one Hjson "
-                f"file, as nncp-cfgdir -load prints it"
-            )
-        raw = path.read_bytes()
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot read the configuration: {error.strerror or error}") from None
-    if raw.startswith(EBLOB_MAGIC):
-        raise ConfigError(
-            f"{path}: an encrypted configuration: this form is not read yet, allowed: an Hjson file, as "
-            f"nncp-cfgenc -d prints it"
-        )
-    try:
-        text = raw.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = raw.count(b"\n", 0, error.start) + 1
-        raise ConfigError(f"{path}: line {line}: not UTF-8") from None
-    return parse_document(text, path)
 
 
 def parse_document(text: str, path: Path) -> Object:

@@ -72,7 +72,7 @@ def test_verb_has_the_flags_of_the_go_command(verb: Verb) -> None:
     """Each verb has the flags of the Go command, of the same types, with the same defaults."""
 
     def flags_of(usage: str) -> list[tuple[str, str]]:
-        found = re.findall(r"^  -(.*)\n    \t(.*)$", usage, flags=re.MULTILINE)
+        found = re.findall(r"^  -([^\t\n]*)(?:\n    )?\t(.*)$", usage, flags=re.MULTILINE)
         newer = NEWER.get(verb.name, frozenset())
         return [(flag, purpose.partition(" (default ")[2]) for flag, purpose in found if flag not in newer]
 

@@ -27,6 +27,9 @@ _FALSE = frozenset({"0", "f", "F", "FALSE", "false", "False"})
 _OCTAL = re.compile(r"0_?[0-7]+(_[0-7]+)*", re.ASCII)
 _DIGITS = re.compile(r"[0-9a-zA-Z_]+", re.ASCII)
 
+_SHORT_HEAD_CHARS = 4
+"""A flag of one letter has its purpose in the same line."""
+
 Value = bool | int | str
 
 LICENCE = """\
@@ -76,6 +79,11 @@ def text(name: str, purpose: str, default: str = "") -> Flag:
 def unsigned(name: str, purpose: str, default: int = 0) -> Flag:
     """A flag that takes a whole number from zero on."""
     return Flag(name, Kind.UINT, purpose, default)
+
+
+def signed(name: str, purpose: str, default: int = 0) -> Flag:
+    """A flag that takes a whole number, negative ones included."""
+    return Flag(name, Kind.INT, purpose, default)
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,8 +198,9 @@ def usage_of(verb: Verb) -> str:
         lines.append(f"{'Usage:' if number == 0 else '      '} {verb.command} {usage}")
     lines.append("Options:")
     for flag in sorted(verb.flags, key=lambda flag: flag.name):
-        lines.append(f"  -{flag.name} {flag.kind.value}".rstrip())
-        lines.append(f"    \t{flag.purpose}{_default_note(flag)}")
+        head = f"  -{flag.name} {flag.kind.value}".rstrip()
+        gap = "\t" if len(head) <= _SHORT_HEAD_CHARS else "\n    \t"
+        lines.append(f"{head}{gap}{flag.purpose}{_default_note(flag)}")
     if verb.epilogue:
         lines.append(verb.epilogue)
     return "\n".join(lines)

@@ -14,6 +14,8 @@ MODULES: Mapping[str, str] = {
     "bundle": "gateway.cli.nncp.bundle",
     "check": "gateway.cli.nncp.check_",
     "log": "gateway.cli.nncp.log_",
+    "cfgdir": "gateway.cli.nncp.cfgdir",
+    "cfgenc": "gateway.cli.nncp.cfgenc",
     "cfgmin": "gateway.cli.nncp.cfgmin",
     "cfgnew": "gateway.cli.nncp.cfgnew",
     "cronexpr": "gateway.cli.nncp.cronexpr",

@@ -1,6 +1,6 @@
 """The table of verbs: the flags each one takes, as the Go command of the same name does."""
 
-from gateway.cli.nncp.flags import Flag, Kind, Verb, switch, text, unsigned
+from gateway.cli.nncp.flags import Flag, Kind, Verb, signed, switch, text, unsigned
 from gateway.config.nncp import DEFAULT_PATH
 
 CFG = text("cfg", "Read the configuration from this file", DEFAULT_PATH)
@@ -222,16 +222,48 @@ HASH = Verb(
     ),
 )
 
+CFGDIR = Verb(
+    "cfgdir",
+    "write a configuration into a directory, or read one out of it",
+    ("[options] [-cfg ...] -dump /path/to/dir", "[options] -load /path/to/dir > cfg.hjson"),
+    (
+        CFG,
+        switch("dump", "Write the configuration into the directory"),
+        switch("load", "Print the configuration of the directory"),
+        *INFO,
+    ),
+)
+
+CFGENC = Verb(
+    "cfgenc",
+    "encrypt a configuration with a passphrase, or decrypt it",
+    (
+        "[options] cfg.hjson > cfg.hjson.eblob",
+        "[options] -d cfg.hjson.eblob > cfg.hjson",
+        "[options] -dump cfg.hjson.eblob",
+    ),
+    (
+        switch("d", "Decrypt the file"),
+        switch("dump", "Print how costly it is to try a passphrase"),
+        signed("s", "Balloon: memory, in blocks of 32 bytes", 32768),
+        signed("t", "Balloon: rounds", 16),
+        signed("p", "Balloon: buffers", 2),
+        *INFO,
+    ),
+)
+
 CRONEXPR = Verb(
     "cronexpr",
     "show the next times that a cron expression names",
-    ("[-num N] CRON-EXPRESSION",),
+    ("[-num XXX] CRON-EXPRESSION",),
     (unsigned("num", "How many times to show", 10), *INFO),
 )
 
 _ALL = (
     CFGNEW,
     CFGMIN,
+    CFGDIR,
+    CFGENC,
     CRONEXPR,
     STAT,
     EXEC,
