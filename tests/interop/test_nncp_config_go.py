@@ -110,13 +110,18 @@ def test_syntax_is_read_or_refused_as_by_go(tmp_path: Path, line: str) -> None:
     assert is_read_by_us(path) == (cfgmin(path).returncode == 0)
 
 
+def one_style(text: str) -> str:
+    """Go 8.11 has the brace behind the key where 8.8 has it on a line of its own, as we do."""
+    return re.sub(r":\n *\{", ": {", text)
+
+
 def test_cfgmin_prints_the_same_bytes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The public part of a configuration is the same text from both, odd names included."""
     tree = config_tree(tmp_path) | {"spool": "/srv/a # b", "log": "/srv//x/../y "}
     tree = changed(tree, "neigh.carol.noisepub", ...)
     tree["neigh"] |= {"b b": tree["neigh"].pop("bob"), 'q"{#': tree["neigh"].pop("carol")}
     path = write_config(tmp_path, tree)
-    assert output_of("cfgmin", "-cfg", str(path), capsys=capsys) == cfgmin(path).stdout
+    assert one_style(output_of("cfgmin", "-cfg", str(path), capsys=capsys)) == one_style(cfgmin(path).stdout)
 
 
 @pytest.mark.parametrize("flags", [[], ["-nocomments"]])

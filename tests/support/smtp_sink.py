@@ -159,7 +159,7 @@ class _Dialogue:
                 return False
             data = found + b"\r\n"
         text = self._sink.answer(".") or _USUAL["."]
-        if text.startswith("250"):
+        if text[0] == "2":
             self._sink.messages.append(SinkMessage(self._mail, self._recipients, data))
         if text == DROP:
             return False
