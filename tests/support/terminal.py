@@ -12,6 +12,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import pytest
+
 WAIT_SECONDS = 60
 POLL_SECONDS = 0.05
 
@@ -29,6 +31,14 @@ class Typed:
     returncode: int
     stdout: bytes
     shown: bytes
+
+
+def open_pty() -> tuple[int, int]:
+    """Our end and the far end of a new pseudo-terminal; skips the test where there can be none."""
+    try:
+        return pty.openpty()
+    except OSError as error:
+        pytest.skip(f"no pseudo-terminal ({error}): mount -t devpts devpts /dev/pts")
 
 
 def type_at(
@@ -49,7 +59,7 @@ def type_at(
         stdin: a file instead of the terminal; the terminal still controls the command.
     """
     output = place / "typed-stdout"
-    ours, theirs = pty.openpty()
+    ours, theirs = open_pty()
     with output.open("wb") as stdout, contextlib.ExitStack() as stack:
         source = theirs if stdin is None else stack.enter_context(stdin.open("rb"))
         child = subprocess.Popen(

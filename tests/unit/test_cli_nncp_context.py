@@ -9,6 +9,7 @@ from gateway.cli.nncp.context import Context, run_verb
 from gateway.cli.nncp.verbs import TOSS
 from gateway.errors import StoreError
 from tests.support.nncp_configs import changed, config_tree, write_config
+from tests.support.terminal import open_pty
 
 
 @pytest.fixture
@@ -88,7 +89,7 @@ def test_on_a_terminal_progress_is_shown_unless_told_otherwise(
     is_shown: bool,
 ) -> None:
     tree = changed(config_tree(tmp_path) | {"noprogress": False}, "noprogress", noprogress)
-    near, far = os.openpty()
+    near, far = open_pty()
     try:
         with os.fdopen(far, "w") as terminal:
             monkeypatch.setattr(sys, "stderr", terminal)

@@ -1,7 +1,6 @@
 """What is shown of the progress, and when nothing is."""
 
 import os
-import pty
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from gateway.spool.progress import SILENT, Progress, open_progress
+from tests.support.terminal import open_pty
 
 
 class Screen:
@@ -109,7 +109,7 @@ def test_on_a_terminal_it_is_shown_if_wanted(is_wanted: object, answer: str) -> 
         "from gateway.spool.progress import open_progress; "
         f"print(open_progress(is_wanted={is_wanted}, is_forced=False).is_shown)"
     )
-    near, far = pty.openpty()
+    near, far = open_pty()
     try:
         done = subprocess.run(
             [sys.executable, "-c", script],
