@@ -192,30 +192,37 @@ def remove_chunks(file: ChunkedFile, disk: Disk) -> None:
     Raises:
         StoreError: the disk refused; ``finish_removal`` does the rest.
     """
-    joined = file.path.with_name(file.name + JOINED_SUFFIX)
+    joined = _joined(file.path)
     disk.rename(file.path, joined)
     _remove_all(file, joined, disk)
 
 
-def finish_removal(path: Path, disk: Disk) -> bool:
-    """Go on where a stop left the removal of chunks.
+def is_joined(path: Path) -> bool:
+    """Whether a run stopped after a file was joined, while its chunks were being removed.
 
     Args:
         path: the meta file, whether it is there or not.
-        disk: what changes files.
+    """
+    return _joined(path).exists()
 
-    Returns:
-        Whether there was something to remove.
+
+def finish_removal(path: Path, disk: Disk) -> None:
+    """Go on where a stop left the removal of chunks.
+
+    Args:
+        path: the meta file, whether it is there or not; ``is_joined``.
+        disk: what changes files.
 
     Raises:
         StoreError: the disk refused.
         PacketError: what is left of the meta file makes no sense.
     """
-    joined = path.with_name(path.name.removesuffix(META_SUFFIX) + JOINED_SUFFIX)
-    if not joined.exists():
-        return False
+    joined = _joined(path)
     _remove_all(ChunkedFile(path, _read_meta(joined)), joined, disk)
-    return True
+
+
+def _joined(path: Path) -> Path:
+    return path.with_name(path.name.removesuffix(META_SUFFIX) + JOINED_SUFFIX)
 
 
 def _remove_all(file: ChunkedFile, joined: Path, disk: Disk) -> None:

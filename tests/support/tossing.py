@@ -10,7 +10,7 @@ from typing import Any
 
 from gateway.durable import Disk
 from gateway.ids import NodeId, PacketId, encode_base32
-from gateway.nodes import Book
+from gateway.nodes import Book, Freq
 from gateway.packet.mth import mth
 from gateway.packet.plain import PacketType, PlainHeader
 from gateway.packet.sealed import ENCRYPTED_HEADER_BYTES
@@ -122,7 +122,7 @@ def config_of(book: Book, home: Path) -> dict[str, object]:
     """A configuration file's content for a book."""
     own = book.private_keys()
     secrets = ("exchpub", "exchprv", "signpub", "signprv", "noisepub", "noiseprv")
-    neighbours = {}
+    neighbours: dict[str, dict[str, object]] = {}
     for node in book:
         keys = node.keys
         assert keys.noisepub is not None
@@ -133,7 +133,10 @@ def config_of(book: Book, home: Path) -> dict[str, object]:
             "noisepub": encode_base32(keys.noisepub),
             "exec": {handle: list(argv) for handle, argv in node.exec.items()},
             "via": [hop.text for hop in node.via],
+            "freq": _freq_of(node.freq),
         }
+        if node.incoming is not None:
+            neighbours[node.name]["incoming"] = node.incoming
     return {
         "spool": str(home / "spool"),
         "log": str(home / "log"),
@@ -141,6 +144,14 @@ def config_of(book: Book, home: Path) -> dict[str, object]:
         "self": {"id": own.id.text, **{name: encode_base32(getattr(own, name)) for name in secrets}},
         "neigh": neighbours,
     }
+
+
+def _freq_of(freq: Freq) -> dict[str, object]:
+    sizes = {"chunked": freq.chunked_bytes, "minsize": freq.minsize_bytes, "maxsize": freq.maxsize_bytes}
+    found: dict[str, object] = {key: size // 1024 for key, size in sizes.items() if size}
+    if freq.path is not None:
+        found["path"] = freq.path
+    return found
 
 
 def exec_header(handle: str = "x") -> PlainHeader:
@@ -175,7 +186,8 @@ def packets_below(root: Path) -> set[str]:
     names = set()
     for path in files_below(root):
         packet = parse_packet_name(path.name)
-        if packet is not None and path.parent.name not in {"hdr", "seen"}:
+        is_marker = path.parent.name in {"hdr", "seen", "ack"} or path.parent.parent.name == "area"
+        if packet is not None and not is_marker:
             assert mth(path.read_bytes()) == packet.raw
             names.add(path.name)
     return names

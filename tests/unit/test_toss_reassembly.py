@@ -16,6 +16,7 @@ from gateway.toss.reassembly import (
     copy_chunks,
     find_chunked_files,
     finish_removal,
+    is_joined,
     join_chunks,
     missing_chunks,
     prove_chunks,
@@ -104,9 +105,10 @@ def test_a_removal_that_was_stopped_is_finished(tmp_path: Path) -> None:
     path.rename(tmp_path / "name.nncp.joined")
     (tmp_path / "name.nncp.chunk0").unlink()
     assert list(find_chunked_files(tmp_path)) == [path]
-    assert finish_removal(path, DISK)
+    assert is_joined(path)
+    finish_removal(path, DISK)
     assert names(tmp_path) == []
-    assert not finish_removal(path, DISK)
+    assert not is_joined(path)
 
 
 def test_meta_files_are_found_by_name(tmp_path: Path) -> None:

@@ -58,6 +58,50 @@ EXEC = Verb(
     ),
 )
 
+FILE = Verb(
+    "file",
+    "send a file, a directory (as a pax archive) or stdin",
+    ("[options] SRC NODE:[DST]", "[options] SRC area:AREA:[DST]"),
+    (
+        *LOGGING,
+        text("nice", "Niceness of the packets", "B"),
+        signed("minsize", "Pad each packet to this size, in KiB; -1: as freq.minsize of NODE", -1),
+        unsigned("maxsize", "Refuse to make a larger packet, in KiB"),
+        signed("chunked", "Send in chunks of this size, in KiB; -1: as freq.chunked of NODE", -1),
+        VIA,
+    ),
+    "SRC may be - for stdin; DST must be given then. A directory becomes DST.tar.",
+)
+
+FREQ = Verb(
+    "freq",
+    "ask a node for one of its files",
+    ("[options] NODE:SRC [DST]",),
+    (
+        *LOGGING,
+        text("nice", "Niceness of the request", "N"),
+        text("replynice", "Niceness that the file is to be sent with", "B"),
+        unsigned("minsize", "Pad the request to this size, in KiB"),
+        VIA,
+    ),
+)
+
+REASS = Verb(
+    "reass",
+    "join files that came in chunks",
+    ("[options] [FILE.nncp.meta]",),
+    (
+        *LOGGING,
+        NODE,
+        switch("all", "Join what lies in the incoming of every node"),
+        switch("keep", "Remove no chunks"),
+        switch("dryrun", "Only tell what would be done"),
+        switch("dump", "Print what the meta file says"),
+        switch("stdout", "Write the joined file to stdout"),
+    ),
+    "Exactly one of FILE, -node and -all must be given.",
+)
+
 TRNS = Verb(
     "trns",
     "send a packet that is sealed already through other nodes",
@@ -267,6 +311,9 @@ _ALL = (
     CRONEXPR,
     STAT,
     EXEC,
+    FILE,
+    FREQ,
+    REASS,
     TRNS,
     ACK,
     RM,

@@ -1,0 +1,231 @@
+"""Files, requests and chunks when the program is stopped, or the disk refuses, at any step."""
+
+import contextlib
+import errno
+from pathlib import Path
+
+import pytest
+
+from gateway.durable import Disk
+from gateway.errors import GatewayError
+from gateway.spool.store import Spool
+from gateway.toss.reassembly import (
+    finish_removal,
+    is_joined,
+    join_chunks,
+    prove_chunks,
+    read_chunked_file,
+    remove_chunks,
+)
+from gateway.tx.file_packet import FileRequest, send_file
+from gateway.tx.file_records import FileRecorder
+from gateway.tx.file_source import FileSource
+from gateway.tx.posting import post_to
+from gateway.tx.sealing import Route
+from tests.support.chunked import lay_chunks
+from tests.support.crash import run_until_step
+from tests.support.files import allow_files, allow_requests, answers, put_file, put_request
+from tests.support.tossing import Pair, failing_disk, files_below, packets_below
+
+STEP_LIMIT = 200
+CONTENT = bytes(range(256)) * 1000
+
+
+def arrived(incoming: Path) -> list[bytes]:
+    """What lies in incoming under names of files; each was written whole."""
+    named = [path for path in files_below(incoming) if not path.name.startswith("nncpfile")]
+    return [path.read_bytes() for path in named]
+
+
+def pair_with_file(directory: Path) -> tuple[Pair, Path]:
+    pair = Pair(directory)
+    incoming = allow_files(pair)
+    put_file(pair, b"new/sub/name", CONTENT)
+    return pair, incoming
+
+
+def test_a_stop_at_any_step_delivers_the_file_at_least_once_and_never_in_part(tmp_path: Path) -> None:
+    """Under its name a file is whole; the next toss delivers what a stop kept back, and cleans up."""
+    stopped_count = 0
+    for step in range(STEP_LIMIT):
+        pair, incoming = pair_with_file(tmp_path / str(step))
+
+        def work(disk: Disk, pair: Pair = pair) -> None:
+            pair.toss(disk=disk)
+
+        was_stopped, _ = run_until_step(step, work)
+        assert all(content == CONTENT for content in arrived(incoming))
+        assert pair.received() or arrived(incoming)
+        pair.toss()
+        assert pair.received() == []
+        assert arrived(incoming) in ([CONTENT], [CONTENT, CONTENT])
+        assert not list(incoming.rglob("nncpfile*"))
+        if not was_stopped:
+            assert arrived(incoming) == [CONTENT]
+            break
+        stopped_count += 1
+    else:
+        raise AssertionError("toss never came to its end")
+    assert stopped_count > 8
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EIO])
+def test_a_disk_that_refuses_any_step_keeps_the_packet_and_leaves_no_part(
+    tmp_path: Path, number: int
+) -> None:
+    """A refusal is told and the packet stays until the file is there; no temporary is left."""
+    for step in range(STEP_LIMIT):
+        pair, incoming = pair_with_file(tmp_path / str(step))
+        disk, steps = failing_disk(step, number)
+        result = pair.toss(disk=disk)
+        assert all(content == CONTENT for content in arrived(incoming))
+        assert not list(incoming.rglob("nncpfile*"))
+        if len(steps) <= step:
+            assert result.done_count == 1
+            break
+        if result.bad_count:
+            assert "made to fail" in pair.log_text()
+        assert pair.received() or arrived(incoming)
+        pair.toss()
+        assert arrived(incoming) in ([CONTENT], [CONTENT, CONTENT])
+    else:
+        raise AssertionError("toss never came to its end")
+
+
+def test_the_directories_on_the_way_are_synced_before_the_packet_goes(tmp_path: Path) -> None:
+    """The packet is removed only after file, name and every new directory would survive a power cut."""
+    pair, incoming = pair_with_file(tmp_path)
+    steps: list[tuple[str, Path]] = []
+    pair.toss(disk=Disk(is_syncing=False, hook=lambda step, path: steps.append((step, path))))
+    removed = next(n for n, (step, path) in enumerate(steps) if step == "remove" and "rx" in path.parts)
+    before = steps[:removed]
+    for directory in (incoming.parent, incoming, incoming / "new", incoming / "new" / "sub"):
+        assert ("sync-directory", directory) in before
+    named = before.index(("rename", incoming / "new" / "sub" / "name"))
+    assert "sync" in [step for step, path in before[:named] if path.name.startswith("nncpfile")]
+
+
+def test_a_stop_at_any_step_answers_a_request_at_least_once(tmp_path: Path) -> None:
+    """Each queued packet is whole, and the next toss completes the answer."""
+    for step in range(STEP_LIMIT):
+        pair = Pair(tmp_path / str(step))
+        (allow_requests(pair, chunked_bytes=100_000) / "name").write_bytes(CONTENT)
+        put_request(pair, b"name", b"got")
+
+        def work(disk: Disk, pair: Pair = pair) -> None:
+            pair.toss(disk=disk)
+
+        was_stopped, _ = run_until_step(step, work)
+        packets_below(pair.spools["b"].root)
+        assert pair.received() or len(answers(pair)) == 4
+        pair.toss()
+        assert pair.received() == []
+        assert sorted(answers(pair)) == [
+            b"got.nncp.chunk0",
+            b"got.nncp.chunk1",
+            b"got.nncp.chunk2",
+            b"got.nncp.meta",
+        ]
+        if not was_stopped:
+            break
+    else:
+        raise AssertionError("toss never came to its end")
+    assert step > 10
+
+
+def test_chunks_that_find_no_space_are_told_and_leave_whole_packets_only(tmp_path: Path) -> None:
+    """When the disk fills between two chunks, the command fails, and no meta file promises the rest."""
+    for step in range(STEP_LIMIT):
+        pair = Pair(tmp_path / str(step))
+        disk, steps = failing_disk(step)
+        book = pair.books["a"]
+        spool = Spool(pair.spools["a"].root, disk)
+        post = post_to(spool, book.private_keys(), Route(book.find("b")))
+        recorder = FileRecorder(pair.log("a"), book.find("b"), 224, "-")
+        request, source = FileRequest(b"name", chunk_bytes=100_000), FileSource("-", [CONTENT])
+        fault: GatewayError | None = None
+        try:
+            send_file(post, request, source, free_bytes=1 << 40, recorder=recorder)
+        except GatewayError as error:
+            fault = error
+        sent = packets_below(spool.root)
+        assert fault is not None or len(sent) == 4
+        assert "nncp.meta" not in pair.log_text("a") or len(sent) == 4 or fault is not None
+        assert list(spool.layout.temporaries.iterdir() if spool.layout.temporaries.exists() else []) == []
+        if len(steps) <= step:
+            break
+    else:
+        raise AssertionError("sending never came to its end")
+    assert step > 10
+
+
+def reassemble(path: Path, disk: Disk) -> None:
+    if is_joined(path):
+        finish_removal(path, disk)
+    if path.exists():
+        file = read_chunked_file(path)
+        prove_chunks(file)
+        join_chunks(file, disk)
+        remove_chunks(file, disk)
+
+
+def test_a_stop_at_any_step_of_joining_loses_nothing(tmp_path: Path) -> None:
+    """The whole file is there or all its chunks are; the next run leaves the file and nothing else."""
+    stopped_count = 0
+    for step in range(STEP_LIMIT):
+        place = tmp_path / str(step)
+        place.mkdir()
+        meta = lay_chunks(place, "name", CONTENT, 100_000)
+
+        def work(disk: Disk, meta: Path = meta) -> None:
+            reassemble(meta, disk)
+
+        was_stopped, _ = run_until_step(step, work)
+        joined = [path for path in (place / "name", place / "name.0") if path.exists()]
+        if not joined:
+            prove_chunks(read_chunked_file(meta))
+        reassemble(meta, Disk(is_syncing=False))
+        found = files_below(place)
+        assert [path.name for path in found] in (["name"], ["name", "name.0"])
+        assert all(path.read_bytes() == CONTENT for path in found)
+        if not was_stopped:
+            assert len(found) == 1
+            break
+        stopped_count += 1
+    else:
+        raise AssertionError("joining never came to its end")
+    assert stopped_count > 10
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EIO])
+def test_a_disk_that_refuses_any_step_of_joining_loses_nothing(tmp_path: Path, number: int) -> None:
+    """A full disk leaves all chunks and no part of the file."""
+    for step in range(STEP_LIMIT):
+        place = tmp_path / str(step)
+        place.mkdir()
+        meta = lay_chunks(place, "name", CONTENT, 100_000)
+        disk, steps = failing_disk(step, number)
+        with contextlib.suppress(GatewayError):
+            reassemble(meta, disk)
+        if len(steps) > step:
+            assert not list(place.glob("nncpreass*"))
+            if not (place / "name").exists():
+                prove_chunks(read_chunked_file(meta))
+        if len(steps) <= step:
+            break
+        reassemble(meta, Disk(is_syncing=False))
+        assert all(path.read_bytes() == CONTENT for path in files_below(place))
+        assert (place / "name").exists()
+    else:
+        raise AssertionError("joining never came to its end")
+
+
+def test_chunks_go_only_after_the_result_is_synced(tmp_path: Path) -> None:
+    """Nothing is removed before the joined file and its name would survive a power cut."""
+    meta = lay_chunks(tmp_path, "name", CONTENT, 100_000)
+    steps: list[tuple[str, str]] = []
+    reassemble(meta, Disk(is_syncing=False, hook=lambda step, path: steps.append((step, path.name))))
+    named = steps.index(("rename", "name"))
+    assert "sync" in [step for step, _ in steps[:named]]
+    assert steps[named + 2] == ("sync-directory", tmp_path.name)
+    assert "remove" not in [step for step, _ in steps[: named + 3]]
