@@ -15,15 +15,20 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from gateway.durable import Disk, store_errors
-from gateway.errors import BadIdentifier, GatewayError, StoreError
+from gateway.durable import Disk, free_bytes, store_errors
+from gateway.errors import BadIdentifier, GatewayError, StoreError, StoreFull
 from gateway.ids import NodeId, PacketId
 from gateway.packet.sealed import ENCRYPTED_HEADER_BYTES, EncryptedHeader, decode_header
+from gateway.spool.sizes import ibytes
 
 TEMPORARY_PREFIX = "nncpxfer"
 TEMPORARY_RANDOM_BYTES = 8
 PART_SUFFIX = ".part"
 READ_BYTES = 1024 * 1024
+
+SMALL_FILE_BITS = 32
+SMALL_FILE_LIMIT_BYTES = 2**SMALL_FILE_BITS - 1
+"""What FAT32 can hold in one file."""
 
 OnBad = Callable[[Path, GatewayError], None]
 
@@ -51,6 +56,10 @@ class Carried:
     raw_header: bytes
 
 
+class StickGone(StoreError):
+    """The stick was unmounted, or another one stands in its place."""
+
+
 class Stick:
     """A directory for packets on their way.
 
@@ -62,6 +71,7 @@ class Stick:
     def __init__(self, root: Path, disk: Disk) -> None:
         self.root = root
         self._disk = disk
+        self._identity = _identity_of(root)
 
     def recipient(self, recipient: NodeId) -> Path:
         """The directory of all that is for a node."""
@@ -143,19 +153,68 @@ class Stick:
             raise StoreError(f"{path} is a symbolic link; packets are not written through it")
         return path
 
+    def sweep(self, outbox: Path) -> None:
+        """Remove what was left behind by a copy that was cut, such as when the stick was pulled out.
+
+        Only for the one who holds the lock of sending to this recipient.
+
+        Raises:
+            StoreError: the disk refused.
+        """
+        for entry in self._scan(outbox):
+            if entry.name.startswith(TEMPORARY_PREFIX) and entry.is_file(follow_symlinks=False):
+                self._disk.remove(Path(entry.path), is_synced=False)
+
+    def has(self, outbox: Path, packet: PacketId, size_bytes: int) -> bool:
+        """Whether a packet is in an outbox already.
+
+        A file of another size is a packet that a pulled-out stick has lost a part of.
+
+        Raises:
+            StoreError: it can't be seen.
+        """
+        path = outbox / packet.text
+        with store_errors(path, "look at"):
+            try:
+                found = path.lstat()
+            except FileNotFoundError:
+                return False
+        return not stat.S_ISREG(found.st_mode) or found.st_size == size_bytes
+
+    def check_room(self, outbox: Path, size_bytes: int) -> None:
+        """See that a packet fits before it is copied.
+
+        Raises:
+            StoreFull: there is no room for it, or the file system takes no file as large.
+        """
+        check_room(outbox, size_bytes)
+        if size_bytes > SMALL_FILE_LIMIT_BYTES and _file_size_bits(outbox) <= SMALL_FILE_BITS:
+            raise StoreFull(
+                f"{outbox} is on a file system (FAT) that takes less than"
+                f" {ibytes(SMALL_FILE_LIMIT_BYTES + 1)} in one file, and this has {ibytes(size_bytes)}"
+            )
+
     def put(self, outbox: Path, packet: PacketId, pieces: Iterator[memoryview]) -> None:
         """Copy a packet to the stick.
 
         Raises:
+            StickGone: what was copied did not go to the stick that was here in the beginning.
             StoreError: the disk refused; nothing was left under the packet's name.
         """
         name = TEMPORARY_PREFIX + secrets.token_hex(TEMPORARY_RANDOM_BYTES)
+        self._check_identity()
         with self._disk.create(outbox / name) as temporary:
             for piece in pieces:
                 temporary.write(piece)
             temporary.commit(outbox / packet.text)
+        self._check_identity()
         with contextlib.suppress(StoreError):
             self._disk.remove(outbox / (packet.text + PART_SUFFIX), is_synced=False)
+
+    def _check_identity(self) -> None:
+        # Without this an unmounted stick's mount point would swallow the packets.
+        if self._identity is not None and _identity_of(self.root) != self._identity:
+            raise StickGone(f"{self.root} is not the directory that it was: was it unmounted?")
 
     def remove(self, carried: Carried) -> None:
         """Remove a packet from the stick.
@@ -175,6 +234,36 @@ class Stick:
             os.close(fd)
             with os.scandir(directory) as entries:
                 yield from entries
+
+
+def check_room(directory: Path, size_bytes: int) -> None:
+    """See that a packet fits before it is copied.
+
+    Raises:
+        StoreFull: it does not.
+    """
+    room_bytes = free_bytes(directory)
+    if size_bytes > room_bytes:
+        raise StoreFull(
+            f"is not enough space: {ibytes(size_bytes)} needed in {directory}, {ibytes(room_bytes)} free"
+        )
+
+
+def _identity_of(root: Path) -> tuple[int, int] | None:
+    """What tells one mounted stick from another; None while there is none."""
+    try:
+        found = root.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+def _file_size_bits(directory: Path) -> int:
+    """How many bits the size of a file may have; a guess where the system does not say."""
+    try:
+        return os.pathconf(directory, "PC_FILESIZEBITS")
+    except (OSError, ValueError):
+        return SMALL_FILE_BITS * 2
 
 
 def read_pieces(path: Path) -> Iterator[memoryview]:

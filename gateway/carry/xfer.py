@@ -13,15 +13,15 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from gateway.carry.stick import Carried, NotRegular, Stick, read_pieces
+from gateway.carry.stick import Carried, NotRegular, Stick, StickGone, check_room, read_pieces
 from gateway.carry.urgency import Key, most_urgent_first
-from gateway.durable import free_bytes
 from gateway.errors import GatewayError, StoreBusy, StoreCorrupt, StoreError, StoreFull
 from gateway.ids import NICE_MAX, NodeId
 from gateway.nodes import Book, Node
 from gateway.packet.mth import MerkleTreeHash
 from gateway.spool.layout import Box, LockKind
 from gateway.spool.log import Log
+from gateway.spool.progress import SILENT, Progress
 from gateway.spool.sizes import ibytes
 from gateway.spool.store import Job, Spool
 
@@ -76,14 +76,24 @@ class Xfer:
         log: gets one record for each packet.
         directory: where the stick is mounted.
         settings: what to exchange.
+        progress: shows how far a packet is.
     """
 
-    def __init__(self, book: Book, spool: Spool, log: Log, directory: Path, settings: XferSettings) -> None:
+    def __init__(
+        self,
+        book: Book,
+        spool: Spool,
+        log: Log,
+        directory: Path,
+        settings: XferSettings,
+        progress: Progress = SILENT,
+    ) -> None:
         self._book = book
         self._spool = spool
         self._log = log
         self._stick = Stick(directory, spool.disk)
         self._settings = settings
+        self._progress = progress
         self._received_count = self._sent_count = self._bad_count = 0
 
     def run_once(self) -> XferResult:
@@ -180,13 +190,14 @@ class Xfer:
             StoreError: either side refused.
         """
         with self._spool.new_temporary() as temporary:
-            _check_room(self._spool.root, carried.size_bytes)
+            check_room(self._spool.root, carried.size_bytes)
             tree = MerkleTreeHash()
             head = b""
-            for piece in read_pieces(carried.path):
-                head = head or bytes(piece[: len(carried.raw_header)])
-                tree.update(piece)
-                temporary.write(piece)
+            with self._progress.bar(f"receiving {carried.packet}", carried.size_bytes) as bar:
+                for piece in bar.follow(read_pieces(carried.path)):
+                    head = head or bytes(piece[: len(carried.raw_header)])
+                    tree.update(piece)
+                    temporary.write(piece)
             if tree.digest() != carried.packet.raw or head != carried.raw_header:
                 raise StoreCorrupt("checksum mismatch: the packet was changed or copied in part")
             self._spool.commit(temporary, node.id, Box.RX, carried.packet, carried.raw_header)
@@ -213,6 +224,7 @@ class Xfer:
             return
         try:
             with self._spool.lock(node.id, LockKind.TX):
+                self._stick.sweep(outbox)
                 self._send_all(node, outbox, fields)
         except StoreBusy as error:
             lock = self._spool.layout.lock(node.id, LockKind.TX)
@@ -232,10 +244,9 @@ class Xfer:
 
         unsent_count = unsent_bytes = 0
         for job in most_urgent_first(lambda: self._spool.jobs(node.id, Box.TX, report), _job_key):
-            if job.header.nice > self._settings.nice or (outbox / job.packet.text).exists():
-                continue
             try:
-                self._send(node, job, outbox, fields)
+                if self._is_due(job, outbox):
+                    self._send(node, job, outbox, fields)
             except StoreFull as error:
                 unsent_count += 1
                 unsent_bytes += job.size_bytes
@@ -249,9 +260,14 @@ class Xfer:
             text = f"{unsent_count} packets ({ibytes(unsent_bytes)}) stay in the spool: no room in {outbox}"
             self._log.info("xfer-tx-no-room", fields, f"Packet transfer, sent to {node.name}: {text}")
 
+    def _is_due(self, job: Job, outbox: Path) -> bool:
+        is_wanted = job.header.nice <= self._settings.nice
+        return is_wanted and not self._stick.has(outbox, job.packet, job.size_bytes)
+
     def _send(self, node: Node, job: Job, outbox: Path, fields: Fields) -> None:
-        _check_room(outbox, job.size_bytes)
-        self._stick.put(outbox, job.packet, read_pieces(job.path))
+        self._stick.check_room(outbox, job.size_bytes)
+        with self._progress.bar(f"sending {job.packet}", job.size_bytes) as bar:
+            self._stick.put(outbox, job.packet, bar.follow(read_pieces(job.path)))
         if not self._settings.is_keeping:
             self._spool.remove(job)
         self._sent_count += 1
@@ -265,21 +281,10 @@ class Xfer:
         self._log.error(who, fields, error, message)
 
 
-def _check_room(directory: Path, size_bytes: int) -> None:
-    """See that a packet fits before it is copied.
-
-    Raises:
-        StoreFull: it does not.
-    """
-    room_bytes = free_bytes(directory)
-    if size_bytes > room_bytes:
-        raise StoreFull(
-            f"is not enough space: {ibytes(size_bytes)} needed in {directory}, {ibytes(room_bytes)} free"
-        )
-
-
 def _is_hopeless(error: GatewayError) -> bool:
     cause = error.__cause__
+    if isinstance(error, StickGone):
+        return True
     return isinstance(error, StoreError) and isinstance(cause, OSError) and cause.errno in _HOPELESS
 
 

@@ -2,6 +2,8 @@
 
 import errno
 import os
+import resource
+import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +15,7 @@ from gateway.carry.xfer import Xfer, XferResult, XferSettings
 from gateway.durable import Disk
 from gateway.spool.store import Spool
 from tests.support.crash import run_until_step
-from tests.support.peers import require_root, unavailable
+from tests.support.peers import require, require_root, unavailable
 from tests.support.tossing import Pair, failing_disk, files_below, packets_below
 
 STEP_LIMIT = 150
@@ -145,3 +147,102 @@ def test_a_stick_that_cannot_be_written(tmp_path: Path, small_stick: Path) -> No
     assert receiving.bad_count == 1
     assert len(site.received()) == 1
     assert "Read-only file system" in site.log_text("b")
+
+
+def test_a_stick_that_is_unmounted_meanwhile_gets_nothing_under_its_mount_point(
+    tmp_path: Path, small_stick: Path
+) -> None:
+    """No packet leaves the spool for the empty directory that a pulled-out stick was mounted on."""
+    spare = tmp_path / "spare"
+    spare.mkdir()
+    for step in range(STEP_LIMIT):
+        site = Site(tmp_path / str(step), small_stick)
+        subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(small_stick)], check=True)
+        site.queue(*BODIES)
+        names = site.all_packets()
+        steps: list[str] = []
+
+        def pull_out(name: str, _path: Path, step: int = step, steps: list[str] = steps) -> None:
+            steps.append(name)
+            if len(steps) - 1 == step:
+                subprocess.run(["mount", "--bind", str(spare), str(small_stick)], check=True)
+
+        result = site.xfer("a", Disk(is_syncing=False, hook=pull_out), is_making_directories=True)
+        is_pulled = len(steps) > step
+        on_spare = packets_below(spare)
+        if is_pulled:
+            subprocess.run(["umount", str(small_stick)], check=True)
+        kept = packets_below(site.spools["a"].root) | site.on_stick()
+        subprocess.run(["umount", str(small_stick)], check=True)
+        shutil.rmtree(spare)
+        spare.mkdir()
+        assert kept == names
+        if not is_pulled:
+            assert result == XferResult(sent_count=2)
+            break
+        assert result.bad_count or not on_spare
+    else:
+        raise AssertionError("the exchange never came to its end")
+
+
+def send_with_a_file_limit(site: Site, limit_bytes: int) -> int:
+    """Send in a child process whose files cannot grow beyond a limit; returns how many were sent."""
+    child = os.fork()
+    if child == 0:
+        status = 99
+        try:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (limit_bytes, limit_bytes))
+            status = site.xfer("a", Disk(is_syncing=False), is_making_directories=True).sent_count
+        finally:
+            os._exit(status)
+    _, status = os.waitpid(child, 0)
+    return os.waitstatus_to_exitcode(status)
+
+
+def test_a_packet_that_the_file_system_finds_too_large_stays_and_the_others_go(tmp_path: Path) -> None:
+    """The system's limit for one file (on FAT32 4 GiB) keeps one packet back, told, and no other."""
+    site = Site(tmp_path)
+    site.queue(os.urandom(300_000), nice=10)
+    site.queue(b"small", b"small too", nice=20)
+    assert send_with_a_file_limit(site, 100_000) == 2
+    assert len(site.on_stick()) == 2
+    assert len(site.waiting("b")) == 1
+    assert site.log_text("a").count("Err: cannot write") == 1
+    assert "File too large" in site.log_text("a")
+    assert [path.name for path in files_below(site.stick) if path.name.startswith("nncpxfer")] == []
+
+
+@pytest.fixture
+def fat_stick(tmp_path: Path) -> Iterator[Path]:
+    """A FAT32 stick of 6 GiB, in a file with holes."""
+    require_root()
+    require("mkfs.vfat")
+    image, mount = tmp_path / "fat.img", tmp_path / "fat"
+    mount.mkdir()
+    with image.open("wb") as file:
+        file.truncate(6 * 1024**3)
+    subprocess.run(["mkfs.vfat", "-F", "32", "-s", "64", str(image)], check=True, capture_output=True)
+    done = subprocess.run(
+        ["mount", "-t", "vfat", "-o", "loop", str(image), str(mount)], check=False, capture_output=True
+    )
+    if done.returncode != 0:
+        # Even where every peer must be there: the kernel decides this.
+        pytest.skip(f"FAT32 IS NOT TESTED, vfat cannot be mounted: {done.stderr.decode().strip()}")
+    yield mount
+    subprocess.run(["umount", str(mount)], check=True)
+
+
+def test_a_packet_beyond_4_gib_stays_off_a_fat32_stick_and_the_others_go(
+    tmp_path: Path, fat_stick: Path
+) -> None:
+    """It is told before a byte of it is copied."""
+    site = Site(tmp_path / "nodes", fat_stick)
+    site.queue(b"large", nice=10)
+    [large] = site.waiting("b")
+    os.truncate(large.path, 4 * 1024**3)
+    site.queue(b"small", nice=20)
+    result = site.xfer("a", is_making_directories=True)
+    assert (result.sent_count, result.bad_count) == (1, 1)
+    assert "(FAT) that takes less than 4.0 GiB in one file" in site.log_text("a")
+    assert large.path.exists()
+    assert site.xfer("b").received_count == 1

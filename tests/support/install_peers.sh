@@ -11,11 +11,12 @@
 #   package goes first and gets its domain; no package is ever left half configured.
 # * Exim and Postfix exclude each other (mail-transport-agent). Postfix is installed; Exim's package is
 #   only unpacked, into .peers/exim of this checkout, and its libraries come from apt.
-# * filespooler, git, dar, wget, syncthing and recutils are what people use on top of NNCP.
+# * filespooler, git, dar, wget, syncthing and recutils are what people use on top of NNCP; dosfstools
+#   makes the FAT32 stick of a test.
 # * Exim resolves the user Debian-exim as it starts, so that user is made.
 set -euo pipefail
 
-readonly NNCP_USERS=(filespooler git dar wget syncthing recutils)
+readonly NNCP_USERS=(filespooler git dar wget syncthing recutils dosfstools)
 readonly PACKAGES=(nncp postfix swaks inn2-inews inn2 "${NNCP_USERS[@]}")
 readonly EXIM_PACKAGE=exim4-daemon-light
 readonly APT_LOCK_SECONDS=120

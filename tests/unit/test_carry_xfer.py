@@ -174,11 +174,34 @@ class TestSending:
 
     def test_what_lies_there_already_is_not_touched(self, site: Site) -> None:
         packet = site.queue()
+        content = b"x" * packet.stat().st_size
         site.place(packet).parent.mkdir(parents=True)
-        site.place(packet).write_bytes(b"there already")
+        site.place(packet).write_bytes(content)
         assert site.xfer("a") == XferResult()
         assert packet.exists()
-        assert site.place(packet).read_bytes() == b"there already"
+        assert site.place(packet).read_bytes() == content
+
+    @pytest.mark.parametrize("content", [b"", b"a part"])
+    def test_what_a_pulled_out_stick_has_lost_a_part_of_is_written_anew(
+        self, site: Site, content: bytes
+    ) -> None:
+        packet = site.queue()
+        whole = packet.read_bytes()
+        site.place(packet).parent.mkdir(parents=True)
+        site.place(packet).write_bytes(content)
+        assert site.xfer("a") == XferResult(sent_count=1)
+        assert site.place(packet).read_bytes() == whole
+        assert not packet.exists()
+
+    def test_what_a_copy_that_was_cut_left_behind_is_swept_away(self, site: Site) -> None:
+        outbox = site.lay().parent
+        left = outbox / "nncpxfer0123"
+        left.write_bytes(b"half a packet")
+        other = outbox / "somebody's file"
+        other.write_bytes(b"")
+        site.xfer("a")
+        assert not left.exists()
+        assert other.exists()
 
     def test_with_keep_the_packet_stays_in_tx(self, site: Site) -> None:
         packet = site.queue()

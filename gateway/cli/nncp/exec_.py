@@ -40,7 +40,8 @@ def _send(context: Context) -> int:
     ]
     own = context.book.private_keys()
     try:
-        sent = send_exec(context.spool, own, request, read_stdin())
+        with context.progress.bar(f"sealing for {request.destination.name}") as bar:
+            sent = send_exec(context.spool, own, request, bar.follow(read_stdin()))
     except GatewayError as error:
         records.error("tx", [*fields, ("Size", 0), ("Pkt", "")], error, f"{message} (0 B)")
         return fatal(EXEC, error)

@@ -32,5 +32,6 @@ def _exchange(context: Context) -> int:
         is_keeping=parsed.switch("keep"),
     )
     context.book.private_keys()
-    xfer = Xfer(context.book, context.spool, context.log, Path(parsed.arguments[0]), settings)
+    directory = Path(parsed.arguments[0])
+    xfer = Xfer(context.book, context.spool, context.log, directory, settings, context.progress)
     return STATUS_FAILED if xfer.run_once().bad_count else STATUS_OK
