@@ -104,7 +104,7 @@ class Remover:
         Raises:
             StoreError: the disk refused.
         """
-        for path in _walk(self._layout.root):
+        for path in list(_walk(self._layout.root)):
             if not path.name.endswith(LOCK_SUFFIX):
                 continue
             try:
@@ -221,7 +221,9 @@ def _is_file(path: Path) -> bool:
 
 
 def _entries(directory: Path, *, is_directory: bool = False) -> Iterator[Path]:
-    """The files of a directory, or its directories; none if it is missing."""
+    """The files of a directory, or its directories; none if it is missing, or a link."""
+    if directory.is_symlink():
+        return
     try:
         with os.scandir(directory) as entries:
             for entry in entries:
@@ -235,7 +237,9 @@ def _entries(directory: Path, *, is_directory: bool = False) -> Iterator[Path]:
 
 
 def _walk(directory: Path) -> Iterator[Path]:
-    """The files of a tree."""
+    """The files of a tree; its root may be a link."""
+    if directory.is_symlink():
+        directory = directory.resolve()
     yield from _entries(directory)
     for below in _entries(directory, is_directory=True):
         yield from _walk(below)

@@ -8,8 +8,8 @@ from gateway.nodes import Node
 from gateway.packet.keys import PrivateKeys, Random
 from gateway.packet.plain import PacketType, PlainHeader
 from gateway.spool.store import Spool
-from gateway.tx.exec_packet import commit_packet
-from gateway.tx.sealing import Outside, Route, SealedPacket, seal_payload
+from gateway.tx.posting import post_to
+from gateway.tx.sealing import Outside, Route, SealedPacket
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,4 @@ def send_ack(spool: Spool, own: PrivateKeys, request: AckRequest, rng: Random = 
     plain = PlainHeader(PacketType.ACK, request.nice, request.packet.raw)
     route = Route(request.destination, request.via)
     outside = Outside(request.nice, request.minsize_bytes)
-    with spool.new_temporary() as temporary:
-        sealed = seal_payload(own, route, outside, plain, (), temporary, rng)
-        commit_packet(spool, sealed, temporary)
-    return sealed
+    return post_to(spool, own, route, rng)(outside, plain, ())

@@ -13,8 +13,8 @@ from gateway.nodes import Area, Book, Node
 from gateway.packet.keys import PrivateKeys, Random
 from gateway.packet.plain import PlainHeader
 from gateway.spool.store import Spool
-from gateway.tx.exec_packet import commit_packet
-from gateway.tx.sealing import Outside, Route, SealedPacket, seal_payload
+from gateway.tx.posting import post_to
+from gateway.tx.sealing import Outside, Route, SealedPacket
 
 AREA_PREFIX = "area:"
 
@@ -70,7 +70,4 @@ def send_echo(
     Raises:
         StoreError: the disk refused; no packet was made.
     """
-    with spool.new_temporary() as temporary:
-        sealed = seal_payload(own, route, Outside(nice), plain, message, temporary, rng)
-        commit_packet(spool, sealed, temporary)
-    return sealed
+    return post_to(spool, own, route, rng)(Outside(nice), plain, message)
