@@ -15,6 +15,7 @@ from typing import Self
 from gateway.config.edit_hjson import HjsonText
 from gateway.config.gateway_toml import build_config, parse_gateway_text
 from gateway.config.nncp import NncpConfig, load_nncp_config
+from gateway.config.nncp_forms import TEXT, form_of
 from gateway.config.own_program import HANDLES, handler_command
 from gateway.config.public_block import PublicBlock
 from gateway.config.toml_edit import Terms, append_neighbour
@@ -67,6 +68,12 @@ def accept(config_path: Path, wish: Acceptance, environ: Mapping[str, str], disk
     gateway_text = _read(config_path)
     file = parse_gateway_text(config_path, gateway_text)
     nncp_path = (config_path.parent / file.node.nncp_config).resolve()
+    form = form_of(nncp_path)
+    if form is not TEXT:
+        raise ConfigError(
+            f"{nncp_path}: is {form}, which accept can't edit; allowed: {TEXT}. Add the neighbour there by"
+            " hand (a directory: its keys below neigh; an encrypted one: nncp cfgenc -d, accept, nncp cfgenc)"
+        )
     nncp = load_nncp_config(nncp_path, environ)
     _refuse_conflicts(nncp, wish)
     nncp_text = _read(nncp_path)

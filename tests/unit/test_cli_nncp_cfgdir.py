@@ -4,6 +4,7 @@ import pytest
 
 from gateway.cli.nncp.main import main
 from gateway.config.nncp_document import parse_document
+from tests.support.gateways import GatewayNode
 from tests.support.nncp_configs import changed, config_tree, secrets_of, write_config
 
 
@@ -27,6 +28,20 @@ def test_every_verb_reads_a_directory(tmp_path: Path, capsys: pytest.CaptureFixt
     assert main(["cfgdir", "-cfg", str(path), "-dump", str(tmp_path / "cfg")], {"NNCPNOSYNC": "1"}) == 0
     assert main(["cfgmin", "-cfg", str(tmp_path / "cfg")], {}) == 0
     assert capsys.readouterr().out == public
+
+
+def test_gateway_toml_may_name_a_directory(tmp_path: Path) -> None:
+    node = GatewayNode(tmp_path / "a", "a.test")
+    block = node.run("invite").out
+    directory = node.home / "nncp.d"
+    assert main(["cfgdir", "-cfg", str(node.nncp_path), "-dump", str(directory)], {"NNCPNOSYNC": "1"}) == 0
+    node.nncp_path.unlink()
+    node.config_path.write_text(node.config_path.read_text().replace("nncp.hjson", "nncp.d"))
+    assert node.run("invite").out == block
+    assert node.run("check").out.startswith(f"{node.config_path}: in order\n")
+    assert node.run("nncp", "stat").out == "self\n"
+    (directory / "self/signprv").chmod(0o644)
+    assert f"remedy: chmod o-rwx {directory}/self/signprv" in node.run("check", is_checked=False).out
 
 
 def test_faults_are_told_without_keys(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

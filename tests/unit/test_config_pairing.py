@@ -203,7 +203,12 @@ def test_a_configuration_that_is_no_file_is_refused(nodes: tuple[GatewayNode, Ga
     a.nncp_path.mkdir()
     done = accept(a, block, "bob")
     assert done.status == 78
-    assert "nncp.hjson: a directory: this form of configuration is not read yet" in done.err
+    assert "nncp.hjson: is a directory, which accept can't edit; allowed: an Hjson file" in done.err
+    a.nncp_path.rmdir()
+    a.nncp_path.write_bytes(b"NNCPB\0\0\3")
+    done = accept(a, block, "bob")
+    assert done.status == 78
+    assert "nncp.hjson: is an encrypted configuration, which accept can't edit" in done.err
 
 
 def test_a_file_that_is_a_link_is_changed_where_it_is(nodes: tuple[GatewayNode, GatewayNode]) -> None:

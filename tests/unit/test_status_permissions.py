@@ -122,3 +122,18 @@ def test_a_file_that_is_missing_is_an_error(tmp_path: Path) -> None:
         check_node(
             gateway_file=tmp_path / "g", nncp_file=tmp_path / "n", state_directory=tmp_path, spool=tmp_path
         )
+
+
+def test_private_keys_in_a_directory_are_looked_at_one_by_one(home: Path) -> None:
+    (home / "n").unlink()
+    (home / "n" / "self").mkdir(0o755, parents=True)
+    for name, mode in (("signprv", 0o600), ("exchprv", 0o644), ("signpub", 0o644), ("id", 0o666)):
+        (home / "n" / "self" / name).touch()
+        (home / "n" / "self" / name).chmod(mode)
+    findings = check_node(
+        gateway_file=home / "g", nncp_file=home / "n", state_directory=home / "state", spool=home / "spool"
+    )
+    assert [finding.remedy for finding in findings if finding.is_fatal] == [
+        f"chmod o-rwx {home}/n/self/exchprv",
+        f"chmod go-w {home}/n/self/id",
+    ]
