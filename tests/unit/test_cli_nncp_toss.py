@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.packet.plain import PacketType
+from tests.support.files import allow_files, allow_requests, put_file, put_request
 from tests.support.nncp_verbs import Verbs, verb_argv, verb_environ
 from tests.support.processes import wait_until
 from tests.support.tossing import Pair
@@ -49,13 +49,6 @@ def test_a_bad_packet_ends_with_1_but_the_others_are_tossed(
     assert out.read_text() == "good"
     told = capfdbinary.readouterr().err.decode()
     assert f"ERROR Tossing exec a/{path.name} (0 B): nosuch: {path}: No handle found" in told
-
-
-def test_a_type_that_is_not_handled_is_no_failure(pair: Pair, verbs: Verbs, capfdbinary: Capture) -> None:
-    path = pair.put_typed(PacketType.FILE, b"name", b"content")
-    assert verbs.run("toss", config(pair)) == 0
-    assert b"type file is not handled yet by this version: packet left in rx" in capfdbinary.readouterr().err
-    assert path.exists()
 
 
 @pytest.mark.parametrize(
@@ -102,6 +95,19 @@ def test_a_notice_is_mailed_as_configured(pair: Pair, verbs: Verbs, tmp_path: Pa
     assert mail.read_text().startswith(
         "t@y\nFrom: f@x\nTo: t@y\nSubject: Exec from a: x\nMIME-Version: 1.0\n"
     )
+
+
+@pytest.mark.parametrize("event", ["file", "freq"])
+def test_files_and_requests_are_told_by_mail(pair: Pair, verbs: Verbs, tmp_path: Path, event: str) -> None:
+    mail = tmp_path / "mail"
+    pair.allow("sendmail", ["/bin/sh", "-c", f"cat > {mail}"], sender="self")
+    allow_files(pair)
+    (allow_requests(pair) / "name").write_bytes(b"content")
+    put_file(pair, b"name")
+    put_request(pair, b"name")
+    assert verbs.run("toss", config(pair, notify={event: {"from": "f@x", "to": "t@y"}})) == 0
+    subjects = {"file": "File from a: name (7 B)", "freq": "Freq from a: name"}
+    assert mail.read_text() == f"From: f@x\nTo: t@y\nSubject: {subjects[event]}"
 
 
 def test_the_signal_handlers_are_put_back(pair: Pair, verbs: Verbs) -> None:
