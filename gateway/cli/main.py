@@ -1,7 +1,8 @@
 """``nncp-gateway``: finds the command and turns what came of it into an exit status.
 
 Only the module of the command at hand is imported: a handler or a pipe starts a process for each
-packet or message. ``nncp VERB`` goes to the NNCP verbs, past everything else here.
+packet or message. ``nncp VERB`` goes to the NNCP verbs, past everything else here, and so does
+what is started under the name ``nncp-VERB``.
 """
 
 import os
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gateway.cli.exits import IO, OK, Caller, UsageFault, exit_status
+from gateway.cli.nncp.main import COMMAND_PREFIX
 from gateway.errors import GatewayError
 
 if TYPE_CHECKING:
@@ -26,7 +28,19 @@ _OPTIONS_WITH_VALUE = ("-c", "--config")
 
 def main() -> None:
     """Run the command line of this process and end it."""
-    sys.exit(run(sys.argv[1:], os.environ))
+    sys.exit(run(words_of(sys.argv), os.environ))
+
+
+def words_of(argv: list[str]) -> list[str]:
+    """What to run, by the name under which we were started.
+
+    Args:
+        argv: that name, perhaps with a path, and the arguments.
+    """
+    name, *arguments = argv
+    command = Path(name).name
+    is_verb = command.startswith(COMMAND_PREFIX) and command != PROGRAM
+    return [NNCP_WORD, command, *arguments] if is_verb else arguments
 
 
 def run(arguments: list[str], environ: Mapping[str, str]) -> int:

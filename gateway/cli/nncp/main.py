@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import cast
 
 STATUS_FAILED = 1
+COMMAND_PREFIX = "nncp-"
 
 Run = Callable[[list[str], Mapping[str, str]], int]
 
@@ -43,7 +44,7 @@ def main(arguments: list[str], environ: Mapping[str, str]) -> int:
     Returns:
         The exit status, that of the Go command.
     """
-    name = arguments[0].removeprefix("nncp-") if arguments else ""
+    name = arguments[0].removeprefix(COMMAND_PREFIX) if arguments else ""
     module = MODULES.get(name)
     if module is None:
         problem = f"unknown verb {name!r}" if name else "a verb is missing"
