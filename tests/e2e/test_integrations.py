@@ -2,6 +2,9 @@
 
 import os
 import subprocess
+import threading
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -143,3 +146,114 @@ def test_tar_that_broke_off(nodes: tuple[NodeShell, NodeShell]) -> None:
     )
     assert done.returncode == 1
     assert len(b.node.packets("rx", a.node.id)) == 1
+
+
+def test_dar_in_slices(nodes: tuple[NodeShell, NodeShell]) -> None:
+    """Each slice goes by nncp-file as dar makes it, and is removed; the archive restores from incoming."""
+    require("dar")
+    a, b = nodes
+    make_tree(a.node.home / "docs")
+    a.run(
+        "mkdir work; cd work; dar -Q -c backup -R .. -g docs -s 200k -3 sha512 -E '"
+        + DAR_HOOK
+        + "' >/dev/null"
+    )
+    assert a.run("ls work") == ""
+    carry_by_stick(a, b)
+    slices = sorted(path.name for path in (b.node.incoming / "backups").glob("*.dar"))
+    assert slices == [f"backup.{number}.dar" for number in range(1, len(slices) + 1)]
+    assert len(slices) > 3
+    b.run(
+        f"cd {b.node.incoming}/backups; sha512sum --quiet -c *.sha512;"
+        f"mkdir ../restored; dar -Q -x backup -R ../restored >/dev/null"
+    )
+    assert tree_of(b.node.incoming / "restored" / "docs") == tree_of(a.node.home / "docs")
+
+
+DAR_HOOK = (
+    "for name in %b.%n.%e %b.%n.%e.sha512; do nncp-file -quiet %p/$name b:backups/$name; rm %p/$name; done"
+)
+
+INDEX_SCRIPT = """#!/bin/sh -e
+# From cron: what a neighbour may ask for, as a list with sizes and sums.
+cd "$1"
+find . -type f ! -name index.gz -printf '%P\\t%s\\n' | sort > "$2"
+gzip -9c "$2" > index.gz.tmp
+mv index.gz.tmp index.gz
+"""
+
+DOWNLOAD_SCRIPT = """#!/bin/sh -e
+# Fetches a page with all it needs, and sends it back as one file to whoever asked.
+case $NNCP_SENDER in "") exit 1 ;; esac
+work=$(mktemp -d)
+cd "$work"
+wget -q --page-requisites --no-host-directories --adjust-extension --tries=1 --timeout=20 -- "$1"
+tar -czf - . | nncp-file -quiet -nice "$NNCP_NICE" - "$NNCP_SENDER:$2.tar.gz"
+rm -r "$work"
+"""
+
+
+def test_index_of_what_may_be_asked_for(nodes: tuple[NodeShell, NodeShell]) -> None:
+    """A node asks for the index of its neighbour, chooses from it and gets what it chose, in chunks."""
+    a, b = nodes
+    offered = b.node.home / "offered"
+    make_tree(offered)
+    script = b.node.home / "make-index"
+    script.write_text(INDEX_SCRIPT)
+    script.chmod(0o755)
+    b.run(f"{script} {offered} {b.node.home}/index")
+    config = b.node.config()
+    config["neigh"]["a"]["freq"] = {"path": str(offered), "chunked": 128}
+    b.node.save(config)
+    a.run("nncp-freq -quiet b:index.gz")
+    carry_by_stick(a, b)
+    carry_by_stick(b, a)
+    listed = a.run("gunzip -c incoming/index.gz").splitlines()
+    assert "deep/er/with space\t1" in listed
+    [name] = [line.split("\t")[0] for line in listed if line.endswith("\t700000")]
+    a.run(f"nncp-freq -quiet b:{name} wanted/{name}")
+    carry_by_stick(a, b)
+    carry_by_stick(b, a)
+    chunks = a.run("ls incoming/wanted").splitlines()
+    assert len(chunks) == 7
+    a.run("cd incoming/wanted; nncp-reass -quiet large.nncp.meta")
+    assert (a.node.incoming / "wanted" / "large").read_bytes() == (offered / "large").read_bytes()
+    assert a.run("ls incoming/wanted") == "large\n"
+
+
+def test_download_of_web_pages(nodes: tuple[NodeShell, NodeShell]) -> None:
+    """A node without a network asks another for a web page by exec and gets it, images too, as a file."""
+    require("wget")
+    a, b = nodes
+    script = b.node.home / "webget"
+    script.write_text(DOWNLOAD_SCRIPT)
+    script.chmod(0o755)
+    b.node.set_exec("a", "webget", ["/usr/bin/env", f"NNCPCFG={b.node.config_path}", script])
+    pages = b.node.home / "www"
+    pages.mkdir()
+    image = os.urandom(90_000)
+    (pages / "image.png").write_bytes(image)
+    (pages / "page.html").write_text('<html><img src="image.png"></html>')
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(_QuietPages, directory=str(pages)))
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        url = f"http://127.0.0.1:{server.server_address[1]}/page.html"
+        a.run(f"nncp-exec -quiet -replynice 70 b webget '{url}' saved < /dev/null")
+        carry_by_stick(a, b)
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+    assert "(nice: P-26)" in b.run("nncp-stat -node a -pkt")
+    carry_by_stick(b, a)
+    a.run("cd incoming; tar -xzf saved.tar.gz")
+    assert (a.node.incoming / "image.png").read_bytes() == image
+    assert "image.png" in (a.node.incoming / "page.html").read_text()
+
+
+class _QuietPages(SimpleHTTPRequestHandler):
+    """Serves a directory and says nothing."""
+
+    def log_message(self, *_: object) -> None:
+        return

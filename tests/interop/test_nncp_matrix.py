@@ -112,7 +112,7 @@ def acknowledge_one_more(journey: Journey) -> None:
 
 
 def test_every_type_arrives(journey: Journey) -> None:
-    """All arrive: files, execs, a request and its answer, an acknowledgement, an area's message; nothing is left."""
+    """Files, execs, a request, its answer, an acknowledgement, an area's message arrive; nothing is left."""
     share_area(journey.mesh, journey.recorder.argv)
     offer(journey.mesh["b"], to="a")
     send_all(journey)
