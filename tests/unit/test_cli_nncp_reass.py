@@ -120,8 +120,10 @@ def test_what_is_no_meta_file_is_said(
     assert text in capfdbinary.readouterr().err
 
 
-def test_a_file_that_is_not_there_is_an_error(pair: Pair, verbs: Verbs) -> None:
+def test_a_file_that_is_not_there_is_an_error(pair: Pair, verbs: Verbs, capfdbinary: Capture) -> None:
     assert verbs.run("reass", "-quiet", config(pair), "missing.nncp.meta") == 1
+    expected = b"nncp-reass: Can not open file: missing.nncp.meta: no such file\n"
+    assert capfdbinary.readouterr().err == expected
 
 
 def test_the_dump_is_gos(pair: Pair, verbs: Verbs, capfdbinary: Capture) -> None:

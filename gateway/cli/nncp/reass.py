@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
-from gateway.cli.nncp.context import Context, run_verb
+from gateway.cli.nncp.context import Context, fatal, run_verb
 from gateway.cli.nncp.flags import STATUS_FAILED, STATUS_OK, wrong_usage
 from gateway.cli.nncp.verbs import REASS
 from gateway.errors import BadMagic, ConfigError, GatewayError, PacketError, StoreError, UnknownNode
@@ -43,6 +43,8 @@ def _reass(context: Context) -> int:
         return wrong_usage(REASS)
     if files:
         path = Path(files[0])
+        if not path.exists() and not is_joined(path):
+            return fatal(REASS, f"Can not open file: {path}: no such file")
         return STATUS_OK if _Reassembler(context).run(path) else STATUS_FAILED
     return _all_of(context, [_find(context, name)] if name else context.book)
 
