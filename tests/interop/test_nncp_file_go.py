@@ -2,8 +2,10 @@
 
 import os
 import shutil
+import subprocess
 from pathlib import Path
 
+import hjson
 import pytest
 
 from gateway.packet.plain import PLAIN_HEADER_BYTES
@@ -172,6 +174,28 @@ def test_nncp_file_does_what_gos_does(
     Path("empty").touch()
     Path("large").write_bytes(os.urandom(300_000))
     compare(mesh, "file", command, stdin=b"the input" * 30_000)
+
+
+@pytest.mark.parametrize("flags", [[], ["-minsize", "20"]], ids=" ".join)
+def test_a_file_for_an_area_is_what_gos_is(mesh: GoMesh, flags: list[str]) -> None:
+    """A file for an area waits for our own toss, with Go's sizes of packets (padding aside) and records."""
+    node = mesh["a"]
+    made = subprocess.run(
+        [require("nncp-cfgnew"), "-area", "news", "-nocomments"], check=True, capture_output=True, timeout=60
+    )
+    area = hjson.loads(made.stdout.decode())["areas"]["news"]
+    node.save({**node.config(), "areas": {"news": {**area, "subs": ["b"]}}})
+    results = []
+    for who in (GO, OURS):
+        shutil.rmtree(node.spool)
+        node.spool.mkdir()
+        node.log_path.unlink(missing_ok=True)
+        run_nncp(who, node, "file", *flags, "-", "area:news:dir/name", stdin=b"content")
+        [packet] = node.packets("tx", node.id)
+        markers = [path.parent.parent.name for path in node.spool.glob(f"{node.id}/area/*/*")]
+        records = records_of(node.log_text(), without=("When", "Pkt", "AreaMsg", "Msg", "Size"))
+        results.append((bool(flags) or packet.stat().st_size, markers, records))
+    assert results[0] == results[1]
 
 
 FREQ_COMMANDS: list[list[str]] = [
