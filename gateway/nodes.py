@@ -11,6 +11,7 @@ from gateway.errors import BadIdentifier, ConfigError, UnknownNode
 from gateway.ids import NICE_MAX, NodeId
 from gateway.packet.keys import PrivateKeys, PublicKeys
 from gateway.packet.padding import UNLIMITED_BYTES
+from gateway.schedule.call import Online
 
 SELF_NAME = "self"
 
@@ -57,6 +58,7 @@ class Node:
         freq: what it may request.
         via: ids of the nodes its packets travel through, in order of travel.
         ack: how its packets are acknowledged.
+        online: how it is reached by the online protocol, and when.
     """
 
     name: str
@@ -66,6 +68,7 @@ class Node:
     freq: Freq = field(default_factory=Freq)
     via: tuple[NodeId, ...] = ()
     ack: Ack = field(default_factory=Ack)
+    online: Online = field(default_factory=Online)
 
     @property
     def id(self) -> NodeId:

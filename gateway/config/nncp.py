@@ -20,9 +20,11 @@ from gateway.config.nncp_document import Object
 from gateway.config.nncp_fields import Findings, Section
 from gateway.config.nncp_forms import read_document
 from gateway.config.nncp_nodes import read_areas, read_neighbours, read_self
+from gateway.config.nncp_online import read_texts_by_name
 from gateway.errors import ConfigError
 from gateway.nodes import SELF_NAME, Book, Node
 from gateway.packet.keys import PrivateKeys
+from gateway.schedule.call import DEADLINE_SECONDS
 
 DEFAULT_PATH = "/etc/nncp.hjson"
 """Where Debian's package looks."""
@@ -31,9 +33,11 @@ NNCPCFG = "NNCPCFG"
 NNCPSPOOL = "NNCPSPOOL"
 NNCPLOG = "NNCPLOG"
 NNCPNOSYNC = "NNCPNOSYNC"
+NNCPDEADLINE = "NNCPDEADLINE"
 
 _UMASK = re.compile(r"[0-7]+", re.ASCII)
 _UMASK_BITS = 0o777
+_SECONDS = re.compile(r"\+?[0-9]{1,9}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +64,19 @@ class Notify:
 
 
 @dataclass(frozen=True, slots=True)
+class Discovery:
+    """How neighbours in the same network find one another by multicast.
+
+    Args:
+        listen: regular expressions of the interfaces to listen on.
+        send_seconds: by regular expression of an interface, how often we announce ourselves.
+    """
+
+    listen: tuple[str, ...] = ()
+    send_seconds: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class NncpConfig:
     """A configuration that holds together.
 
@@ -72,6 +89,8 @@ class NncpConfig:
         noprogress: whether progress is hidden by default; None: not said.
         nohdr: whether no copies of packet headers are kept.
         notify: which events are told by mail.
+        discovery: how neighbours find one another.
+        yggdrasil_aliases: short names for Yggdrasil keys; kept, and used by nothing here.
         warnings: what is odd, each with the file and the path of the key.
     """
 
@@ -83,6 +102,8 @@ class NncpConfig:
     noprogress: bool | None
     nohdr: bool
     notify: Notify
+    discovery: Discovery
+    yggdrasil_aliases: Mapping[str, str]
     warnings: tuple[str, ...]
 
     def apply_umask(self) -> None:
@@ -106,12 +127,26 @@ def is_syncing(environ: Mapping[str, str]) -> bool:
     return not environ.get(NNCPNOSYNC)
 
 
+def deadline_seconds(environ: Mapping[str, str]) -> int:
+    """How long online sessions may be idle, where the configuration says nothing.
+
+    Raises:
+        ConfigError: NNCPDEADLINE is no such time.
+    """
+    text = environ.get(NNCPDEADLINE)
+    if not text:
+        return DEADLINE_SECONDS
+    if not _SECONDS.fullmatch(text) or int(text) < 1:
+        raise ConfigError(f"{NNCPDEADLINE} of the environment: allowed: a whole number of seconds from 1")
+    return int(text)
+
+
 def load_nncp_config(path: Path, environ: Mapping[str, str]) -> NncpConfig:
     """Read and check a configuration.
 
     Args:
         path: the file or directory, see ``config_path``.
-        environ: the environment, for NNCPSPOOL and NNCPLOG.
+        environ: the environment, for NNCPSPOOL, NNCPLOG and NNCPDEADLINE.
 
     Raises:
         ConfigError: it cannot be used; one line for each fault.
@@ -133,14 +168,15 @@ def check_document(path: Path, document: Object, environ: Mapping[str, str]) -> 
     findings = Findings()
     root = Section(findings, "", document)
     own = _read_own(root)
-    nodes = read_neighbours(root)
+    nodes = read_neighbours(root, deadline_seconds(environ))
     _check_selves(root, own, nodes)
     areas = read_areas(root, nodes)
     spool, log = _required_path(root, "spool"), _required_path(root, "log")
     umask = _read_umask(root)
     noprogress, nohdr = root.flag("noprogress"), root.flag("nohdr")
     notify = _read_notify(root)
-    _check_discovery(root)
+    discovery = _read_discovery(root)
+    yggdrasil_aliases = read_texts_by_name(root, "yggdrasil-aliases")
     root.finish()
     if findings.errors:
         raise ConfigError("\n".join(f"{path}: {error}" for error in findings.errors))
@@ -153,6 +189,8 @@ def check_document(path: Path, document: Object, environ: Mapping[str, str]) -> 
         noprogress=noprogress,
         nohdr=bool(nohdr),
         notify=notify,
+        discovery=discovery,
+        yggdrasil_aliases=yggdrasil_aliases,
         warnings=tuple(f"{path}: {warning}" for warning in findings.warnings),
     )
 
@@ -210,13 +248,10 @@ def _read_pair(pair: Section) -> MailPair:
     return found
 
 
-def _check_discovery(root: Section) -> None:
-    root.texts("mcd-listen")
+def _read_discovery(root: Section) -> Discovery:
+    listen = root.texts("mcd-listen") or ()
     intervals = root.names("mcd-send")
-    if intervals is not None:
-        for pattern in intervals.unread():
-            intervals.signed(pattern)
-    aliases = root.names("yggdrasil-aliases")
-    if aliases is not None:
-        for alias in aliases.unread():
-            aliases.text(alias)
+    if intervals is None:
+        return Discovery(listen)
+    found = {pattern: intervals.signed(pattern) for pattern in intervals.unread()}
+    return Discovery(listen, {pattern: seconds for pattern, seconds in found.items() if seconds is not None})

@@ -1,7 +1,6 @@
 """Reads ``self``, ``neigh`` and ``areas``: who we are and whom we know.
 
 Contract: what an NNCP tool would refuse is an error here; what it would pass over is a warning.
-Settings that nothing uses yet are checked and dropped.
 
 Spec: NNCP manual, Configuration file (self, neigh, call, areas).
 """
@@ -11,18 +10,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from gateway.config.nncp_fields import Findings, Section
-from gateway.errors import BadIdentifier, ConfigError
+from gateway.config.nncp_online import read_online
+from gateway.errors import BadIdentifier
 from gateway.ids import ID_BYTES, NICE_MAX, NodeId
 from gateway.nodes import Ack, Area, Freq, Node
 from gateway.packet.keys import KEY_BYTES, SIGNING_KEY_BYTES, PrivateKeys, PublicKeys, node_id_of
 from gateway.packet.padding import UNLIMITED_BYTES
-from gateway.schedule.cron import parse_cron
-
-_CALL_FLAGS = (
-    "when-tx-exists", "nock", "mcd-ignore", "autotoss", "autotoss-doseen", "autotoss-gen-ack",
-    "autotoss-nofile", "autotoss-nofreq", "autotoss-noexec", "autotoss-notrns", "autotoss-noarea",
-    "autotoss-noack",
-)  # fmt: skip
+from gateway.schedule.call import DEADLINE_SECONDS
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +50,12 @@ def read_self(section: Section) -> PrivateKeys | None:
     return PrivateKeys(NodeId(node_id), exchpub, exchprv, signpub, signprv, noisepub, noiseprv)
 
 
-def read_neighbours(root: Section) -> dict[str, Node]:
+def read_neighbours(root: Section, deadline_seconds: int = DEADLINE_SECONDS) -> dict[str, Node]:
     """Read ``neigh``.
+
+    Args:
+        root: the configuration.
+        deadline_seconds: of online sessions, where nothing else is said.
 
     Returns:
         The neighbours that are whole; the others are noted as errors.
@@ -69,7 +67,7 @@ def read_neighbours(root: Section) -> dict[str, Node]:
     names = neigh.unread()
     for name in names:
         section = neigh.required_section(name)
-        draft = None if section is None else _read_neighbour(name, section)
+        draft = None if section is None else _read_neighbour(name, section, deadline_seconds)
         if draft is not None:
             drafts[name] = draft
     ids = {name: draft.node.id for name, draft in drafts.items()}
@@ -141,7 +139,7 @@ def _read_area(name: str, section: Section, known: Mapping[str, NodeId | None]) 
     )
 
 
-def _read_neighbour(name: str, section: Section) -> _Draft | None:
+def _read_neighbour(name: str, section: Section, deadline_seconds: int) -> _Draft | None:
     node_id = section.key_bytes("id", ID_BYTES)
     exchpub = section.key_bytes("exchpub", KEY_BYTES)
     signpub = section.key_bytes("signpub", KEY_BYTES)
@@ -151,14 +149,14 @@ def _read_neighbour(name: str, section: Section) -> _Draft | None:
     freq = _read_freq(section)
     via = section.texts("via") or ()
     ack = _read_ack(section)
-    _check_online(section)
+    online = read_online(section, deadline_seconds)
     section.finish()
     if node_id is None or exchpub is None or signpub is None:
         return None
     keys = PublicKeys(NodeId(node_id), exchpub, signpub, noisepub)
     if node_id_of(signpub) != keys.id:
         section.warn("id", "does not belong to signpub, of which it should be the hash")
-    return _Draft(Node(name, keys, incoming, handles, freq, ack=ack), via)
+    return _Draft(Node(name, keys, incoming, handles, freq, ack=ack, online=online), via)
 
 
 def _with_via(draft: _Draft, known: Mapping[str, NodeId | None], findings: Findings) -> Node:
@@ -211,44 +209,3 @@ def _read_ack(section: Section) -> Ack:
     minsize_bytes, nice = ack.kib("minsize"), ack.nice("nice")
     ack.finish()
     return Ack(NICE_MAX if nice is None else nice, minsize_bytes or 0)
-
-
-def _check_online(section: Section) -> None:
-    addresses = section.names("addrs")
-    if addresses is not None:
-        for alias in addresses.unread():
-            addresses.text(alias)
-    _check_rates(section)
-    for call in section.listed_sections("calls"):
-        _check_call(call)
-
-
-def _check_rates(section: Section) -> None:
-    section.signed("rxrate")
-    section.signed("txrate")
-    section.integer("onlinedeadline", 1, unit=" of seconds")
-    section.integer("maxonlinetime", unit=" of seconds")
-
-
-def _check_call(call: Section) -> None:
-    _check_cron(call)
-    call.nice("nice")
-    direction = call.text("xx")
-    if direction is not None and direction not in {"rx", "tx"}:
-        call.refuse("xx", 'allowed: "rx" or "tx"')
-    call.text("addr")
-    _check_rates(call)
-    for flag in _CALL_FLAGS:
-        call.flag(flag)
-    call.finish()
-
-
-def _check_cron(call: Section) -> None:
-    error_count = len(call.findings.errors)
-    text = call.text("cron")
-    if text is None and len(call.findings.errors) > error_count:
-        return
-    try:
-        parse_cron(text or "")
-    except ConfigError as error:
-        call.refuse("cron", str(error))

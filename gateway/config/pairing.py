@@ -169,7 +169,7 @@ def _compare(before: NncpConfig, after: NncpConfig, name: str) -> None:
     others = {other: node for other, node in after.book.nodes.items() if other != name}
     was = {other: node for other, node in before.book.nodes.items() if other != name}
     is_same = others == was and name in after.book.nodes and after.book.own == before.book.own
-    rest = ("spool", "log", "umask", "noprogress", "nohdr", "notify")
+    rest = ("spool", "log", "umask", "noprogress", "nohdr", "notify", "discovery", "yggdrasil_aliases")
     is_same = is_same and all(getattr(before, key) == getattr(after, key) for key in rest)
     if not is_same:
         raise ConfigError(f"{before.path}: the text is too unusual to be edited; add neigh.{name} by hand")
