@@ -3,7 +3,7 @@
 import random
 from collections.abc import Iterator
 
-from tests.fuzz.targets import Target
+from tests.fuzz.target import Target
 
 MOST_CHANGES = 6
 INTERESTING = (b"\0", b"\xff", b"\n", b"\r\n", b" ", b"0", b"\x7f", b"\x80", b"<", b">", b'"', b"{", b"}")

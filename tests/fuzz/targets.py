@@ -1,18 +1,11 @@
-"""What is fuzzed: each decoder, with sound inputs to begin from.
-
-Contract: a target takes any bytes; a ``GatewayError`` is an answer like any other, and whatever else is
-raised is a finding. Where a decoder can be fed in pieces, the first byte of the input says how long
-these are, and the answer must be the same as for the whole.
-"""
+"""What is fuzzed: every decoder of what others wrote, with sound inputs to begin from."""
 
 import atexit
-import contextlib
 import json
 import re
 import shutil
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from functools import cache
 from pathlib import Path
@@ -51,6 +44,8 @@ from gateway.packet.sealed import (
 from gateway.packet.unseal import Unsealer
 from gateway.schedule.cron import parse_cron
 from gateway.toss.expansion import expand, limited
+from tests.fuzz.containers import CONTAINERS
+from tests.fuzz.target import Target, in_pieces, text_of
 from tests.support.packets import (
     FindKeys,
     craft_packet,
@@ -70,51 +65,6 @@ MOMENT = datetime(2024, 2, 28, 23, 59, 30)  # noqa: DTZ001 - cron is about local
 ALICE, BOB = make_keys("alice"), make_keys("bob")
 FROM_ALICE = neighbours(ALICE)
 BATCH_LIMITS = BatchLimits(command_bytes=512, recipient_count=4, message_bytes=300, message_count=5)
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """A decoder.
-
-    Args:
-        decode: takes one input.
-        seeds: sound inputs.
-        words: pieces that chance would hardly find.
-        limit_bytes: longest input tried.
-    """
-
-    decode: Callable[[bytes], object]
-    seeds: Callable[[], Iterable[bytes]]
-    words: tuple[bytes, ...] = ()
-    limit_bytes: int = 4096
-
-    def run(self, data: bytes) -> None:
-        """Decode one input; what it raises is a finding."""
-        with contextlib.suppress(GatewayError):
-            self.decode(data)
-
-
-def in_pieces(decode: Callable[[Iterable[bytes]], object]) -> Callable[[bytes], object]:
-    """Decode the input at once and in pieces; values, or classes of errors, must agree."""
-
-    def answer(source: Iterable[bytes]) -> object:
-        try:
-            return decode(source)
-        except GatewayError as error:
-            return type(error)
-
-    def both(data: bytes) -> None:
-        size, rest = (data[0] if data else 0) or 1, data[1:]
-        at_once = answer([rest])
-        cut = answer(rest[at : at + size] for at in range(0, len(rest), size))
-        assert at_once == cut, f"at once {at_once!r}, in pieces {cut!r}"
-
-    return both
-
-
-def text_of(data: bytes) -> str:
-    """An input as text; what is not UTF-8 becomes U+FFFD."""
-    return data.decode("utf-8", "replace")
 
 
 def plain_header(data: bytes) -> None:
@@ -334,6 +284,7 @@ def cron(data: bytes) -> None:
 
 
 TARGETS: Mapping[str, Target] = {
+    **CONTAINERS,
     "plain": Target(
         plain_header, lambda: [encode_plain(PlainHeader(3, 96, b"sendmail\0a@b.test"))], limit_bytes=300
     ),

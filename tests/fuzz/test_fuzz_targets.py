@@ -7,7 +7,8 @@ import pytest
 
 from gateway.errors import GatewayError
 from tests.fuzz.mutate import changed_inputs
-from tests.fuzz.targets import TARGETS, Target
+from tests.fuzz.target import Target
+from tests.fuzz.targets import TARGETS
 
 INPUT_COUNT = 400
 ROUND_SECONDS = 3.0
