@@ -13,10 +13,12 @@ from types import TracebackType
 from typing import Protocol, Self
 
 from gateway.durable import store_errors
+from gateway.errors import GatewayError
 from gateway.nodes import Book
 from gateway.packet.plain import PlainHeader
 from gateway.packet.sealed import UNIT_BYTES, EncryptedHeader
 from gateway.packet.unseal import Unsealer
+from gateway.spool.progress import SILENT, Bar, Progress
 
 BUFFER_BYTES = 4 * UNIT_BYTES
 
@@ -46,10 +48,12 @@ class Pass:
         fd: the open file.
         book: who we are and whom we know.
         buffer: what is read lies here; a second pass overwrites it.
+        bar: shows how far the reading is, until its end or a fault.
     """
 
-    def __init__(self, path: Path, fd: int, book: Book, buffer: bytearray) -> None:
+    def __init__(self, path: Path, fd: int, book: Book, buffer: bytearray, bar: Bar) -> None:
         own = book.private_keys()
+        self._bar = bar
         self._path = path
         self._fd = fd
         self._buffer = memoryview(buffer)
@@ -87,13 +91,20 @@ class Pass:
             yield from self._step()
 
     def _step(self) -> list[memoryview]:
-        with store_errors(self._path, "read"):
-            size_bytes = os.preadv(self._fd, [self._buffer], self._offset_bytes)
-        if size_bytes:
-            self._offset_bytes += size_bytes
-            return self._unsealer.feed(self._buffer[:size_bytes])
-        self._is_at_end = True
-        return self._unsealer.finish()
+        try:
+            with store_errors(self._path, "read"):
+                size_bytes = os.preadv(self._fd, [self._buffer], self._offset_bytes)
+            if size_bytes:
+                self._offset_bytes += size_bytes
+                self._bar.add(size_bytes)
+                return self._unsealer.feed(self._buffer[:size_bytes])
+            self._is_at_end = True
+            self._bar.end()
+            return self._unsealer.finish()
+        except GatewayError:
+            # What is told of it must not stand behind the bar.
+            self._bar.end()
+            raise
 
 
 class OpenedPacket:
@@ -103,13 +114,15 @@ class OpenedPacket:
         path: the file.
         book: who we are and whom we know.
         buffer: BUFFER_BYTES that nobody else uses meanwhile.
+        progress: shows how far each reading is.
 
     Raises:
         StoreError: the file can't be opened.
     """
 
-    def __init__(self, path: Path, book: Book, buffer: bytearray) -> None:
+    def __init__(self, path: Path, book: Book, buffer: bytearray, progress: Progress = SILENT) -> None:
         self._path = path
+        self._progress = progress
         self._book = book
         self._buffer = buffer
         with store_errors(path, "open"):
@@ -117,7 +130,8 @@ class OpenedPacket:
 
     def read(self) -> Pass:
         """Start a pass; the one before ends with that."""
-        return Pass(self._path, self._fd, self._book, self._buffer)
+        bar = self._progress.bar(f"opening {self._path.name}", os.fstat(self._fd).st_size)
+        return Pass(self._path, self._fd, self._book, self._buffer, bar)
 
     def __enter__(self) -> Self:
         return self

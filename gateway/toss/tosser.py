@@ -21,6 +21,7 @@ from gateway.nodes import Book, Node
 from gateway.packet.plain import PacketType
 from gateway.spool.layout import Box, LockKind
 from gateway.spool.log import Log
+from gateway.spool.progress import SILENT, Progress
 from gateway.spool.store import Job, Spool
 from gateway.toss.ack_toss import acknowledge
 from gateway.toss.kinds import KINDS
@@ -56,6 +57,7 @@ class Tosser:
         settings: how to toss.
         in_process: gives the handler within this process for a configured command, or None.
         is_stopping: asked before each packet; True ends the run after the packet at hand.
+        progress: shows how far a packet is.
     """
 
     def __init__(
@@ -67,12 +69,14 @@ class Tosser:
         *,
         in_process: FindInProcess = _no_in_process,
         is_stopping: Callable[[], bool] = lambda: False,
+        progress: Progress = SILENT,
     ) -> None:
         self._book = book
         self._spool = spool
         self._log = log
         self._settings = settings
         self._is_stopping = is_stopping
+        self._progress = progress
         self._work = Work(book, spool, log, settings, in_process)
         self._buffer = bytearray(BUFFER_BYTES)
         self._tally = _Tally()
@@ -130,7 +134,7 @@ class Tosser:
             )
             return
         try:
-            with OpenedPacket(job.path, self._book, self._buffer) as opened:
+            with OpenedPacket(job.path, self._book, self._buffer, self._progress) as opened:
                 packet = self._open(job, opened)
                 kind = KINDS.get(packet.plain.type)
                 if job.box is Box.TX and packet.plain.type not in OWN_TYPES:

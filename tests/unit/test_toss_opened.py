@@ -1,11 +1,13 @@
 """Reading a packet from one open file."""
 
+import contextlib
 from pathlib import Path
 
 import pytest
 
-from gateway.errors import BadMagic, StoreError, Truncated
+from gateway.errors import BadBlock, BadMagic, StoreError, Truncated
 from gateway.nodes import Book
+from gateway.spool.progress import Progress
 from gateway.toss.opened import BUFFER_BYTES, OpenedPacket
 from tests.support.nodes import make_books
 from tests.support.packets import seal_packet
@@ -78,3 +80,21 @@ def test_a_file_that_cannot_be_opened_or_read_is_named(tmp_path: Path, books: di
         pytest.raises(StoreError, match="cannot read"),
     ):
         opened.read().start()
+
+
+@pytest.mark.parametrize("is_damaged", [False, True])
+def test_progress_is_shown_and_erased_even_after_a_fault(
+    tmp_path: Path, books: dict[str, Book], *, is_damaged: bool
+) -> None:
+    path = write_packet(tmp_path / "packet", books, PAYLOAD)
+    if is_damaged:
+        path.write_bytes(path.read_bytes()[:-1] + b"!")
+    shown: list[str] = []
+    ticks = iter(range(1000))
+    progress = Progress(shown.append, now=lambda: float(next(ticks)))
+    with OpenedPacket(path, books["b"], bytearray(BUFFER_BYTES), progress) as opened:
+        reading = opened.read()
+        with pytest.raises(BadBlock) if is_damaged else contextlib.nullcontext():
+            assert sum(len(piece) for piece in reading) == len(PAYLOAD)
+    assert "opening packet" in shown[0]
+    assert shown[-1] == "\r\x1b[K"

@@ -35,7 +35,14 @@ def _toss(context: Context) -> int:
     only = only_node(context)
     cycle_seconds = context.parsed.number("cycle")
     with _stopped_by_signals() as stop:
-        tosser = Tosser(context.book, context.spool, context.log, settings, is_stopping=stop.is_set)
+        tosser = Tosser(
+            context.book,
+            context.spool,
+            context.log,
+            settings,
+            is_stopping=stop.is_set,
+            progress=context.progress,
+        )
         result = tosser.run_once(only)
         if not cycle_seconds:
             return STATUS_FAILED if result.bad_count or stop.is_set() else STATUS_OK
