@@ -61,9 +61,7 @@ def _quote(text: str) -> str:
     quoted = quote_text(text)
     if quoted == text:
         return text
-    # As the Go tools: no backslashes where three quotes do.
-    is_escaped = "\\" in quoted
-    has_quotes = (
-        text.replace("\t", " ").isprintable() and "'''" not in text and "'" not in text[:1] + text[-1:]
-    )
-    return f"'''{text}'''" if is_escaped and has_quotes else quoted
+    # As the Go tools: no backslashes where three quotes do, which swallow white space at the edge.
+    is_plain_inside = text.replace("\t", " ").isprintable() and "'''" not in text
+    is_plain_outside = text == text.strip() and "'" not in text[:1] + text[-1:]
+    return f"'''{text}'''" if "\\" in quoted and is_plain_inside and is_plain_outside else quoted
