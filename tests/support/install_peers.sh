@@ -14,10 +14,12 @@
 # * filespooler, git, dar, wget, syncthing and recutils are what people use on top of NNCP; dosfstools
 #   makes the FAT32 stick of a test.
 # * Exim resolves the user Debian-exim as it starts, so that user is made.
+# * A release may lack one of the programs that people use on top of NNCP (Debian 13 has no recutils):
+#   it is left out, and what needs it is skipped.
 set -euo pipefail
 
 readonly NNCP_USERS=(filespooler git dar wget syncthing recutils dosfstools)
-readonly PACKAGES=(nncp postfix swaks inn2-inews inn2 "${NNCP_USERS[@]}")
+readonly PEERS=(nncp postfix swaks inn2-inews inn2)
 readonly EXIM_PACKAGE=exim4-daemon-light
 readonly APT_LOCK_SECONDS=120
 
@@ -42,10 +44,18 @@ exim_runs() {
   getent passwd Debian-exim >/dev/null && [ -x "$exim" ] && "$exim" -C /dev/null -bV >/dev/null 2>&1
 }
 
+# Whether this release has a package, as far as the lists tell: without lists it may have any.
+is_offered() {
+  [ -n "$(apt-cache show --no-all-versions "$1" 2>/dev/null)" ] || ! apt-cache show --no-all-versions nncp >/dev/null 2>&1
+}
+
 list_missing() {
   local package
-  for package in "${PACKAGES[@]}"; do
+  for package in "${PEERS[@]}"; do
     is_installed "$package" || printf '%s\n' "$package"
+  done
+  for package in "${NNCP_USERS[@]}"; do
+    is_installed "$package" || ! is_offered "$package" || printf '%s\n' "$package"
   done
   exim_runs || printf 'exim (beside Postfix)\n'
 }
@@ -67,7 +77,7 @@ apt_install() {
 # The lists are there when apt knows a version of every package.
 has_lists() {
   local package
-  for package in "${PACKAGES[@]}" "$EXIM_PACKAGE"; do
+  for package in "${PEERS[@]}" "$EXIM_PACKAGE"; do
     [ -n "$(apt-cache show --no-all-versions "$package" 2>/dev/null)" ] || return 1
   done
 }
@@ -87,6 +97,19 @@ forbid_services() {
 cleanup() {
   [ $has_policy = no ] || rm -f /usr/sbin/policy-rc.d
   [ -z "$log" ] || rm -f "$log"
+}
+
+install_users() {
+  local package
+  for package in "${NNCP_USERS[@]}"; do
+    if is_installed "$package"; then
+      continue
+    elif is_offered "$package"; then
+      apt_install "$package" || die "cannot install $package"
+    else
+      printf 'install_peers: this release has no package %s: what needs it is skipped\n' "$package" >&2
+    fi
+  done
 }
 
 install_postfix() {
@@ -132,7 +155,7 @@ main() {
   local missing
   [ $# -eq 0 ] || [ "$*" = --check ] || die "usage: install_peers.sh [--check]"
   export LC_ALL=C.UTF-8 PATH=$PATH:/usr/sbin:/sbin
-  command -v dpkg-query >/dev/null || die "needs Debian or Ubuntu; install by hand: ${PACKAGES[*]} exim4"
+  command -v dpkg-query >/dev/null || die "needs Debian or Ubuntu; install by hand: ${PEERS[*]} ${NNCP_USERS[*]} exim4"
   mapfile -t missing < <(list_missing)
   if [ ${#missing[@]} -eq 0 ]; then
     exit 0
@@ -149,7 +172,7 @@ main() {
   finish_dpkg
   has_lists || apt_get update || die "cannot read the package lists"
   is_installed nncp && is_installed swaks || apt_install nncp swaks || die "cannot install nncp and swaks"
-  apt_install "${NNCP_USERS[@]}" || die "cannot install ${NNCP_USERS[*]}"
+  install_users
   is_installed postfix || install_postfix
   is_installed inn2 || install_inn
   exim_runs || unpack_exim
