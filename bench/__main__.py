@@ -18,7 +18,7 @@ from bench.figures import BenchError
 def parts() -> list[str]:
     """The names of all parts: modules of this package with a ``run`` function."""
     names = (module.name for module in pkgutil.iter_modules(bench.__path__))
-    return [name for name in names if name not in {"__main__", "figures"}]
+    return [name for name in names if name not in {"__main__", "figures", "packet_nodes"}]
 
 
 def main(arguments: list[str]) -> int:

@@ -1,172 +1,112 @@
-"""Packets: many small ones and one large stream, made and tossed, against nncp-exec and nncp-toss.
+"""Packets: many small ones, a large stream, a large file and a full spool, against the Go tools.
 
 Both work on configurations and spools of their own in one temporary directory on disk, synced as
 they do by default. The small packets of ours are made inside one process, as the gateway makes
-them; Go has no other way than a process each, which is what its users pay.
+them; Go has no other way than a process each, which is what its users pay. Both toss the same small
+packets. The large file is sent and tossed on disk and on a tmpfs, where the disk is no limit.
+
+Smaller sizes for a quick look: ``BENCH_SMALL_COUNT``, ``BENCH_STREAM_MIB``, ``BENCH_FILE_MIB`` and
+``BENCH_STAT_COUNT`` in the environment.
 """
 
-import json
 import os
 import shutil
-import subprocess
+import statistics
 import sys
-import tempfile
+import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from bench.figures import BenchError, Figure, rate_of, side_by_side
-from gateway.config.nncp import load_nncp_config
-from gateway.durable import Disk
-from gateway.ids import encode_base32
-from gateway.nodes import Book
-from gateway.packet.keys import PrivateKeys, generate_keys
-from gateway.spool.log import Log
-from gateway.spool.store import Spool
+from bench.packet_nodes import OURS, Pair, call, peak_mib, place_in, run_go
+from gateway.ids import PacketId
+from gateway.packet.plain import PacketType, PlainHeader
+from gateway.packet.seal import Hop, OnionSealer
+from gateway.packet.sealed import ENCRYPTED_HEADER_BYTES
+from gateway.spool.layout import Box
 from gateway.toss.tosser import Tosser, TossSettings
 from gateway.tx.exec_packet import ExecRequest, send_exec
 
 SMALL_BYTES = 4096
-SMALL_COUNT = 500
-STREAM_BYTES = 512 << 20
-STREAM_PIECE_BYTES = 1 << 20
-OURS = [sys.executable, "-m", "gateway.cli.main", "nncp"]
+SMALL_COUNT = int(os.environ.get("BENCH_SMALL_COUNT", "3334"))
+"""Of each of the three rounds, 10,000 in all."""
+PEER_MADE_COUNT = min(SMALL_COUNT, 300)
+"""A process each: fewer give the same rate."""
+MIB = 1 << 20
+STREAM_BYTES = int(os.environ.get("BENCH_STREAM_MIB", "512")) * MIB
+FILE_BYTES = int(os.environ.get("BENCH_FILE_MIB", "1024")) * MIB
+STAT_COUNT = int(os.environ.get("BENCH_STAT_COUNT", "100000"))
+MEMORY_LIMIT_MIB = 100
+SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - a fresh directory is made in it
+COPIES = 4
+"""Of the large file, at most: source, packet, what is being written, what was tossed."""
 SMALL_HANDLER = ["/bin/true"]
 STREAM_HANDLER = ["/bin/sh", "-c", "cat >/dev/null"]
+Words = Callable[[str], list[str]]
 
 
 def run() -> Iterator[Figure]:
     """Take all figures of this part."""
-    for program in ("nncp-exec", "nncp-toss"):
+    for program in ("nncp-exec", "nncp-file", "nncp-stat", "nncp-toss"):
         if shutil.which(program) is None:
             raise BenchError(f"{program} is not installed")
-    with _place() as place:
+    with place_in() as place:
         yield from _small(place)
-    with _place() as place:
+    with place_in() as place:
         yield from _stream(place)
+    with place_in() as place:
+        yield from _file(place, "disk", 1.0)
+    with place_in() as place:
+        yield from _stat(place)
+    if not SHARED_MEMORY.is_dir() or shutil.disk_usage(SHARED_MEMORY).free < COPIES * FILE_BYTES:
+        print("bench packets: left out: no room on a tmpfs in /dev/shm", file=sys.stderr)
+        return
+    with place_in(SHARED_MEMORY) as place:
+        yield from _file(place, "tmpfs", 1.5)
 
 
-class Pair:
-    """Nodes a and b, each with a configuration file that both implementations read."""
-
-    def __init__(self, place: Path, handler: list[str]) -> None:
-        keys = {name: generate_keys(os.urandom) for name in ("a", "b")}
-        self.place = place
-        self.paths = {name: _write_config(place / name, name, keys, handler) for name in keys}
-        self.configs = {name: load_nncp_config(path, {}) for name, path in self.paths.items()}
-
-    def spool(self, name: str) -> Spool:
-        """A node's spool, synced."""
-        return Spool(self.configs[name].spool, Disk())
-
-    def book(self, name: str) -> Book:
-        """A node's keys and neighbours."""
-        return self.configs[name].book
-
-    def log(self, name: str) -> Log:
-        """A node's log."""
-        return Log(self.configs[name].log, quiet=True)
-
-    def carry(self) -> None:
-        """Move what waits at a for b into b's rx, by renaming."""
-        source = self.configs["a"].spool / self.book("b").self_node.id.text / "tx"
-        target = self.configs["b"].spool / self.book("a").self_node.id.text / "rx"
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.rmtree(target, ignore_errors=True)
-        source.rename(target)
+def ours(verb: str) -> list[str]:
+    """The command line of our verb."""
+    return [*OURS, verb]
 
 
-@contextmanager
-def _place() -> Iterator[Path]:
-    path = Path(tempfile.mkdtemp(prefix="bench-"))
-    try:
-        yield path
-    finally:
-        shutil.rmtree(path)
-
-
-def _write_config(home: Path, name: str, keys: dict[str, PrivateKeys], handler: list[str]) -> Path:
-    for directory in ("spool", "incoming"):
-        (home / directory).mkdir(parents=True)
-    own = keys[name]
-    parts = ("id", "exchpub", "exchprv", "signpub", "signprv", "noisepub", "noiseprv")
-    config: dict[str, Any] = {
-        "spool": str(home / "spool"),
-        "log": str(home / "log"),
-        "noprogress": True,
-        "self": {part: _text(getattr(own, part)) for part in parts},
-        "neigh": {},
-    }
-    for other, its in keys.items():
-        config["neigh"]["self" if other == name else other] = {
-            **{part: _text(getattr(its, part)) for part in ("id", "exchpub", "signpub", "noisepub")},
-            "exec": {"run": handler},
-        }
-    path = home / "nncp.json"
-    path.write_text(json.dumps(config))
-    return path
-
-
-def _text(value: Any) -> str:
-    return encode_base32(value if isinstance(value, bytes) else value.raw)
+def peers(verb: str) -> list[str]:
+    """The command line of Go's."""
+    return [f"nncp-{verb}"]
 
 
 def _small(place: Path) -> Iterator[Figure]:
     body = os.urandom(SMALL_BYTES)
-    ours, go = Pair(place / "ours", SMALL_HANDLER), Pair(place / "go", SMALL_HANDLER)
+    mine, theirs, made_by_go = (Pair(place / name, SMALL_HANDLER) for name in ("ours", "peer", "made"))
     toss_rates: dict[str, list[float]] = {"ours": [], "peer": []}
-
-    def make_ours() -> None:
-        spool, book = ours.spool("a"), ours.book("a")
-        request = ExecRequest(book.find("b"), (), b"run", is_compressed=False)
-        for _ in range(SMALL_COUNT):
-            send_exec(spool, book.private_keys(), request, [body])
 
     def make_go() -> None:
-        for _ in range(SMALL_COUNT):
-            _go(go, "a", "nncp-exec", "-nocompress", "b", "run", stdin=body)
+        for _ in range(PEER_MADE_COUNT):
+            run_go(made_by_go, "a", "nncp-exec", "-nocompress", "b", "run", stdin=body)
 
-    def one_round(pair: Pair, make: Callable[[], None], toss: Callable[[], None], side: str) -> float:
-        made = rate_of(SMALL_COUNT, make)
-        pair.carry()
-        toss_rates[side].append(rate_of(SMALL_COUNT, toss))
-        return made
+    def our_round(_: int) -> float:
+        rate = rate_of(SMALL_COUNT, lambda: _make_ours(mine, body))
+        mine.carry()
+        toss_rates["ours"].append(rate_of(SMALL_COUNT, lambda: _toss_ours(mine)))
+        return rate
 
-    mine, theirs = side_by_side(
-        lambda _: one_round(ours, make_ours, lambda: _toss_ours(ours), "ours"),
-        lambda _: one_round(go, make_go, lambda: _go(go, "b", "nncp-toss"), "peer"),
-    )
-    yield Figure("packets.exec_4KiB_made_per_second", mine, theirs, 1.0)
-    mine, theirs = (sorted(toss_rates[side])[1] for side in ("ours", "peer"))
-    yield Figure("packets.exec_4KiB_tossed_per_second", mine, theirs, 1.0)
+    def peer_round(_: int) -> float:
+        rate = rate_of(PEER_MADE_COUNT, make_go)
+        _make_ours(theirs, body)
+        theirs.carry()
+        toss_rates["peer"].append(rate_of(SMALL_COUNT, lambda: run_go(theirs, "b", "nncp-toss")))
+        return rate
+
+    rates = side_by_side(our_round, peer_round)
+    yield Figure("packets.exec_4KiB_made_per_second", *rates, 1.0)
+    yield Figure("packets.exec_4KiB_tossed_per_second", *_medians(toss_rates), 1.0)
 
 
-def _stream(place: Path) -> Iterator[Figure]:
-    source = place / "stream"
-    with source.open("wb") as file:
-        for _ in range(STREAM_BYTES // STREAM_PIECE_BYTES):
-            file.write(os.urandom(STREAM_PIECE_BYTES))
-    ours, go = Pair(place / "ours", STREAM_HANDLER), Pair(place / "go", STREAM_HANDLER)
-    toss_rates: dict[str, list[float]] = {"ours": [], "peer": []}
-    megabytes = STREAM_BYTES / 1e6
-
-    def one_round(pair: Pair, words: Callable[[str], list[str]], side: str) -> float:
-        command = [*words("exec"), "-cfg", str(pair.paths["a"]), "-nocompress", "b", "run"]
-        with source.open("rb") as stdin:
-            made = rate_of(megabytes, lambda: _call(command, stdin=stdin))
-        pair.carry()
-        command = [*words("toss"), "-cfg", str(pair.paths["b"])]
-        toss_rates[side].append(rate_of(megabytes, lambda: _call(command)))
-        return made
-
-    mine, theirs = side_by_side(
-        lambda _: one_round(ours, lambda verb: [*OURS, verb], "ours"),
-        lambda _: one_round(go, lambda verb: [f"nncp-{verb}"], "peer"),
-    )
-    yield Figure("packets.exec_stream_made_MB_per_second", mine, theirs, 1.0)
-    mine, theirs = (sorted(toss_rates[side])[1] for side in ("ours", "peer"))
-    yield Figure("packets.exec_stream_tossed_MB_per_second", mine, theirs, 1.0)
+def _make_ours(pair: Pair, body: bytes) -> None:
+    spool, book = pair.spool("a"), pair.book("a")
+    request = ExecRequest(book.find("b"), (), b"run", is_compressed=False)
+    for _ in range(SMALL_COUNT):
+        send_exec(spool, book.private_keys(), request, [body])
 
 
 def _toss_ours(pair: Pair) -> None:
@@ -175,12 +115,93 @@ def _toss_ours(pair: Pair) -> None:
         raise BenchError(f"{result} of {SMALL_COUNT} packets tossed")
 
 
-def _go(pair: Pair, node: str, tool: str, *words: str, stdin: bytes = b"") -> None:
-    _call([tool, "-quiet", "-cfg", str(pair.paths[node]), *words], data=stdin)
+def _stream(place: Path) -> Iterator[Figure]:
+    source = _write_random(place / "stream", STREAM_BYTES)
+
+    def make(pair: Pair, words: Words) -> None:
+        command = [*words("exec"), "-cfg", str(pair.paths["a"]), "-nocompress", "b", "run"]
+        with source.open("rb") as stdin:
+            call(command, stdin=stdin)
+
+    yield from _large(place, "exec_stream", STREAM_BYTES, make, 1.0)
 
 
-def _call(command: list[str], *, stdin: Any = None, data: bytes | None = None) -> None:
-    source = {"input": data} if stdin is None else {"stdin": stdin}
-    done = subprocess.run(command, capture_output=True, check=False, **source)
-    if done.returncode:
-        raise BenchError(f"{' '.join(command)} ended with {done.returncode}: {done.stderr.decode()[-500:]}")
+def _file(place: Path, where: str, target: float) -> Iterator[Figure]:
+    source = _write_random(place / "file", FILE_BYTES)
+
+    def make(pair: Pair, words: Words) -> None:
+        call([*words("file"), "-quiet", "-cfg", str(pair.paths["a"]), str(source), "b:large"])
+
+    yield from _large(place, f"file_{where}", FILE_BYTES, make, target)
+    pair = Pair(place / "memory", STREAM_HANDLER)
+    command = ["-quiet", "-cfg", str(pair.paths["a"]), str(source), "b:large"]
+    peaks = [peak_mib([*ours("file"), *command])]
+    pair.carry()
+    peaks.append(peak_mib([*ours("toss"), "-quiet", "-cfg", str(pair.paths["b"])]))
+    # There the peer's figure is the limit.
+    yield Figure(f"packets.file_{where}_memory_MiB", max(peaks), MEMORY_LIMIT_MIB, 1.0, is_less_better=True)
+
+
+def _large(
+    place: Path, name: str, size_bytes: int, make: Callable[[Pair, Words], None], target: float
+) -> Iterator[Figure]:
+    """Make and toss one large packet by each side in turn."""
+    toss_rates: dict[str, list[float]] = {"ours": [], "peer": []}
+    megabytes = size_bytes / 1e6
+
+    def one_round(side: str, words: Words) -> float:
+        pair = Pair(place / side, STREAM_HANDLER)
+        made = rate_of(megabytes, lambda: make(pair, words))
+        pair.carry()
+        toss = [*words("toss"), "-quiet", "-cfg", str(pair.paths["b"])]
+        toss_rates[side].append(rate_of(megabytes, lambda: call(toss)))
+        shutil.rmtree(pair.place)
+        return made
+
+    rates = side_by_side(lambda _: one_round("ours", ours), lambda _: one_round("peer", peers))
+    yield Figure(f"packets.{name}_made_MB_per_second", *rates, target)
+    yield Figure(f"packets.{name}_tossed_MB_per_second", *_medians(toss_rates), target)
+
+
+def _stat(place: Path) -> Iterator[Figure]:
+    pair = Pair(place / "stat", SMALL_HANDLER)
+    _fill(pair)
+
+    def seconds(words: Words) -> float:
+        start = time.perf_counter()
+        call([*words("stat"), "-cfg", str(pair.paths["a"])])
+        return time.perf_counter() - start
+
+    mine, theirs = side_by_side(lambda _: seconds(ours), lambda _: seconds(peers))
+    yield Figure("packets.stat_100000_seconds", mine, theirs, 1.0, is_less_better=True)
+    peak = peak_mib([*ours("stat"), "-cfg", str(pair.paths["a"])])
+    yield Figure("packets.stat_100000_memory_MiB", peak, MEMORY_LIMIT_MIB, 1.0, is_less_better=True)
+
+
+def _fill(pair: Pair) -> None:
+    """Lay packets of all niceness into a's tx for b, as far as stat looks into them."""
+    book = pair.book("a")
+    own, other = book.private_keys(), book.find("b")
+    plain = PlainHeader(PacketType.FILE, 96, b"name")
+    headers = []
+    for nice in range(1, 256):
+        sealer = OnionSealer(own, Hop(other.id, other.keys.exchpub), (), plain, nice=nice, rng=os.urandom)
+        headers.append((bytes(sealer.feed(b"x")) + sealer.finish())[:ENCRYPTED_HEADER_BYTES])
+    box = pair.configs["a"].spool / other.id.text / Box.TX
+    (box / "hdr").mkdir(parents=True)
+    for number in range(STAT_COUNT):
+        name = PacketId(os.urandom(32)).text
+        header = headers[number % len(headers)]
+        (box / name).write_bytes(header)
+        (box / "hdr" / name).write_bytes(header)
+
+
+def _write_random(path: Path, size_bytes: int) -> Path:
+    with path.open("wb") as file:
+        for _ in range(size_bytes // MIB):
+            file.write(os.urandom(MIB))
+    return path
+
+
+def _medians(rates: dict[str, list[float]]) -> tuple[float, float]:
+    return statistics.median(rates["ours"]), statistics.median(rates["peer"])
