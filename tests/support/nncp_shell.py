@@ -3,13 +3,14 @@
 Commands that people wrote for Go NNCP run in it as they are.
 """
 
-import shlex
 import subprocess
+import sys
+from pathlib import Path
 
 from tests.support.gonncp import GoNode
-from tests.support.nncp_verbs import verb_argv, verb_environ
+from tests.support.nncp_verbs import verb_environ
 
-VERBS = ("exec", "file", "freq", "toss", "xfer", "stat", "reass", "trns", "rm")
+PROGRAM = Path(sys.executable).with_name("nncp-gateway")
 SHELL_SECONDS = 120
 
 
@@ -18,17 +19,15 @@ class NodeShell:
 
     Args:
         node: whose configuration.
-        verbs: which of the commands are ours; others are those on PATH.
     """
 
-    def __init__(self, node: GoNode, verbs: tuple[str, ...] = VERBS) -> None:
+    def __init__(self, node: GoNode) -> None:
         self.node = node
         self._names = node.home / "bin"
         self._names.mkdir(exist_ok=True)
-        for verb in verbs:
-            command = self._names / f"nncp-{verb}"
-            command.write_text(f'#!/bin/sh\nexec {shlex.join(verb_argv(verb))} "$@"\n')
-            command.chmod(0o755)
+        subprocess.run(
+            [PROGRAM, "links", self._names], check=True, capture_output=True, timeout=SHELL_SECONDS
+        )
 
     @property
     def environ(self) -> dict[str, str]:
