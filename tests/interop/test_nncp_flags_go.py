@@ -6,6 +6,7 @@ import pytest
 
 from gateway.cli.nncp.flags import Verb, parse, usage_of
 from gateway.cli.nncp.verbs import VERBS
+from tests.support.gonncp import is_go_8_8
 from tests.support.peers import require
 
 RUN_SECONDS = 60
@@ -67,11 +68,6 @@ def run(verb: str, arguments: list[str]) -> subprocess.CompletedProcess[str]:
     return subprocess.run(argv, capture_output=True, text=True, check=False, timeout=RUN_SECONDS)
 
 
-def is_version_8_8(usage: str) -> bool:
-    """Whether a banner, which is in front of every usage, is that of 8.8."""
-    return re.search(r"NNCP version 8\.8\.", usage) is not None
-
-
 @pytest.mark.parametrize("verb", VERBS.values(), ids=VERBS)
 def test_verb_has_the_flags_of_the_go_command(verb: Verb) -> None:
     """Each verb has the flags of the Go command, of the same types, with the same defaults."""
@@ -88,7 +84,7 @@ def test_verb_has_the_flags_of_the_go_command(verb: Verb) -> None:
     theirs = run(verb.name, ["-h"]).stderr
     assert flags_of(usage_of(verb)) == flags_of(theirs)
     # nncp-cfgnew prints no such line, and 8.11 words some of them differently.
-    if verb.name != "cfgnew" and is_version_8_8(theirs):
+    if verb.name != "cfgnew" and is_go_8_8():
         assert usages_of(usage_of(verb)) == usages_of(theirs)
 
 

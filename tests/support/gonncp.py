@@ -167,3 +167,9 @@ class GoMesh:
         sender.run("nncp-xfer", "-quiet", "-noprogress", "-mkdir", "-tx", "-node", destination, str(stick))
         receiver.run("nncp-xfer", "-quiet", "-noprogress", "-rx", str(stick))
         return count
+
+
+def is_go_8_8() -> bool:
+    """Whether the Go tools are of 8.8: 8.11 lays out Hjson and its usage lines differently."""
+    done = subprocess.run([require("nncp-exec"), "-version"], capture_output=True, check=False, timeout=60)
+    return b"NNCP version 8.8." in done.stdout + done.stderr
