@@ -86,7 +86,9 @@ def test_a_directory_arrives_as_an_archive(mesh: GoMesh, sender: str, receiver: 
     run_nncp(sender, mesh["a"], "file", "-quiet", tree, "b:")
     carry(mesh, "a", "b")
     run_nncp(receiver, mesh["b"], "toss", "-quiet")
-    shutil.unpack_archive(mesh["b"].incoming / "tree.tar", mesh.directory / "out", filter="data")
+    (mesh.directory / "out").mkdir()
+    archive = mesh["b"].incoming / "tree.tar"
+    subprocess.run([require("tar"), "-xf", archive, "-C", mesh.directory / "out"], check=True, timeout=60)
     out = mesh.directory / "out" / "tree"
     assert files_in(out) == {name: data for name, data in files_in(tree).items() if name != "link"}
     assert (out / "empty").is_dir()
