@@ -9,24 +9,10 @@ years ahead, makes nothing expire; a long time switched off counts as one day.
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
+
+from gateway.moment import read_boot_id, read_uptime_seconds
 
 CREDIT_LIMIT_SECONDS = 86_400.0
-
-_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
-
-
-def read_boot_id() -> str:
-    """The kernel's id of this boot; "" where there is none, which credits by the wall clock."""
-    try:
-        return _BOOT_ID.read_text(encoding="ascii").strip()
-    except OSError:
-        return ""
-
-
-def read_uptime_seconds() -> float:
-    """Seconds since boot, sleep included."""
-    return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
 @dataclass(frozen=True, slots=True)
