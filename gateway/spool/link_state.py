@@ -151,8 +151,8 @@ class LinkStates:
         attempt = Attempt(self._read_now(), role, _cut(address), _cut(error) or "no reason was told")
         try:
             self._change(node, lambda history: history.after_failure(attempt))
-        except (StoreError, OSError) as error:
-            self._complain(node, error)
+        except (StoreError, OSError) as refusal:
+            self._complain(node, refusal)
 
     # Reading
 
