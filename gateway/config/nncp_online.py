@@ -1,15 +1,18 @@
-"""Reads what a neighbour's entry says of online sessions: addresses, limits, calls.
+"""Reads what a neighbour's entry says of online sessions: addresses, limits, the link, calls.
 
-Contract: rates and the deadline of a call are its neighbour's, unless it has its own; the longest
-time of a session is not.
+Contract: rates, the deadline and the link of a call are its neighbour's, unless it has its own; the
+longest time of a session is not.
 
 Spec: NNCP manual, Configuration file (neighbours and calls).
 """
 
+from dataclasses import replace
+
 from gateway.config.nncp_fields import Section
+from gateway.config.nncp_link import LinkValues, link_of, read_link
 from gateway.errors import ConfigError
 from gateway.ids import NICE_MAX
-from gateway.schedule.call import AutoToss, Call, Limits, Online
+from gateway.schedule.call import THIN_DEADLINE_SECONDS, AutoToss, Call, Limits, Online
 from gateway.schedule.cron import Cron, parse_cron
 
 _KINDS = ("file", "freq", "exec", "trns", "area", "ack")
@@ -22,10 +25,16 @@ def read_online(section: Section, deadline_seconds: int) -> Online:
         section: the neighbour.
         deadline_seconds: if the configuration names none.
     """
-    limits = _read_limits(section, Limits(deadline_seconds=deadline_seconds))
+    link = read_link(section, {})
+    limits = _read_limits(section, _with_thin(Limits(deadline_seconds=deadline_seconds), link))
     addresses = read_texts_by_name(section, "addrs")
-    calls = [_read_call(call, limits, addresses) for call in section.listed_sections("calls")]
-    return Online(addresses, limits, tuple(call for call in calls if call is not None))
+    calls = [
+        _read_call(call, limits, link, addresses, deadline_seconds)
+        for call in section.listed_sections("calls")
+    ]
+    return Online(
+        addresses, limits, tuple(call for call in calls if call is not None), link_of(link, deadline_seconds)
+    )
 
 
 def read_texts_by_name(section: Section, key: str) -> dict[str, str]:
@@ -48,14 +57,29 @@ def _read_limits(section: Section, inherited: Limits) -> Limits:
     )
 
 
-def _read_call(call: Section, inherited: Limits, addresses: dict[str, str]) -> Call | None:
+def _with_thin(limits: Limits, link: LinkValues) -> Limits:
+    if not link.get("is_thin"):
+        return limits
+    return replace(limits, deadline_seconds=max(limits.deadline_seconds, THIN_DEADLINE_SECONDS))
+
+
+def _read_call(
+    call: Section,
+    inherited: Limits,
+    inherited_link: LinkValues,
+    addresses: dict[str, str],
+    deadline_seconds: int,
+) -> Call | None:
     cron = _read_cron(call)
     nice = call.nice("nice")
     direction = call.text("xx")
     if direction is not None and direction not in {"rx", "tx"}:
         call.refuse("xx", 'allowed: "rx" or "tx"')
     address = call.text("addr")
-    limits = _read_limits(call, inherited)
+    link = read_link(call, inherited_link)
+    # Thin by the call alone: the neighbour's deadline is for its other links.
+    is_newly_thin = not inherited_link.get("is_thin")
+    limits = _read_limits(call, _with_thin(inherited, link) if is_newly_thin else inherited)
     is_tx_needed, is_nock = call.flag("when-tx-exists"), call.flag("nock")
     is_mcd_ignored = call.flag("mcd-ignore")
     autotoss = _read_autotoss(call)
@@ -68,6 +92,7 @@ def _read_call(call: Section, inherited: Limits, addresses: dict[str, str]) -> C
         xx=direction,
         address=None if address is None else addresses.get(address, address),
         limits=limits,
+        link=link_of(link, deadline_seconds),
         is_tx_needed=bool(is_tx_needed),
         is_nock=bool(is_nock),
         is_mcd_ignored=bool(is_mcd_ignored),

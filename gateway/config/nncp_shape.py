@@ -65,6 +65,18 @@ _PAIR = _texts("from", "to")
 _RATES = _numbers("rxrate", "txrate")
 _TIMES = _numbers("onlinedeadline", "maxonlinetime")
 
+_LINK = Entry(
+    "link",
+    Kind.OBJECT,
+    (
+        *_flags("thin"),
+        *_texts("padding"),
+        *_numbers("ping-interval", "handshake-deadline", "stall-deadline", "silence-deadline"),
+        *_numbers("max-bytes", "chunk"),
+    ),
+)
+"""Ours alone: the Go tools pass it over, and write it nowhere."""
+
 _CALL = (
     *_texts("cron", "nice", "xx"),
     *_RATES,
@@ -73,6 +85,7 @@ _CALL = (
     *_flags("when-tx-exists", "nock", "mcd-ignore"),
     *_flags("autotoss", "autotoss-doseen", "autotoss-nofile", "autotoss-nofreq", "autotoss-noexec"),
     *_flags("autotoss-notrns", "autotoss-noarea", "autotoss-noack", "autotoss-gen-ack"),
+    _LINK,
 )
 _NODE = (
     *_texts("id", "exchpub", "signpub", "noisepub", "incoming"),
@@ -84,6 +97,7 @@ _NODE = (
     Entry("addrs", Kind.NAMED, of=Kind.TEXT),
     *_RATES,
     *_TIMES,
+    _LINK,
 )
 _AREA = (
     *_texts("id", "pub", "prv"),

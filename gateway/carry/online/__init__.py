@@ -1,0 +1,1 @@
+"""The online protocol: sessions with neighbours over connections."""
