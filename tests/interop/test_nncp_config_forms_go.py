@@ -184,7 +184,7 @@ def test_encrypted_by_go_is_opened_by_us(tmp_path: Path) -> None:
     opened = type_at(verb_argv("cfgenc", "-d", sealed), ["pass word é"], tmp_path, environ=verb_environ())
     assert (opened.returncode, opened.stdout) == (0, path.read_bytes())
     public = type_at(verb_argv("cfgmin", "-cfg", sealed), ["pass word é"], tmp_path, environ=verb_environ())
-    assert public.stdout == go("nncp-cfgmin", "-cfg", path).stdout
+    assert_same(public.stdout, go("nncp-cfgmin", "-cfg", path).stdout)
     ours = run_verb_process("cfgenc", "-dump", sealed)
     theirs = go("nncp-cfgenc", "-dump", sealed)
     assert (ours.returncode, ours.stdout) == (theirs.returncode, theirs.stdout)
@@ -204,6 +204,6 @@ def test_encrypted_by_us_is_opened_by_go(tmp_path: Path) -> None:
     public = type_at(
         [require("nncp-cfgmin"), "-cfg", str(sealed)], ["secret"], tmp_path, environ=verb_environ()
     )
-    assert public.stdout == run_verb_process("cfgmin", "-cfg", path).stdout
+    assert_same(run_verb_process("cfgmin", "-cfg", path).stdout, public.stdout)
     wrong = type_at([require("nncp-cfgmin"), "-cfg", str(sealed)], ["x"], tmp_path, environ=verb_environ())
     assert wrong.returncode == 1
