@@ -15,7 +15,7 @@ from gateway.ids import NodeId
 KEPT_SECONDS = 120.0
 """As long as Go NNCP believes an announcement."""
 
-ADDRESS_LIMIT_COUNT = 16
+ADDRESS_LIMIT_COUNT = 8
 """A neighbour with more interfaces than that on our links announces enough of them again in time."""
 
 
