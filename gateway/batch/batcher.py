@@ -18,7 +18,7 @@ Contract: one process at a time runs this stage (``StoreBusy`` otherwise).
 
 import logging
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -74,9 +74,16 @@ class BatchResult:
         bad_count: messages that were set aside, and lanes whose node is unknown.
     """
 
-    packet_count: int
-    message_count: int
-    bad_count: int
+    packet_count: int = 0
+    message_count: int = 0
+    bad_count: int = 0
+
+    def __add__(self, other: "BatchResult") -> "BatchResult":
+        return BatchResult(
+            self.packet_count + other.packet_count,
+            self.message_count + other.message_count,
+            self.bad_count + other.bad_count,
+        )
 
 
 class Batcher:
@@ -113,12 +120,12 @@ class Batcher:
         with self._queue.lock(LOCK_NAME):
             return self._recover()
 
-    def run_once(self, *, is_flush: bool = False, only: NodeId | None = None) -> BatchResult:
+    def run_once(self, *, is_flush: bool = False, only: Collection[NodeId] | None = None) -> BatchResult:
         """Make packets of all lanes that are closable.
 
         Args:
             is_flush: also of lanes that could wait.
-            only: one node's lanes.
+            only: lanes to these nodes; None: all.
 
         Raises:
             StoreBusy: another process runs this stage.
@@ -155,10 +162,10 @@ class Batcher:
         ]
         return min(waits, default=None)
 
-    def _next_lane(self, only: NodeId | None, skipped: set[NodeId]) -> LaneFigures | None:
+    def _next_lane(self, only: Collection[NodeId] | None, skipped: set[NodeId]) -> LaneFigures | None:
         for figures in self._outbox.lanes():
             node = figures.lane.node
-            if node in skipped or only not in {None, node}:
+            if node in skipped or (only is not None and node not in only):
                 continue
             if is_closable(figures, self._settings.policy(node)):
                 return figures

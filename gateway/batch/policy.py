@@ -10,6 +10,10 @@ DEFAULT_LEVEL = 9
 """Mail compresses at 60 MB/s with it: far above any link, and 5 to 10 % smaller than the quickest."""
 
 
+FLUSH_INTERVAL_SECONDS = 5.0
+"""A link that breaks and is called again all the time must not make a packet of each single mail."""
+
+
 @dataclass(frozen=True, slots=True)
 class LanePolicy:
     """How the mail for one neighbour travels.
@@ -41,10 +45,12 @@ class BatchSettings:
     Args:
         default: for neighbours without an entry of their own.
         by_node: entries of single neighbours.
+        flush_interval_seconds: carriers that leave close the lanes of a neighbour once in so long at most.
     """
 
     default: LanePolicy = field(default_factory=LanePolicy)
     by_node: Mapping[NodeId, LanePolicy] = field(default_factory=dict)
+    flush_interval_seconds: float = FLUSH_INTERVAL_SECONDS
 
     def policy(self, node: NodeId) -> LanePolicy:
         """The policy for a neighbour."""
@@ -57,7 +63,7 @@ def is_closable(figures: LaneFigures, policy: LanePolicy) -> bool:
     A neighbour that takes one message a packet gains nothing from waiting.
     """
     return (
-        figures.is_flush_asked
+        figures.is_flush_due
         or policy.form is Form.SENDMAIL
         or figures.message_count >= policy.max_count
         or figures.size_bytes >= policy.max_bytes
@@ -66,7 +72,8 @@ def is_closable(figures: LaneFigures, policy: LanePolicy) -> bool:
 
 
 def seconds_until_closable(figures: LaneFigures, policy: LanePolicy) -> float:
-    """How long until the lane's age alone closes a batch; 0 when it is closable."""
+    """How long until the lane's age, or a flush, closes a batch; 0 when it is closable."""
     if is_closable(figures, policy):
         return 0.0
-    return max(0.0, policy.max_age_seconds - figures.oldest_age_seconds)
+    wait_seconds = max(0.0, policy.max_age_seconds - figures.oldest_age_seconds)
+    return wait_seconds if figures.flush_seconds is None else min(wait_seconds, figures.flush_seconds)

@@ -1,6 +1,7 @@
 """The stages one by one, for a node without a daemon, for cron, and beside a daemon."""
 
 import time
+from collections.abc import Collection
 from pathlib import Path
 
 import click
@@ -20,6 +21,9 @@ from gateway.spool.layout import Box
 BUSY_LIMIT_SECONDS = 60.0
 BUSY_POLL_SECONDS = 0.1
 
+FLUSH_PATIENCE_SECONDS = 10.0
+"""Lanes that were just flushed for another carrier are waited for: what leaves now may not come back soon."""
+
 
 @click.command()
 @click.option("--flush", "is_flush", is_flag=True, help="Also what could still wait for more.")
@@ -31,17 +35,25 @@ def batch(invocation: Invocation, *, is_flush: bool) -> int:
 
 
 @click.command()
-@click.argument("node", required=False)
+@click.argument("nodes", metavar="[NODE]...", nargs=-1)
+@click.option(
+    "--carrier", is_flag=True, help="As carriers do: also what travels through NODE, and not too often."
+)
 @click.pass_obj
-def flush(invocation: Invocation, node: str | None) -> int:
-    """Make packets of all that waits now, for NODE or for every neighbour.
+def flush(invocation: Invocation, *, nodes: tuple[str, ...], carrier: bool) -> int:
+    """Make packets of all that waits now, for each NODE or for every neighbour.
 
     It works beside a running daemon as well: whoever comes first makes the packets, and this
-    command ends when they are made.
+    command ends when they are made. With --carrier mail for others that travels through NODE is made
+    into packets too, but not more often than flush_interval_seconds of gateway.toml allows.
     """
     with invocation.open() as parts:
-        only = None if node is None else parts.book.find(node).id
-        return _report(_batch(parts, is_flush=True, only=only))
+        only = {parts.book.find(name).id for name in nodes} or None
+        if not carrier:
+            return _report(_batch(parts, is_flush=True, only=only))
+        flusher = parts.flusher()
+        results = [flusher.flush_now(hop, FLUSH_PATIENCE_SECONDS) for hop in only or (None,)]
+        return _report(sum(results, BatchResult()))
 
 
 @click.command()
@@ -74,7 +86,7 @@ def xfer(  # noqa: PLR0913 - one parameter for each option
         raise UsageFault(f"there is no directory {directory}; is the stick mounted?")
     with invocation.open() as parts:
         only = None if node is None else parts.book.find(node).id
-        flushed = BatchResult(0, 0, 0) if is_rx else _batch(parts, is_flush=True, only=only)
+        flushed = BatchResult() if is_rx else parts.flusher().flush_now(only, FLUSH_PATIENCE_SECONDS)
         settings = XferSettings(
             nice=parse_nice(nice),
             only=None if only is None else frozenset({only}),
@@ -120,7 +132,7 @@ def deliver(invocation: Invocation, *, is_early: bool) -> int:
     return TRY_LATER if result.deferred_count or result.crash_count else OK
 
 
-def _batch(parts: Parts, *, is_flush: bool, only: NodeId | None = None) -> BatchResult:
+def _batch(parts: Parts, *, is_flush: bool, only: Collection[NodeId] | None = None) -> BatchResult:
     """Run the batcher; wait for a daemon that is just doing so.
 
     Raises:

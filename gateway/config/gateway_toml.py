@@ -270,7 +270,11 @@ class _Settings:
             by_node[node.id] = LanePolicy(
                 form=Form(section.understands), **{**default, **_lane_values(section)}
             )
-        return BatchSettings(default=LanePolicy(**default), by_node=by_node)
+        return BatchSettings(
+            default=LanePolicy(**default),
+            by_node=by_node,
+            flush_interval_seconds=self._file.batch.flush_interval_seconds,
+        )
 
     def _receive(self) -> ReceiveSettings:
         section = self._file.receive

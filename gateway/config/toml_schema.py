@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+from gateway.batch.policy import FLUSH_INTERVAL_SECONDS
 from gateway.errors import GatewayError
 from gateway.ids import NICE_ALLOWED, NICE_MAX, NICE_PRIORITY, parse_nice
 from gateway.message.bsmtp_dialogue import MESSAGE_LIMIT_BYTES, MESSAGE_LIMIT_COUNT, RECIPIENT_LIMIT_COUNT
@@ -237,6 +238,8 @@ class BatchKeys(Section):
 
 class BatchSection(BatchKeys):
     """``[batch]``: when batches are closed."""
+
+    flush_interval_seconds: float = _seconds(FLUSH_INTERVAL_SECONDS, 0, DAY_SECONDS)
 
 
 class NeighbourSection(BatchKeys):

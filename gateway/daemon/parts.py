@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Self
 
 from gateway.batch.batcher import Batcher
+from gateway.batch.flusher import Flusher
 from gateway.config.gateway_toml import DEFAULT_PATH, GatewayConfig
 from gateway.config.nncp import is_syncing
 from gateway.config.own_program import find_handle
@@ -62,6 +63,11 @@ class Parts:
     def batcher(self) -> Batcher:
         """The stage from the outbox to packets."""
         return Batcher(self.queue, self.book, self.spool, self.config.batch, os.urandom)
+
+    def flusher(self) -> Flusher:
+        """What closes lanes before a carrier leaves."""
+        interval_seconds = self.config.batch.flush_interval_seconds
+        return Flusher(self.queue, self.book, self.batcher(), interval_seconds)
 
     def nncp_log(self) -> Log:
         """NNCP's own log; a line for each packet goes to standard error as well."""

@@ -132,14 +132,20 @@ class LaneFigures:
         message_count: messages with at least one queued recipient.
         size_bytes: their sizes together.
         oldest_age_seconds: how long the first of them has waited.
-        is_flush_asked: somebody wants the lane closed now.
+        flush_seconds: until the lane is closed because somebody asked for it, 0 or less: now; None:
+            nobody did.
     """
 
     lane: Lane
     message_count: int
     size_bytes: int
     oldest_age_seconds: float
-    is_flush_asked: bool
+    flush_seconds: float | None = None
+
+    @property
+    def is_flush_due(self) -> bool:
+        """Whether the lane is to be closed now, whatever is in it."""
+        return self.flush_seconds is not None and self.flush_seconds <= 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ in the spool. ``docs/reference/queue.md`` has the table of what a crash leaves a
 
 import secrets
 import sqlite3
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 
 from gateway.ids import BATCH_ID_BYTES, BatchId, NodeId, PacketId
 from gateway.message.envelope import Envelope
@@ -24,6 +24,19 @@ from gateway.msgqueue.entry import (
 )
 from gateway.msgqueue.store import Queue, drop_finished_bodies
 
+_ASK_FLUSH = """
+    INSERT INTO flush (node, until_seq, ready_at)
+    SELECT node, max(seq), :now FROM delivery
+    WHERE state = 'queued' AND node != '' AND (:node = '' OR node = :node) GROUP BY node
+    ON CONFLICT (node) DO UPDATE SET until_seq = excluded.until_seq, ready_at = CASE
+        WHEN :interval <= 0 THEN :now
+        WHEN EXISTS (
+            SELECT 1 FROM delivery
+            WHERE state = 'queued' AND delivery.node = flush.node AND seq <= flush.until_seq
+        ) THEN flush.ready_at
+        ELSE max(:now, flush.ready_at + :interval)
+    END
+"""
 NEEDS_BODY = (State.QUEUED, State.CLAIMED, State.DEAD)
 
 CountFitting = Callable[[Sequence[str]], int]
@@ -44,7 +57,8 @@ class Outbox:
         now = self.queue.clock.now()
         with self.queue.reading() as connection:
             rows = connection.execute(
-                "SELECT node, nice, count(*), sum(size_bytes), min(arrived_at), min(first_seq) <= until_seq"
+                "SELECT node, nice, count(*), sum(size_bytes), min(arrived_at),"
+                " CASE WHEN min(first_seq) <= until_seq THEN ready_at END"
                 " FROM (SELECT d.node AS node, d.nice AS nice, m.size_bytes AS size_bytes,"
                 "       m.arrived_at AS arrived_at, min(d.seq) AS first_seq"
                 "       FROM delivery d JOIN message m ON m.seq = d.message"
@@ -53,20 +67,30 @@ class Outbox:
             ).fetchall()
         return [
             LaneFigures(
-                Lane(NodeId.parse(node), nice), count, size_bytes, max(0.0, now - oldest_at), bool(is_asked)
+                Lane(NodeId.parse(node), nice),
+                count,
+                size_bytes,
+                max(0.0, now - oldest_at),
+                None if ready_at is None else ready_at - now,
             )
-            for node, nice, count, size_bytes, oldest_at, is_asked in rows
+            for node, nice, count, size_bytes, oldest_at, ready_at in rows
         ]
 
-    def ask_flush(self, node: NodeId | None = None) -> None:
-        """Ask that what waits now, for one node or all, be batched at the next chance."""
+    def ask_flush(self, nodes: Collection[NodeId] | None = None, *, interval_seconds: float = 0.0) -> None:
+        """Ask that what waits now be batched: at the next chance, or so long after the last time.
+
+        Args:
+            nodes: destinations; None: all.
+            interval_seconds: at least so long after the last flush of the same node that was asked for;
+                one that is asked for already keeps its time, and takes in what came since. 0: at the
+                next chance.
+        """
+        texts = [""] if nodes is None else [node.text for node in nodes]
 
         def job(connection: sqlite3.Connection) -> None:
-            connection.execute(
-                "INSERT INTO flush (node, until_seq) SELECT node, max(seq) FROM delivery"
-                " WHERE state = 'queued' AND node != '' AND (:node = '' OR node = :node) GROUP BY node"
-                " ON CONFLICT (node) DO UPDATE SET until_seq = excluded.until_seq",
-                {"node": "" if node is None else node.text},
+            now = self.queue.clock.now()
+            connection.executemany(
+                _ASK_FLUSH, [{"node": text, "now": now, "interval": interval_seconds} for text in texts]
             )
 
         self.queue.write(job)

@@ -86,6 +86,9 @@ MIGRATIONS = (
         wall_seconds REAL NOT NULL
     ) STRICT;
     """,
+    """
+    ALTER TABLE flush ADD COLUMN ready_at REAL NOT NULL DEFAULT 0;
+    """,
 )
 """Number N of these leads from version N to version N + 1."""
 

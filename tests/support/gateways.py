@@ -99,6 +99,8 @@ class GatewayNode:
         words += ["--deliver", f"maildir:{self.mailbox}", "--smtp-listen", "127.0.0.1:0", *options]
         done = run_here(words)
         assert done.status == 0, done.err
+        # A test carries several times within a second.
+        self.set_toml("batch", "flush_interval_seconds = 0\n")
         self.id: str = self.nncp()["self"]["id"]
 
     def nncp(self) -> dict[str, Any]:

@@ -133,9 +133,9 @@ def test_a_lane_waits_until_count_bytes_or_age_close_it(site: Site) -> None:
 
 def test_a_flush_of_one_node_leaves_the_other_lanes_open(site: Site) -> None:
     site.put(1)
-    result = site.batcher(LanePolicy(form=Form.BSMTP)).run_once(is_flush=True, only=NODE_C)
+    result = site.batcher(LanePolicy(form=Form.BSMTP)).run_once(is_flush=True, only={NODE_C})
     assert result.packet_count == 0
-    assert site.batcher(LanePolicy(form=Form.BSMTP)).run_once(is_flush=True, only=site.b).packet_count == 1
+    assert site.batcher(LanePolicy(form=Form.BSMTP)).run_once(is_flush=True, only={site.b}).packet_count == 1
 
 
 def test_mail_for_a_node_that_left_the_configuration_waits(site: Site) -> None:

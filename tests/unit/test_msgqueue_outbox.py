@@ -120,16 +120,16 @@ def test_a_flush_means_what_waits_now_and_not_what_comes_later(queue: Queue) -> 
     outbox = Outbox(queue)
     queue.put(new_message()).result()
     queue.put(new_message(node=NODE_C)).result()
-    outbox.ask_flush(NODE_B)
-    assert {entry.lane.node: entry.is_flush_asked for entry in outbox.lanes()} == {
+    outbox.ask_flush({NODE_B})
+    assert {entry.lane.node: entry.is_flush_due for entry in outbox.lanes()} == {
         NODE_B: True,
         NODE_C: False,
     }
     assert outbox.claim(LANE_B, Form.BSMTP, max_count=9, max_bytes=9, first_hop=NODE_B)
     queue.put(new_message()).result()
-    assert not any(entry.is_flush_asked for entry in outbox.lanes())
+    assert not any(entry.is_flush_due for entry in outbox.lanes())
     outbox.ask_flush()
-    assert all(entry.is_flush_asked for entry in outbox.lanes())
+    assert all(entry.is_flush_due for entry in outbox.lanes())
     queue.close()
 
 
