@@ -11,7 +11,8 @@ Every ``OSError`` leaves as a ``StoreError`` that names the path.
 import contextlib
 import errno
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -29,6 +30,9 @@ _NO_LINKS = frozenset({errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK
 """What a file system without hard links (FAT, some network ones) answers."""
 
 Hook = Callable[[str, Path], None]
+Parallel = Callable[
+    [Callable[["PartFile"], StoreError | None], Iterable["PartFile"]], Iterable[StoreError | None]
+]
 
 
 def _ignore(_step: str, _path: Path) -> None:
@@ -136,6 +140,61 @@ class NewFile:
             self.discard()
 
 
+class PartFile:
+    """A file that grows, and keeps what it has when its writer stops; nothing of it is synced unasked.
+
+    Args:
+        disk: where the steps are announced.
+        path: its name; made if it is missing.
+        offset_bytes: what stays of it: the rest is cut off, and the next bytes go there.
+    """
+
+    def __init__(self, disk: "Disk", path: Path, offset_bytes: int) -> None:
+        self.path = path
+        self.size_bytes = offset_bytes
+        self._disk = disk
+        with store_errors(path, "open"):
+            disk.hook("open", path)
+            flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+            self._fd: int | None = os.open(path, flags, FILE_MODE)
+        try:
+            self._cut_off()
+        except StoreError:
+            self.close()
+            raise
+
+    def fileno(self) -> int:
+        """The open descriptor."""
+        if self._fd is None:
+            raise AssertionError("internal error: the file is closed")
+        return self._fd
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        """Append all of ``data``, or raise StoreError."""
+        view = memoryview(data)
+        with store_errors(self.path, "write"):
+            self._disk.hook("write", self.path)
+            while view:
+                written_bytes = os.pwrite(self.fileno(), view, self.size_bytes)
+                self.size_bytes += written_bytes
+                view = view[written_bytes:]
+
+    def close(self) -> None:
+        """Close the descriptor; the file stays."""
+        if self._fd is not None:
+            fd, self._fd = self._fd, None
+            os.close(fd)
+
+    def _cut_off(self) -> None:
+        with store_errors(self.path, "resume"):
+            size_bytes = os.fstat(self.fileno()).st_size
+            if size_bytes < self.size_bytes:
+                raise StoreError(f"{self.path} has {size_bytes} bytes, and had {self.size_bytes}")
+            if size_bytes > self.size_bytes:
+                self._disk.hook("truncate", self.path)
+                os.ftruncate(self.fileno(), self.size_bytes)
+
+
 class Disk:
     """What changes files durably.
 
@@ -181,12 +240,54 @@ class Disk:
 
     def rename(self, source: Path, target: Path) -> None:
         """Rename within one file system and sync the directories concerned."""
-        with store_errors(target, "rename to"):
-            self.hook("rename", target)
-            source.rename(target)
+        self._rename(source, target)
         self.sync_directory(target.parent)
         if source.parent != target.parent:
             self.sync_directory(source.parent)
+
+    def open_part(self, path: Path, offset_bytes: int = 0) -> PartFile:
+        """Open a file that grows, and is kept when its writer stops; see PartFile."""
+        return PartFile(self, path, offset_bytes)
+
+    def sync_parts(self, parts: Sequence[PartFile], in_parallel: Parallel) -> list[StoreError | None]:
+        """Force the content of several files to the disk.
+
+        Args:
+            parts: the files.
+            in_parallel: such as ``Executor.map``: several that are synced at a time wait only once.
+
+        Returns:
+            For each file what failed, or None.
+        """
+        return list(in_parallel(lambda part: _failure_of(partial(self._sync_part, part)), parts))
+
+    def rename_together(self, pairs: Sequence[tuple[Path, Path]]) -> list[StoreError | None]:
+        """Rename several files, each from an old to a new name, and sync the directories concerned once.
+
+        Returns:
+            For each pair what failed, or None.
+
+        Raises:
+            StoreError: a directory could not be synced: no rename counts.
+        """
+        failures = [_failure_of(partial(self._rename, *pair)) for pair in pairs]
+        for directory in dict.fromkeys(path.parent for pair in pairs for path in reversed(pair)):
+            self.sync_directory(directory)
+        return failures
+
+    def remove_together(self, paths: Sequence[Path]) -> list[StoreError | None]:
+        """Remove several files, and sync the directories concerned once; what is gone already is no error.
+
+        Returns:
+            For each file what failed, or None.
+
+        Raises:
+            StoreError: a directory could not be synced: no removal counts.
+        """
+        failures = [_failure_of(partial(self.remove, path, is_synced=False)) for path in paths]
+        for directory in dict.fromkeys(path.parent for path in paths):
+            self.sync_directory(directory)
+        return failures
 
     def rename_new(self, source: Path, target: Path) -> bool:
         """Rename within one directory, but never over something.
@@ -267,6 +368,25 @@ class Disk:
                 os.fsync(fd)
             finally:
                 os.close(fd)
+
+    def _rename(self, source: Path, target: Path) -> None:
+        with store_errors(target, "rename to"):
+            self.hook("rename", target)
+            source.rename(target)
+
+    def _sync_part(self, part: PartFile) -> None:
+        with store_errors(part.path, "sync"):
+            self.hook("sync", part.path)
+            if self.is_syncing:
+                os.fsync(part.fileno())
+
+
+def _failure_of(step: Callable[[], None]) -> StoreError | None:
+    try:
+        step()
+    except StoreError as error:
+        return error
+    return None
 
 
 def free_bytes(path: Path) -> int:

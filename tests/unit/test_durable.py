@@ -163,3 +163,62 @@ def test_a_new_name_is_synced(tmp_path: Path) -> None:
 def test_a_new_name_that_the_disk_refuses_is_told(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="rename to"):
         Disk().rename_new(tmp_path / "missing", tmp_path / "target")
+
+
+def test_a_part_goes_on_where_it_was_and_loses_what_is_beyond(tmp_path: Path) -> None:
+    path = tmp_path / "x.part"
+    path.write_bytes(b"onetwo and junk")
+    part = Disk().open_part(path, 6)
+    part.write(memoryview(b" three"))
+    part.close()
+    part.close()
+    assert part.size_bytes == 12
+    assert path.read_bytes() == b"onetwo three"
+
+
+def test_a_part_that_is_shorter_than_it_was_or_a_link_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "x.part"
+    path.write_bytes(b"one")
+    with pytest.raises(StoreError, match="has 3 bytes, and had 6"):
+        Disk().open_part(path, 6)
+    (tmp_path / "link").symlink_to(path)
+    with pytest.raises(StoreError, match=r"cannot open .*link"):
+        Disk().open_part(tmp_path / "link")
+    assert path.read_bytes() == b"one"
+
+
+def test_files_are_synced_renamed_and_removed_together_with_one_sync_of_the_directory(tmp_path: Path) -> None:
+    recorder = Recorder()
+    disk = Disk(hook=recorder)
+    parts = [disk.open_part(tmp_path / name) for name in ("a.part", "b.part")]
+    assert disk.sync_parts(parts, map) == [None, None]
+    pairs = [(part.path, part.path.with_suffix("")) for part in parts]
+    assert disk.rename_together(pairs) == [None, None]
+    assert {path.name for path in tmp_path.iterdir()} == {"a", "b"}
+    assert disk.remove_together([path for _, path in pairs]) == [None, None]
+    assert list(tmp_path.iterdir()) == []
+    for part in parts:
+        part.close()
+    assert [step for step, _ in recorder.steps] == [
+        "open", "open", "sync", "sync", "rename", "rename", "sync-directory", "remove", "remove", "sync-directory",
+    ]  # fmt: skip
+
+
+def test_one_file_that_cannot_be_synced_or_renamed_does_not_stop_the_others(tmp_path: Path) -> None:
+    def hook(step: str, path: Path) -> None:
+        if step == "sync" and path.name == "a.part":
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    disk = Disk(hook=hook)
+    parts = [disk.open_part(tmp_path / name) for name in ("a.part", "b.part")]
+    failed, synced = disk.sync_parts(parts, map)
+    assert isinstance(failed, StoreError)
+    assert synced is None
+    for part in parts:
+        part.close()
+    missing, renamed = disk.rename_together(
+        [(tmp_path / "gone", tmp_path / "c"), (tmp_path / "b.part", tmp_path / "b")]
+    )
+    assert isinstance(missing, StoreError)
+    assert renamed is None
+    assert (tmp_path / "b").exists()
