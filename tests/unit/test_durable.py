@@ -200,7 +200,8 @@ def test_files_are_synced_renamed_and_removed_together_with_one_sync_of_the_dire
     for part in parts:
         part.close()
     assert [step for step, _ in recorder.steps] == [
-        "open", "open", "sync", "sync", "rename", "rename", "sync-directory", "remove", "remove", "sync-directory",
+        "open", "open", "sync", "sync", "rename", "rename", "sync-directory",
+        "remove", "remove", "sync-directory",
     ]  # fmt: skip
 
 
