@@ -36,10 +36,11 @@ _NICE_NAMES = {
     "max": NICE_MAX,
 }
 _NICE_LETTERS = {NICE_FLASH: "F", NICE_PRIORITY: "P", NICE_NORMAL: "N", NICE_BULK: "B"}
-_NICE_OFFSET = re.compile(r"(\w+)([-+])(\d+)", re.ASCII)
+_NICE_OFFSET = re.compile(r"([A-Za-z]+)([-+])0*(\d{1,9})", re.ASCII)
 _LAST_OFFSET = 30
 """The formatter writes names up to this far from a named niceness (32 above F, P and N)."""
-_NICE_NUMBER = re.compile(r"[-+]?\d+", re.ASCII)
+_NICE_NUMBER = re.compile(r"([-+]?)0*(\d{1,9})", re.ASCII)
+"""Python refuses to read a number of thousands of digits."""
 NICE_ALLOWED = "1 to 255, or FLASH, PRIORITY, NORMAL, BULK, MAX (F, P, N, B) with an offset such as N+10"
 
 
@@ -160,8 +161,8 @@ def parse_nice(text: str) -> int:
 
     Spec: NNCP manual, Niceness.
     """
-    if _NICE_NUMBER.fullmatch(text):
-        value = int(text)
+    if match := _NICE_NUMBER.fullmatch(text):
+        value = int(match[1] + match[2])
     elif text.lower() in _NICE_NAMES:
         value = _NICE_NAMES[text.lower()]
     elif (match := _NICE_OFFSET.fullmatch(text)) and match[1].lower() in _NICE_NAMES:

@@ -13,15 +13,33 @@ import os
 import sys
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 from gateway.durable import FILE_MODE
 
 FD_PREFIX = "FD:"
+FD_DIGITS_COUNT = 9
+"""More are no descriptor, and no number that the operating system takes."""
 NANOSECONDS = 1_000_000_000
 
 Fields = Sequence[tuple[str, str | int | bool]]
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One event.
+
+    Args:
+        now_ns: when, in nanoseconds since 1970.
+        fields: names and values, in order, without ``When``.
+        line: what is printed on stderr.
+    """
+
+    now_ns: int
+    fields: Fields
+    line: str
 
 
 class Log:
@@ -56,9 +74,7 @@ class Log:
             fields: names and values, in order; a name may come twice.
             message: what a person reads.
         """
-        now_ns = self._now_ns()
-        self._record(now_ns, [("Who", who), *fields, ("Msg", message)])
-        self._tell(now_ns, message)
+        self.put(Entry(self._now_ns(), [("Who", who), *fields, ("Msg", message)], message))
 
     def error(self, who: str, fields: Fields, error: BaseException | str, message: str) -> None:
         """Record what went wrong.
@@ -69,9 +85,8 @@ class Log:
             error: the reason.
             message: what was tried.
         """
-        now_ns = self._now_ns()
-        self._record(now_ns, [("Err", str(error)), ("Who", who), *fields, ("Msg", message)])
-        self._tell(now_ns, f"ERROR {message}: {error}")
+        named: Fields = [("Err", str(error)), ("Who", who), *fields, ("Msg", message)]
+        self.put(Entry(self._now_ns(), named, f"ERROR {message}: {error}"))
 
     def debug(self, who: str, fields: Fields, message: str) -> None:
         """Print a record on stderr, if debugging is on; the log file does not get it."""
@@ -79,25 +94,28 @@ class Log:
             record = encode_record(self._now_ns(), [("Debug", True), ("Who", who), *fields, ("Msg", message)])
             _print(record.decode("utf-8", "replace"))
 
-    def _record(self, now_ns: int, fields: Fields) -> None:
-        record = encode_record(now_ns, fields)
+    def put(self, entry: Entry) -> None:
+        """Record an event."""
+        self.write([entry])
+
+    def write(self, entries: Sequence[Entry]) -> None:
+        """Write events down at once, in their order."""
+        records = b"".join(encode_record(entry.now_ns, entry.fields) for entry in entries)
         if self._is_debug:
-            _print(record.decode("utf-8", "replace"))
+            _print(records.decode("utf-8", "replace"))
         try:
             if self._target.startswith(FD_PREFIX):
-                _write_all(_parse_descriptor(self._target), record)
+                _write_all(_parse_descriptor(self._target), records)
             else:
-                _append(self._target, record)
+                _append(self._target, records)
         except OSError as error:
             # Once is enough: a full disk would say it with every record.
             if not (self._is_failure_told or self._is_quiet):
                 self._is_failure_told = True
                 _print(f"cannot write the log {self._target}: {error.strerror or error}\n")
-
-    def _tell(self, now_ns: int, message: str) -> None:
         if not self._is_quiet:
-            when = _format_seconds(now_ns)
-            _print(f"{when}Z {printable(message)}\n")
+            lines = (f"{_format_seconds(entry.now_ns)}Z {printable(entry.line)}\n" for entry in entries)
+            _print("".join(lines))
 
 
 def encode_record(now_ns: int, fields: Fields) -> bytes:
@@ -136,7 +154,7 @@ def _format_seconds(now_ns: int) -> str:
 
 def _parse_descriptor(target: str) -> int:
     number = target.removeprefix(FD_PREFIX)
-    if not (number.isascii() and number.isdigit()):
+    if not (number.isascii() and number.isdigit() and len(number) <= FD_DIGITS_COUNT):
         raise OSError(f"{FD_PREFIX} wants the number of a descriptor")
     return int(number)
 

@@ -1,22 +1,14 @@
 """What is fuzzed: every decoder of what others wrote, with sound inputs to begin from."""
 
-import atexit
-import json
 import re
-import shutil
-import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from functools import cache
-from pathlib import Path
 
 import zstandard
 
-from gateway.config.hjson_text import render_new_config
-from gateway.config.nncp import load_nncp_config
-from gateway.config.public_block import parse_block, render_block
 from gateway.errors import GatewayError
-from gateway.ids import BatchId, NodeId, encode_base32
+from gateway.ids import BatchId, NodeId
 from gateway.ingest.parameters import parse_mail_parameters
 from gateway.message.address import check_mailbox, parse_path
 from gateway.message.bsmtp import BatchReader, BatchWriter, MessageData, MessageRefused
@@ -44,7 +36,9 @@ from gateway.packet.sealed import (
 from gateway.packet.unseal import Unsealer
 from gateway.schedule.cron import parse_cron
 from gateway.toss.expansion import expand, limited
+from tests.fuzz.configurations import CONFIGURATIONS
 from tests.fuzz.containers import CONTAINERS
+from tests.fuzz.stages import STAGES
 from tests.fuzz.target import Target, in_pieces, text_of
 from tests.support.packets import (
     FindKeys,
@@ -230,52 +224,6 @@ def compressed_seeds() -> Iterator[bytes]:
     yield b"\x03\x50\x2a\x4d\x18\x03\0\0\0abc" + zstandard.compress(bytes(range(256)))
 
 
-@cache
-def _config_file() -> Path:
-    directory = tempfile.mkdtemp(prefix="fuzz-")
-    atexit.register(shutil.rmtree, directory)
-    return Path(directory) / "nncp.hjson"
-
-
-def configuration(data: bytes) -> None:
-    """A configuration file; its faults quote no key."""
-    _config_file().write_bytes(data)
-    said = ""
-    try:
-        load_nncp_config(_config_file(), {})
-    except GatewayError as error:
-        said = str(error)
-    assert encode_base32(golden_keys("alice").exchprv) not in said
-
-
-def configuration_seeds() -> Iterator[bytes]:
-    """A fresh one with comments and one without, with an area."""
-    for is_commented in (False, True):
-        yield render_new_config(golden_keys("alice"), is_commented=is_commented).encode()
-    yield small_configuration().encode()
-    # What the parser of Hjson stumbled over.
-    yield from (b"{a: '''", b"/*", b"a: " + b"1" * 5000, b"a: 1e999999")
-
-
-def small_configuration() -> str:
-    """A JSON configuration with most kinds of settings."""
-    keys = golden_keys("bob")
-    public = {name: encode_base32(getattr(keys, name)) for name in ("exchpub", "signpub", "noisepub")}
-    bob: dict[str, object] = {"id": keys.id.text, **public, "exec": {"sendmail": ["/bin/true", "-x"]}}
-    bob |= {"incoming": "/i", "freq": {"path": "/f", "chunked": 1, "minsize": 2}, "via": [], "rxrate": 1}
-    bob |= {"calls": [{"cron": "*/5 * * * *", "nice": "N+3", "xx": "rx"}], "addrs": {"lan": "[::1]:1"}}
-    bob |= {"ack": {"nice": "F", "minsize": 1}, "onlinedeadline": 3}
-    notify = {"file": {"from": "a@b", "to": "c@d"}, "exec": {"bob.x": {"from": "a@b", "to": "c@d"}}}
-    areas = {"news": {"id": keys.id.text, "subs": ["bob"], "incoming": "/n", "allow-unknown": True}}
-    tree = {"spool": "/s", "log": "/l", "umask": "022", "noprogress": True, "notify": notify}
-    return json.dumps({**tree, "neigh": {"self": bob, "bob": bob}, "areas": areas})
-
-
-def public_block(data: bytes) -> None:
-    """The block of text by which two nodes are paired."""
-    parse_block(text_of(data), "block")
-
-
 def cron(data: bytes) -> None:
     """A cron expression, and when it is due next."""
     parsed = parse_cron(text_of(data))
@@ -285,6 +233,8 @@ def cron(data: bytes) -> None:
 
 TARGETS: Mapping[str, Target] = {
     **CONTAINERS,
+    **CONFIGURATIONS,
+    **STAGES,
     "plain": Target(
         plain_header, lambda: [encode_plain(PlainHeader(3, 96, b"sendmail\0a@b.test"))], limit_bytes=300
     ),
@@ -308,10 +258,6 @@ TARGETS: Mapping[str, Target] = {
         (b"\r\n ",),
     ),
     "zstd": Target(in_pieces(compressed), compressed_seeds, (b"\x28\xb5\x2f\xfd", b"\x50\x2a\x4d\x18")),
-    "config": Target(
-        configuration, configuration_seeds, (b"'''", b"/*", b"*/", b"//", b"#"), limit_bytes=16384
-    ),
-    "block": Target(public_block, lambda: [render_block(golden_keys("bob").public, ("b.test",)).encode()]),
     "cron": Target(
         cron, lambda: [b"*/5 1-3,7 L * MON#2", b"0 0 0 29 2 ? 2096", b"@daily"], (b"LW", b"W", b"@hourly")
     ),

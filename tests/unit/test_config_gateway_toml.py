@@ -4,7 +4,8 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel
 
-from gateway.config.gateway_toml import GatewayConfig, chosen_path, load_gateway_config, parse_gateway_text
+from gateway.config.gateway_place import chosen_path
+from gateway.config.gateway_toml import GatewayConfig, load_gateway_config, parse_gateway_text
 from gateway.config.toml_schema import BatchKeys, GatewayFile, NeighbourSection, RouteSection
 from gateway.deliver.maildir import MaildirTargetSettings
 from gateway.deliver.sendmail_command import SendmailTargetSettings
@@ -204,6 +205,12 @@ def test_a_syntax_error_has_its_line(load: Load, home: Path) -> None:
     (line,) = refusal(load, '[node]\nhostname = "a.test"\nstate_directory = oops\n')
     assert line.startswith(f"{home}/other.toml: is not TOML: ")
     assert "line 3" in line
+
+
+@pytest.mark.parametrize("value", ["9" * 5000, "[" * 5000], ids=["digits", "brackets"])
+def test_a_value_that_python_gives_up_on_is_a_syntax_error(load: Load, home: Path, value: str) -> None:
+    (line,) = refusal(load, f"[node]\nhostname = {value}\n")
+    assert line.startswith(f"{home}/other.toml: is not TOML: ")
 
 
 def test_a_missing_file_says_how_to_make_one(tmp_path: Path) -> None:

@@ -117,6 +117,9 @@ def test_niceness_is_read(text: str, nice: int) -> None:
         "n 10",
         "1.5",
         "\u09e7",
+        "9" * 5000,
+        "0" * 5000,
+        "N+" + "9" * 5000,
     ],
 )
 def test_niceness_is_refused(text: str) -> None:

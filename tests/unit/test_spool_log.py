@@ -122,7 +122,7 @@ def test_debug_prints_records_and_keeps_its_own_out_of_the_file(
     assert "looked" not in (tmp_path / "log").read_text()
 
 
-@pytest.mark.parametrize("target", ["/nonexistent/log", "FD:9999", "FD:x", "FD:-1"])
+@pytest.mark.parametrize("target", ["/nonexistent/log", "FD:9999", "FD:x", "FD:-1", f"FD:{10**20}"])
 def test_log_that_cannot_be_written_fails_nobody_and_is_told_once(
     target: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
