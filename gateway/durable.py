@@ -30,9 +30,7 @@ _NO_LINKS = frozenset({errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK
 """What a file system without hard links (FAT, some network ones) answers."""
 
 Hook = Callable[[str, Path], None]
-Parallel = Callable[
-    [Callable[["PartFile"], StoreError | None], Iterable["PartFile"]], Iterable[StoreError | None]
-]
+Parallel = Callable[[Callable[[Path], StoreError | None], Iterable[Path]], Iterable[StoreError | None]]
 
 
 def _ignore(_step: str, _path: Path) -> None:
@@ -249,17 +247,17 @@ class Disk:
         """Open a file that grows, and is kept when its writer stops; see PartFile."""
         return PartFile(self, path, offset_bytes)
 
-    def sync_parts(self, parts: Sequence[PartFile], in_parallel: Parallel) -> list[StoreError | None]:
-        """Force the content of several files to the disk.
+    def sync_files(self, paths: Sequence[Path], in_parallel: Parallel) -> list[StoreError | None]:
+        """Force the content of several files to the disk, not through links.
 
         Args:
-            parts: the files.
+            paths: the files.
             in_parallel: such as ``Executor.map``: several that are synced at a time wait only once.
 
         Returns:
             For each file what failed, or None.
         """
-        return list(in_parallel(lambda part: _failure_of(partial(self._sync_part, part)), parts))
+        return list(in_parallel(lambda path: _failure_of(partial(self.sync_file, path)), paths))
 
     def rename_together(self, pairs: Sequence[tuple[Path, Path]]) -> list[StoreError | None]:
         """Rename several files, each from an old to a new name, and sync the directories concerned once.
@@ -373,12 +371,6 @@ class Disk:
         with store_errors(target, "rename to"):
             self.hook("rename", target)
             source.rename(target)
-
-    def _sync_part(self, part: PartFile) -> None:
-        with store_errors(part.path, "sync"):
-            self.hook("sync", part.path)
-            if self.is_syncing:
-                os.fsync(part.fileno())
 
 
 def _failure_of(step: Callable[[], None]) -> StoreError | None:

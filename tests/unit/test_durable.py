@@ -191,7 +191,7 @@ def test_files_are_synced_renamed_and_removed_together_with_one_sync_of_the_dire
     recorder = Recorder()
     disk = Disk(hook=recorder)
     parts = [disk.open_part(tmp_path / name) for name in ("a.part", "b.part")]
-    assert disk.sync_parts(parts, map) == [None, None]
+    assert disk.sync_files([part.path for part in parts], map) == [None, None]
     pairs = [(part.path, part.path.with_suffix("")) for part in parts]
     assert disk.rename_together(pairs) == [None, None]
     assert {path.name for path in tmp_path.iterdir()} == {"a", "b"}
@@ -212,7 +212,7 @@ def test_one_file_that_cannot_be_synced_or_renamed_does_not_stop_the_others(tmp_
 
     disk = Disk(hook=hook)
     parts = [disk.open_part(tmp_path / name) for name in ("a.part", "b.part")]
-    failed, synced = disk.sync_parts(parts, map)
+    failed, synced = disk.sync_files([part.path for part in parts], map)
     assert isinstance(failed, StoreError)
     assert synced is None
     for part in parts:
