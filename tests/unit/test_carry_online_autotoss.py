@@ -45,11 +45,12 @@ class Toss:
 
 def test_wakes_during_a_toss_are_one_more_toss(log: Log) -> None:
     toss = Toss()
-    tosser = AutoTosser(toss, log)
-    tosser.wake(B, PLAIN)
+    tosser = AutoTosser(toss, log, PLAIN)
+    tosser.wake(B)
     toss.wait_begun(1)
+    tosser.choose(B, SEEN)
     for _ in range(100):
-        tosser.wake(B, SEEN)
+        tosser.wake(B)
     toss.gate.release()
     toss.wait_begun(2)
     assert toss.running_count == 1
@@ -61,22 +62,35 @@ def test_wakes_during_a_toss_are_one_more_toss(log: Log) -> None:
 
 def test_slow_handler_of_one_neighbour_holds_up_no_other(log: Log) -> None:
     toss = Toss()
-    tosser = AutoTosser(toss, log)
-    tosser.wake(B, PLAIN)
+    tosser = AutoTosser(toss, log, PLAIN)
+    tosser.wake(B)
     toss.wait_begun(1)
-    tosser.wake(C, PLAIN)
+    tosser.wake(C)
     toss.wait_begun(2)
     assert toss.running_count == 2
     toss.gate.release(2)
     tosser.close()
 
 
+def test_neighbour_for_whom_nothing_is_wanted_is_left_alone(log: Log) -> None:
+    toss = Toss()
+    toss.gate.release(2)
+    tosser = AutoTosser(toss, log)
+    tosser.wake(B)
+    tosser.choose(C, SEEN)
+    tosser.wake(C)
+    tosser.choose(C, None)
+    tosser.wake(C)
+    tosser.close()
+    assert toss.began == [("c", SEEN)]
+
+
 def test_last_wake_is_done_when_close_returns(log: Log) -> None:
     toss = Toss()
-    tosser = AutoTosser(toss, log)
-    tosser.wake(B, PLAIN)
+    tosser = AutoTosser(toss, log, PLAIN)
+    tosser.wake(B)
     toss.wait_begun(1)
-    tosser.wake(B, PLAIN)
+    tosser.wake(B)
     toss.gate.release(2)
     tosser.close()
     assert len(toss.began) == 2
@@ -85,10 +99,10 @@ def test_last_wake_is_done_when_close_returns(log: Log) -> None:
 def test_bad_packet_is_remembered(log: Log) -> None:
     answers = iter([True, False, True])
     toss = Toss(lambda: next(answers))
-    tosser = AutoTosser(toss, log)
+    tosser = AutoTosser(toss, log, PLAIN)
     toss.gate.release(3)
     for node in (B, C, BOOK.self_node):
-        tosser.wake(node, PLAIN)
+        tosser.wake(node)
     tosser.close()
     assert tosser.is_failed
 
@@ -104,10 +118,10 @@ def test_toss_that_fails_does_not_end_tossing(tmp_path: Path, log: Log, error: E
         return True
 
     toss = Toss(answer)
-    tosser = AutoTosser(toss, log)
-    tosser.wake(B, PLAIN)
+    tosser = AutoTosser(toss, log, PLAIN)
+    tosser.wake(B)
     toss.wait_begun(1)
-    tosser.wake(B, PLAIN)
+    tosser.wake(B)
     toss.gate.release(2)
     tosser.close()
     assert len(toss.began) == 2

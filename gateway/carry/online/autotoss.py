@@ -50,11 +50,14 @@ class AutoTosser:
     Args:
         toss: called in a thread, for one neighbour only once at a time.
         log: told when it fails.
+        default: how to toss for neighbours that nothing else is said of; None: not at all.
     """
 
-    def __init__(self, toss: Toss, log: Log) -> None:
+    def __init__(self, toss: Toss, log: Log, default: AutoToss | None = None) -> None:
         self._toss = toss
         self._log = log
+        self._default = default
+        self._wanted: dict[NodeId, AutoToss | None] = {}
         self._lock = threading.Lock()
         self._running: dict[NodeId, _Running] = {}
         self._pool = ThreadPoolExecutor(THREAD_COUNT, thread_name_prefix="autotoss")
@@ -65,15 +68,21 @@ class AutoTosser:
         """Whether a packet was bad so far, or a run came to nothing."""
         return self._is_failed
 
-    def wake(self, node: Node, settings: AutoToss) -> None:
-        """Toss what a neighbour has sent, soon; callable from any thread."""
+    def choose(self, node: Node, settings: AutoToss | None) -> None:
+        """Say how the packets of a neighbour are tossed from now on; None: not at all."""
         with self._lock:
+            self._wanted[node.id] = settings
+
+    def wake(self, node: Node) -> None:
+        """Toss what a neighbour has sent, soon, if that is wanted; callable from any thread."""
+        with self._lock:
+            settings = self._wanted.get(node.id, self._default)
             running = self._running.get(node.id)
             if running is not None:
-                running.again = settings
-                return
-            self._running[node.id] = _Running()
-        self._pool.submit(self._run, node, settings)
+                running.again = settings or running.again
+            elif settings is not None:
+                self._running[node.id] = _Running()
+                self._pool.submit(self._run, node, settings)
 
     def close(self) -> None:
         """Wait until everything that was woken is done; nothing may be woken any more."""
