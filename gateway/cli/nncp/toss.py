@@ -4,19 +4,19 @@ SIGTERM and SIGINT let the packet at hand be finished: a handler that gets only 
 would act on it. A second one ends the handler too.
 """
 
+import dataclasses
 import signal
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from types import FrameType
 
+from gateway.cli.nncp.autotoss import notice_settings
 from gateway.cli.nncp.context import Context, fatal, run_verb
 from gateway.cli.nncp.flags import STATUS_FAILED, STATUS_OK
 from gateway.cli.nncp.only_node import only_node
 from gateway.cli.nncp.verbs import TOSS
-from gateway.config.nncp import MailPair
 from gateway.ids import parse_nice
-from gateway.toss.notice import Notice
 from gateway.toss.tosser import Tosser, TossSettings
 
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
@@ -58,8 +58,8 @@ def _settings(context: Context) -> TossSettings:
         BadIdentifier: a niceness is not known.
     """
     parsed = context.parsed
-    notices = context.config.notify
-    return TossSettings(
+    return dataclasses.replace(
+        notice_settings(context.config.notify),
         nice=parse_nice(parsed.text("nice")),
         is_dry_run=parsed.switch("dryrun"),
         is_seen_marked=parsed.switch("seen"),
@@ -70,14 +70,7 @@ def _settings(context: Context) -> TossSettings:
         no_area=parsed.switch("noarea"),
         no_ack=parsed.switch("noack"),
         is_ack_made=parsed.switch("gen-ack"),
-        notices={key: _notice(pair) for key, pair in notices.exec.items()},
-        file_notice=None if notices.file is None else _notice(notices.file),
-        freq_notice=None if notices.freq is None else _notice(notices.freq),
     )
-
-
-def _notice(pair: MailPair) -> Notice:
-    return Notice(pair.sender, pair.recipient)
 
 
 @contextmanager

@@ -15,6 +15,18 @@ VIA = text("via", "Route through these nodes (comma-separated; - for none)")
 INFO = (switch("version", "Print the version"), switch("warranty", "Print licence and warranty"))
 LOGGING: tuple[Flag, ...] = (CFG, SPOOL, LOG, QUIET, PROGRESS, NOPROGRESS, DEBUG, *INFO)
 
+AUTOTOSS = (
+    switch("autotoss", "Toss what arrives, while the session goes on"),
+    switch("autotoss-seen", "Mark tossed packets as seen"),
+    switch("autotoss-gen-ack", "Acknowledge every packet that is tossed"),
+    switch("autotoss-nofile", "Do not toss packets of type file"),
+    switch("autotoss-nofreq", "Do not toss packets of type freq"),
+    switch("autotoss-noexec", "Do not toss packets of type exec"),
+    switch("autotoss-notrns", "Do not toss packets to be relayed"),
+    switch("autotoss-noarea", "Do not toss packets of type area"),
+    switch("autotoss-noack", "Do not toss packets of type ack"),
+)
+
 _ALLOWED_NICE = text("nice", "Leave packets alone whose niceness is above this", "MAX")
 
 CFGNEW = Verb(
