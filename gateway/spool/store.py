@@ -180,8 +180,8 @@ class Spool:
             self.disk.rename(temporary, path)
         if alias is not None:
             self._link_alias(alias, node)
-        if header is not None and not self.nohdr:
-            self._keep_header(path, header)
+        if header is not None:
+            self.keep_header(path, header)
         return path
 
     def remove(self, job: Job) -> None:
@@ -203,6 +203,21 @@ class Spool:
         if path.exists():
             self.disk.remove(path)
             self.disk.remove(header_path(path), is_synced=False)
+
+    def keep_header(self, packet: Path, header: bytes) -> None:
+        """Keep a copy of a packet's header, unless that is not wanted; failing is no error."""
+        if self.nohdr:
+            return
+        if len(header) != ENCRYPTED_HEADER_BYTES:
+            raise AssertionError(f"internal error: a header of {len(header)} bytes")
+        path = header_path(packet)
+        with contextlib.suppress(StoreError):
+            self._unsynced.make_directories(path.parent)
+            self._unsynced.make_directories(self.layout.temporaries)
+            name = TEMPORARY_PREFIX + secrets.token_hex(TEMPORARY_RANDOM_BYTES)
+            with self._unsynced.create(self.layout.temporaries / name) as copy:
+                copy.write(header)
+                copy.commit(path)
 
     def mark_seen(self, node: NodeId, packet: PacketId) -> None:
         """Remember that a packet was tossed, so that no carrier brings it again.
@@ -314,18 +329,6 @@ class Spool:
             with contextlib.suppress(StoreError):
                 self.disk.symlink(self.layout.node(node), link)
 
-    def _keep_header(self, packet: Path, header: bytes) -> None:
-        if len(header) != ENCRYPTED_HEADER_BYTES:
-            raise AssertionError(f"internal error: a header of {len(header)} bytes")
-        path = header_path(packet)
-        with contextlib.suppress(StoreError):
-            self._unsynced.make_directories(path.parent)
-            self._unsynced.make_directories(self.layout.temporaries)
-            name = TEMPORARY_PREFIX + secrets.token_hex(TEMPORARY_RANDOM_BYTES)
-            with self._unsynced.create(self.layout.temporaries / name) as copy:
-                copy.write(header)
-                copy.commit(path)
-
     def _jobs(self, node: NodeId, box: Box, suffix: str, on_bad: OnBad | None) -> Iterator[Job]:
         for entry in self._scan(self.layout.box(node, box)):
             name = entry.name.removesuffix(suffix)
@@ -355,8 +358,7 @@ class Spool:
             return _decode(header_path(packet))
         raw = _read_head(packet)
         header = _decode_raw(packet, raw)
-        if not self.nohdr:
-            self._keep_header(packet, raw)
+        self.keep_header(packet, raw)
         return header
 
     def _scan(self, directory: Path) -> Iterator["os.DirEntry[str]"]:
