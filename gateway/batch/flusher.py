@@ -78,6 +78,9 @@ class Flusher:
             StoreError: the disk refused; what was not sealed is still queued.
             UnknownNode: the way to a node leads through one that is not known.
         """
+        if self._outbox.open_batches():
+            # Another batcher is at work, or a crash ended one: then its messages wait again.
+            self._run(())
         nodes = {figures.lane.node for figures in self.lanes_through(hop)}
         if not nodes:
             return BatchResult()

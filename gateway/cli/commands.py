@@ -49,7 +49,7 @@ class Invocation:
     @property
     def path(self) -> Path:
         """The path of ``gateway.toml`` that counts."""
-        from gateway.config.gateway_toml import chosen_path  # noqa: PLC0415 - see load
+        from gateway.config.gateway_place import chosen_path  # noqa: PLC0415 - see load
 
         return chosen_path(self.given_path, self.environ)
 

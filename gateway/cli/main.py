@@ -75,10 +75,13 @@ def run(arguments: list[str], environ: Mapping[str, str]) -> int:
 def _run_nncp(arguments: list[str], environ: Mapping[str, str]) -> int:
     """Run an NNCP verb; ``-c FILE`` before it stands for the NNCP configuration that FILE names."""
     from gateway.cli.nncp.main import main as run_nncp  # noqa: PLC0415 - its modules only for it
+    from gateway.config.gateway_place import PATH_VARIABLE  # noqa: PLC0415
 
     place = arguments.index(NNCP_WORD)
     words = arguments[place + 1 :]
     own_config = _config_option(arguments[:place])
+    if own_config is not None:
+        environ = {**environ, PATH_VARIABLE: own_config}
     if own_config is None or NNCP_CONFIG_VARIABLE in environ or _has_cfg_flag(words):
         return run_nncp(words, environ)
     from gateway.config.gateway_toml import read_nncp_path  # noqa: PLC0415

@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 
 from gateway.batch.policy import BatchSettings, LanePolicy
+from gateway.config.gateway_place import resolve_beside
 from gateway.config.nncp import MailPair, NncpConfig, load_nncp_config
 from gateway.config.toml_errors import ALLOWED, describe_all, join_problems
 from gateway.config.toml_schema import DAY_SECONDS, BatchKeys, DeliverSection, GatewayFile, RouteSection
@@ -35,8 +36,6 @@ from gateway.routing.table import ANY, Local, Refuse, Rule, Table, ToNode
 from gateway.toss.notice import Notice
 from gateway.toss.settings import TossSettings
 
-DEFAULT_PATH = Path("/etc/nncp-gateway/gateway.toml")
-PATH_VARIABLE = "NNCP_GATEWAY_CONFIG"
 QUEUE_NAME = "queue"
 STDERR = "stderr"
 REFUSED_STATUS = "5.7.1"
@@ -115,11 +114,6 @@ class GatewayConfig:
         return self.nice_by_node.get(node, NICE_PRIORITY)
 
 
-def chosen_path(given: str | None, environ: Mapping[str, str]) -> Path:
-    """The path of ``gateway.toml``: as given, else from the environment, else the default."""
-    return Path(given or environ.get(PATH_VARIABLE) or DEFAULT_PATH).absolute()
-
-
 def load_gateway_config(path: Path, environ: Mapping[str, str]) -> GatewayConfig:
     """Read both files.
 
@@ -132,7 +126,7 @@ def load_gateway_config(path: Path, environ: Mapping[str, str]) -> GatewayConfig
     """
     path = path.absolute()
     file = read_gateway_file(path)
-    nncp_path = _resolve(path, file.node.nncp_config)
+    nncp_path = resolve_beside(path, file.node.nncp_config)
     nncp = load_nncp_config(nncp_path, environ)
     return build_config(path, file, nncp)
 
@@ -143,7 +137,7 @@ def read_nncp_path(path: Path) -> Path:
     Raises:
         ConfigError: it can't be read, or something in it is wrong.
     """
-    return _resolve(path, read_gateway_file(path).node.nncp_config)
+    return resolve_beside(path, read_gateway_file(path).node.nncp_config)
 
 
 def build_config(path: Path, file: GatewayFile, nncp: NncpConfig) -> GatewayConfig:
@@ -209,7 +203,7 @@ class _Settings:
             path=self._path,
             hostname=self._hostname(),
             nncp=self._nncp,
-            state_directory=_resolve(self._path, file.node.state_directory),
+            state_directory=resolve_beside(self._path, file.node.state_directory),
             reserve_bytes=file.queue.reserve_bytes,
             keep_finished_seconds=file.queue.keep_finished_days * DAY_SECONDS,
             keep_batch_ids_seconds=file.queue.keep_batch_ids_days * DAY_SECONDS,
@@ -225,7 +219,7 @@ class _Settings:
             toss=self._toss(),
             toss_interval_seconds=file.toss.interval_seconds,
             toss_retry_seconds=file.toss.retry_seconds,
-            mail_log=None if file.log.mail == STDERR else _resolve(self._path, file.log.mail),
+            mail_log=None if file.log.mail == STDERR else resolve_beside(self._path, file.log.mail),
             log_level=file.log.level,
         )
 
@@ -299,7 +293,7 @@ class _Settings:
         section = self._file.deliver
         if section.to == "maildir":
             return MaildirTargetSettings(
-                path=str(_resolve(self._path, section.path or "")),
+                path=str(resolve_beside(self._path, section.path or "")),
                 own_name=self._hostname(),
                 recipient_delimiter=section.recipient_delimiter,
                 is_mailbox_made=section.make_mailboxes,
@@ -369,7 +363,3 @@ def _retry(section: DeliverSection) -> RetrySchedule:
 def _endpoint(text: str) -> tuple[str, int]:
     host, _, port = text.rpartition(":")
     return host.removeprefix("[").removesuffix("]"), int(port)
-
-
-def _resolve(file: Path, text: str) -> Path:
-    return Path(os.path.normpath(file.parent / text))

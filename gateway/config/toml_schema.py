@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal, TypeVar
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from gateway.batch.policy import FLUSH_INTERVAL_SECONDS
+from gateway.config.gateway_place import NNCP_NAME
 from gateway.errors import GatewayError
 from gateway.ids import NICE_ALLOWED, NICE_MAX, NICE_PRIORITY, parse_nice
 from gateway.message.bsmtp_dialogue import MESSAGE_LIMIT_BYTES, MESSAGE_LIMIT_COUNT, RECIPIENT_LIMIT_COUNT
@@ -133,7 +134,7 @@ class NodeSection(Section):
         description="a host name such as mail.example.org; this machine's own name if left out",
     )
     nncp_config: str = Field(
-        default="nncp.hjson",
+        default=NNCP_NAME,
         min_length=1,
         description="path of the NNCP configuration, beside this file if relative",
     )

@@ -4,12 +4,12 @@ import logging
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
-from pathlib import Path
 from typing import Self
 
 from gateway.batch.batcher import Batcher
 from gateway.batch.flusher import Flusher
-from gateway.config.gateway_toml import DEFAULT_PATH, GatewayConfig
+from gateway.config.gateway_place import DEFAULT_PATH
+from gateway.config.gateway_toml import GatewayConfig
 from gateway.config.nncp import is_syncing
 from gateway.config.own_program import find_handle
 from gateway.deliver.deliverer import Deliverer
@@ -132,7 +132,7 @@ class Parts:
 
     def find_in_process(self, words: Sequence[str]) -> InProcess | None:
         """The handler within this process for a configured command, or None: it is another program."""
-        handle = find_handle(words, self.config.path, Path(DEFAULT_PATH))
+        handle = find_handle(words, self.config.path, DEFAULT_PATH)
         return None if handle is None else partial(self._receive_tossed, handle)
 
     def _receive_tossed(

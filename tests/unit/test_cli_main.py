@@ -34,7 +34,7 @@ def test_every_command_has_help(name: str) -> None:
     [
         (["bogus"], 64, "No such command 'bogus'"),
         (["--bogus"], 64, "No such option"),
-        (["flush", "a", "b"], 64, "(see nncp-gateway flush --help)"),
+        (["deliver", "a"], 64, "(see nncp-gateway deliver --help)"),
         (["send", "x@a.test"], 75, "4.5.4 Missing option"),
         (["-c", "x", "send", "--bogus"], 75, "4.5.4 No such option"),
         (["receive"], 75, "Missing argument"),

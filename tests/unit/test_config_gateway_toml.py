@@ -4,7 +4,8 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel
 
-from gateway.config.gateway_toml import GatewayConfig, chosen_path, load_gateway_config, parse_gateway_text
+from gateway.config.gateway_place import chosen_path
+from gateway.config.gateway_toml import GatewayConfig, load_gateway_config, parse_gateway_text
 from gateway.config.toml_schema import BatchKeys, GatewayFile, NeighbourSection, RouteSection
 from gateway.deliver.maildir import MaildirTargetSettings
 from gateway.deliver.sendmail_command import SendmailTargetSettings

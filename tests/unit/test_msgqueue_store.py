@@ -148,6 +148,23 @@ def test_a_newer_database_is_refused_and_left_alone(tmp_path: Path) -> None:
         Queue(tmp_path, Disk())
 
 
+def test_a_queue_of_version_1_is_migrated_with_its_mail_and_its_flush_inside(tmp_path: Path) -> None:
+    with Queue(tmp_path, Disk()) as queue:
+        queue.put(new_message()).result()
+        Outbox(queue).ask_flush()
+        path = queue.path
+    with sqlite3.connect(path) as connection:
+        connection.execute("ALTER TABLE flush DROP COLUMN ready_at")
+        connection.execute("PRAGMA user_version = 1")
+    connection.close()
+    with Queue(tmp_path, Disk()) as queue:
+        (figures,) = Outbox(queue).lanes()
+        assert figures.is_flush_due
+    with sqlite3.connect(path) as connection:
+        assert connection.execute("PRAGMA user_version").fetchone() == (schema.VERSION,)
+    connection.close()
+
+
 def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
     (tmp_path / "queue.sqlite").write_bytes(b"this is not a database at all" * 100)
     with pytest.raises(StoreCorrupt):

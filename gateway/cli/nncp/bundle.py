@@ -9,6 +9,7 @@ from gateway.carry.bundle_reception import BundleReception, Purpose
 from gateway.carry.bundle_sender import BundleResult, BundleSender, SendSettings
 from gateway.cli.nncp.context import Context, fatal, run_verb
 from gateway.cli.nncp.flags import STATUS_FAILED, STATUS_OK
+from gateway.cli.nncp.outbox import OutboxFlush
 from gateway.cli.nncp.standard_input import read_stdin
 from gateway.cli.nncp.standard_output import write_stdout
 from gateway.cli.nncp.verbs import BUNDLE
@@ -50,6 +51,7 @@ def _send(context: Context, nice: int, nodes: list[Node]) -> BundleResult:
     parsed = context.parsed
     settings = SendSettings(nice, is_deleting=parsed.switch("delete") and not parsed.switch("dryrun"))
     own_id = context.book.self_node.id
+    OutboxFlush(context).flush(nodes)
     sender = BundleSender(own_id, context.spool, context.log, settings, context.progress)
     return sender.run_once(nodes, lambda piece: write_stdout([piece]), lambda: _sync_stdout(context))
 

@@ -27,6 +27,7 @@ class Context:
         spool: the spool that flags, environment or configuration name.
         log: the log that they name.
         progress: shows how far a long step is, or nothing.
+        environ: the environment.
     """
 
     verb: Verb
@@ -36,6 +37,7 @@ class Context:
     spool: Spool
     log: Log
     progress: Progress
+    environ: Mapping[str, str]
 
     @property
     def book(self) -> Book:
@@ -113,6 +115,7 @@ def open_context(verb: Verb, parsed: Parsed, environ: Mapping[str, str]) -> Cont
         spool=Spool(root.absolute(), disk, nohdr=config.nohdr),
         log=log,
         progress=_open_progress(parsed, config),
+        environ=environ,
     )
 
 

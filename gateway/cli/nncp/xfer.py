@@ -7,6 +7,7 @@ from gateway.carry.xfer import Xfer, XferSettings
 from gateway.cli.nncp.context import Context, fatal, run_verb
 from gateway.cli.nncp.flags import STATUS_FAILED, STATUS_OK, wrong_usage
 from gateway.cli.nncp.only_node import only_node
+from gateway.cli.nncp.outbox import OutboxFlush
 from gateway.cli.nncp.verbs import XFER
 from gateway.ids import parse_nice
 
@@ -33,5 +34,8 @@ def _exchange(context: Context) -> int:
     )
     context.book.private_keys()
     directory = Path(parsed.arguments[0])
+    if not is_rx:
+        nodes = None if settings.only is None else [node for node in context.book if node.id in settings.only]
+        OutboxFlush(context).flush(nodes)
     xfer = Xfer(context.book, context.spool, context.log, directory, settings, context.progress)
     return STATUS_FAILED if xfer.run_once().bad_count else STATUS_OK
