@@ -1,0 +1,255 @@
+import asyncio
+import dataclasses
+import logging
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import pytest
+
+from gateway.carry.online.autotoss import AutoTosser
+from gateway.carry.online.call import CallPlan, CallResult
+from gateway.carry.online.caller import Caller, Surroundings, find_entries
+from gateway.carry.online.discovery import Lookout
+from gateway.carry.online.office import Office
+from gateway.errors import ConfigError, StoreError
+from gateway.link.announcement import encode_announcement
+from gateway.nodes import Book, Node
+from gateway.schedule.call import AutoToss, Call, Limits, Online
+from gateway.schedule.cron import parse_cron
+from gateway.spool.layout import Box
+from gateway.spool.log import Log
+from tests.support.nodes import make_books
+from tests.support.spools import make_packet, new_packet_id, open_spool
+
+START = 1_780_056_000.0
+DAY_SECONDS = 86_400.0
+WAIT_SECONDS = 60
+HOURLY, NEVER = parse_cron("@hourly"), parse_cron("0 0 30 2 *")
+KEYS = make_books("a", "b", "c")["a"]
+
+
+def make_book(**calls: list[Call]) -> Book:
+    """Ourselves and neighbours with two addresses and these calls."""
+    nodes = dict(KEYS.nodes)
+    for name, found in calls.items():
+        online = Online({"lan": f"{name}:1", "net": f"{name}:2"}, Limits(), tuple(found))
+        nodes[name] = dataclasses.replace(nodes[name], online=online)
+    return Book(KEYS.own, nodes)
+
+
+def make_office(home: Path, book: Book) -> Office:
+    return Office(book, open_spool(home), Log(home / "log", quiet=True))
+
+
+def put_packet(office: Office, name: str, nice: int) -> None:
+    directory = office.spool.layout.box(office.book.find(name).id, Box.TX)
+    directory.mkdir(parents=True)
+    (directory / new_packet_id().text).write_bytes(make_packet(nice))
+
+
+class Wall:
+    """A clock that leaps a day with the second look: then everything is due."""
+
+    def __init__(self) -> None:
+        self.now = START
+
+    def __call__(self) -> float:
+        now, self.now = self.now, START + DAY_SECONDS
+        return now
+
+
+class Calls:
+    """Calls that are only noted; each is over when ``step`` is."""
+
+    def __init__(self, step: Callable[[CallPlan], Awaitable[None]] | None = None) -> None:
+        self.plans: list[CallPlan] = []
+        self._step = step
+
+    async def __call__(self, _office: Office, plan: CallPlan) -> CallResult:
+        self.plans.append(plan)
+        if self._step is not None:
+            await self._step(plan)
+        return CallResult(
+            is_connected=True, is_complete=True, address="", sent_bytes=0, received_bytes=0, text=""
+        )
+
+    @property
+    def names(self) -> list[str]:
+        return [plan.node.name for plan in self.plans]
+
+
+def run_caller(
+    office: Office,
+    calls: Calls,
+    until: Callable[[], bool],
+    around: Callable[[], Surroundings] = Surroundings,
+) -> None:
+    """Run a caller until something holds, and cancel it then."""
+
+    async def run() -> None:
+        surroundings = around()
+        caller = Caller(office, find_entries(office.book), surroundings, Wall(), calls)
+        task = asyncio.create_task(caller.run())
+        async with asyncio.timeout(WAIT_SECONDS):
+            while not until():  # noqa: ASYNC110 - any condition, as in wait_until
+                await asyncio.sleep(0.01)
+        task.cancel()
+        await asyncio.wait([task])
+        assert task.cancelled()
+
+    asyncio.run(run())
+
+
+def test_entry_is_called_as_it_says(tmp_path: Path) -> None:
+    call = Call(
+        HOURLY, 96, "rx", limits=Limits(3, 4, 5, 6), is_nock=True, autotoss=AutoToss(is_seen_marked=True)
+    )
+    calls = Calls()
+    run_caller(make_office(tmp_path, make_book(b=[call])), calls, lambda: bool(calls.plans))
+    [plan] = calls.plans
+    assert (plan.node.name, plan.addresses, plan.is_nock) == ("b", ("b:1", "b:2"), True)
+    settings = plan.settings
+    assert (settings.nice, settings.is_receiving, settings.is_sending) == (96, True, False)
+    assert (settings.rx_per_second_count, settings.tx_per_second_count) == (3, 4)
+    assert (settings.idle_seconds, settings.longest_seconds) == (5, 6)
+
+
+def test_address_of_an_entry_goes_before_those_of_its_neighbour(tmp_path: Path) -> None:
+    calls = Calls()
+    office = make_office(tmp_path, make_book(b=[Call(HOURLY, address="there:5400")]))
+    run_caller(office, calls, lambda: bool(calls.plans))
+    assert calls.plans[0].addresses == ("there:5400",)
+
+
+@pytest.mark.parametrize("is_mcd_ignored", [False, True])
+def test_where_a_neighbour_was_heard_is_tried_first(tmp_path: Path, is_mcd_ignored: bool) -> None:  # noqa: FBT001
+    calls = Calls()
+    office = make_office(tmp_path, make_book(b=[Call(HOURLY, is_mcd_ignored=is_mcd_ignored)]))
+
+    def around() -> Surroundings:
+        lookout = Lookout(office.book, office.log, ["x"])
+        lookout.hear(encode_announcement(office.book.find("b").id), "[fe80::1%x]:7", "x")
+        return Surroundings(lookout)
+
+    run_caller(office, calls, lambda: bool(calls.plans), around)
+    heard = () if is_mcd_ignored else ("[fe80::1%x]:7",)
+    assert calls.plans[0].addresses == (*heard, "b:1", "b:2")
+
+
+def test_neighbour_is_called_only_if_there_is_something_for_it(tmp_path: Path) -> None:
+    needed = Call(HOURLY, nice=100, is_tx_needed=True)
+    office = make_office(tmp_path, make_book(b=[needed, Call(HOURLY)], c=[needed]))
+    put_packet(office, "b", nice=101)
+    asked: list[str] = []
+
+    def has_mail(node: Node, _nice: int) -> bool:
+        asked.append(node.name)
+        return False
+
+    calls = Calls()
+    run_caller(
+        office, calls, lambda: len(calls.plans) + len(asked) == 3, lambda: Surroundings(has_mail=has_mail)
+    )
+    assert sorted(asked) == ["b", "c"]
+    assert calls.names == ["b"]
+    assert calls.plans[0].settings.nice == 255
+
+
+def test_packet_or_mail_that_waits_makes_a_call_needed(tmp_path: Path) -> None:
+    needed = Call(HOURLY, nice=100, is_tx_needed=True)
+    office = make_office(tmp_path, make_book(b=[needed], c=[needed]))
+    put_packet(office, "b", nice=100)
+    asked: list[tuple[str, int]] = []
+
+    def has_mail(node: Node, nice: int) -> bool:
+        asked.append((node.name, nice))
+        return True
+
+    calls = Calls()
+    run_caller(office, calls, lambda: len(calls.plans) == 2, lambda: Surroundings(has_mail=has_mail))
+    assert sorted(calls.names) == ["b", "c"]
+    assert asked == [("c", 100)]
+
+
+def test_slow_call_holds_up_no_other_neighbour(tmp_path: Path) -> None:
+    async def hang(plan: CallPlan) -> None:
+        if plan.node.name == "b":
+            await asyncio.Event().wait()
+
+    calls = Calls(hang)
+    office = make_office(tmp_path, make_book(b=[Call(HOURLY)], c=[Call(HOURLY)]))
+    run_caller(office, calls, lambda: sorted(calls.names) == ["b", "c"])
+
+
+def test_stop_ends_a_call_cleanly_before_it_returns(tmp_path: Path) -> None:
+    ends: list[str] = []
+
+    async def hang(_plan: CallPlan) -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await asyncio.sleep(0)
+            ends.append("clean")
+
+    calls = Calls(hang)
+    run_caller(make_office(tmp_path, make_book(b=[Call(HOURLY)])), calls, lambda: bool(calls.plans))
+    assert ends == ["clean"]
+
+
+@pytest.mark.parametrize("error", [StoreError("no disk"), ZeroDivisionError("a bug")])
+def test_call_that_fails_ends_no_other(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, error: Exception
+) -> None:
+    async def fail(plan: CallPlan) -> None:
+        if len(calls.plans) == 1:
+            raise error
+
+    calls = Calls(fail)
+    office = make_office(tmp_path, make_book(b=[Call(HOURLY), Call(HOURLY)]))
+    with caplog.at_level(logging.ERROR):
+        run_caller(office, calls, lambda: len(calls.plans) == 2)
+    if isinstance(error, StoreError):
+        assert "Err: no disk\nWho: caller\n" in (tmp_path / "log").read_text()
+    else:
+        assert "a fault of this program" in caplog.text
+
+
+def test_neighbour_without_an_address_is_not_called(tmp_path: Path) -> None:
+    nodes = dict(KEYS.nodes)
+    nodes["b"] = dataclasses.replace(nodes["b"], online=Online(calls=(Call(HOURLY),)))
+    nodes["c"] = dataclasses.replace(nodes["c"], online=Online({"x": "c:1"}, calls=(Call(HOURLY),)))
+    calls = Calls()
+    run_caller(make_office(tmp_path, Book(KEYS.own, nodes)), calls, lambda: bool(calls.plans))
+    assert calls.names == ["c"]
+
+
+def test_what_arrives_is_tossed_as_the_call_says(tmp_path: Path) -> None:
+    wanted = AutoToss(is_seen_marked=True, left_alone=frozenset({"exec"}))
+    office = make_office(tmp_path, make_book(b=[Call(HOURLY, autotoss=wanted)], c=[Call(HOURLY)]))
+    tossed: list[tuple[str, AutoToss]] = []
+
+    def toss(node: Node, autotoss: AutoToss) -> bool:
+        tossed.append((node.name, autotoss))
+        return True
+
+    tosser = AutoTosser(toss, office.log)
+    calls = Calls()
+    run_caller(office, calls, lambda: len(calls.plans) == 2, lambda: Surroundings(tosser=tosser))
+    tosser.close()
+    assert tossed == [("b", wanted)]
+
+
+def test_caller_ends_when_no_time_ever_comes(tmp_path: Path) -> None:
+    office = make_office(tmp_path, make_book(b=[Call(NEVER)]))
+    asyncio.run(asyncio.wait_for(Caller(office, find_entries(office.book)).run(), WAIT_SECONDS))
+    record = f"Err: got zero time\nWho: caller\nNode: {office.book.find('b').id}\nCallIndex: 0\n"
+    assert f"{record}Msg: b node, call 0\n" in (tmp_path / "log").read_text()
+
+
+def test_neighbour_without_a_key_for_it_cannot_be_called() -> None:
+    book = make_book(b=[Call(HOURLY)])
+    b = book.nodes["b"]
+    keyless = dataclasses.replace(b, keys=dataclasses.replace(b.keys, noisepub=None))
+    assert find_entries(Book(KEYS.own, {**book.nodes, "b": keyless})) == []
+    with pytest.raises(ConfigError, match="Node b does not have online communication capability"):
+        find_entries(book, [keyless])
