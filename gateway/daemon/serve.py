@@ -11,15 +11,13 @@ Contract: one daemon for one state directory.
 import asyncio
 import contextlib
 import logging
-import os
 import signal
 import threading
 from collections.abc import Collection, Iterator, Mapping
-from pathlib import Path
-from typing import NoReturn
 
 from gateway.config.gateway_toml import GatewayConfig
 from gateway.daemon import stages
+from gateway.daemon.hard_stop import end_at_once
 from gateway.daemon.notify import notify_systemd, open_wake_socket, read_wakes
 from gateway.daemon.parts import Parts
 from gateway.daemon.supervisor import Supervisor
@@ -31,7 +29,6 @@ _LOG = logging.getLogger(__name__)
 
 LOCK_NAME = "serve"
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
-HARD_STOP_STATUS = 1
 
 
 def serve(config: GatewayConfig, environ: Mapping[str, str], only: Collection[str]) -> None:
@@ -108,7 +105,7 @@ class _Daemon:
 
     def _on_signal(self, stop_asked: asyncio.Event) -> None:
         if self._stopping.is_set():
-            _end_at_once()
+            end_at_once()
         _LOG.info("stopping; what is under way is finished first")
         self._stopping.set()
         stop_asked.set()
@@ -140,24 +137,3 @@ def _refuse_faults(config: GatewayConfig) -> None:
     fatal = [str(finding) for finding in findings if finding.is_fatal]
     if fatal:
         raise ConfigError("\n".join(fatal))
-
-
-def _end_at_once() -> NoReturn:
-    """End without waiting, but not before the handlers.
-
-    The end of its input, which our own end would be, makes a mailer send what it has so far.
-    """
-    for child in _children():
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(child, signal.SIGKILL)
-    _LOG.warning("ended at once, as a second signal asked")
-    os._exit(HARD_STOP_STATUS)
-
-
-def _children() -> list[int]:
-    """Process ids of our children; each handler leads a process group of its own."""
-    found: list[int] = []
-    for task in Path("/proc/self/task").iterdir():
-        with contextlib.suppress(OSError):
-            found += map(int, (task / "children").read_text(encoding="ascii").split())
-    return found
