@@ -13,6 +13,9 @@ RUN_SECONDS = 60
 
 NEWER: Mapping[str, frozenset[str]] = {
     "toss": frozenset({"gen-ack"}),
+    "call": frozenset({"autotoss-gen-ack"}),
+    "caller": frozenset({"autotoss-gen-ack"}),
+    "daemon": frozenset({"autotoss-gen-ack"}),
     "ack": frozenset({"minsize int", "minsize uint"}),
     "rm": frozenset({"ack"}),
 }

@@ -13,6 +13,7 @@ Run = Callable[[list[str], Mapping[str, str]], int]
 MODULES: Mapping[str, str] = {
     "ack": "gateway.cli.nncp.ack",
     "bundle": "gateway.cli.nncp.bundle",
+    "caller": "gateway.cli.nncp.caller",
     "check": "gateway.cli.nncp.check_",
     "log": "gateway.cli.nncp.log_",
     "cfgdir": "gateway.cli.nncp.cfgdir",

@@ -212,6 +212,13 @@ XFER = Verb(
     ),
 )
 
+CALLER = Verb(
+    "caller",
+    "call neighbours when the configuration says so",
+    ("[options] [NODE ...]",),
+    (*LOGGING, *AUTOTOSS),
+)
+
 BUNDLE = Verb(
     "bundle",
     "write packets into one stream, or take them from one",
@@ -330,6 +337,7 @@ _ALL = (
     ACK,
     RM,
     TOSS,
+    CALLER,
     XFER,
     BUNDLE,
     CHECK,
