@@ -66,8 +66,11 @@ _LOCK_POLL_SECONDS = 0.01
 SESSION_LIMIT_COUNT = 64
 """Files of sessions that are looked at."""
 
+LEFTOVER_SECONDS = 86_400.0
+"""A file that was begun so long ago will not be finished."""
+
 _TOKEN_BYTES = 8
-_OPENED_TWICE = 3
+_READ_LIMIT_COUNT = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,6 +240,14 @@ class LinkStates:
                     history = _with_left(history, running)
                     self._unsynced.remove(path, is_synced=False)
             self._disk.write_file(directory / HISTORY_NAME, encode_history(step(history)))
+            self._sweep(directory)
+
+    def _sweep(self, directory: Path) -> None:
+        """Remove what programs that died were about to write."""
+        before = self._read_now().wall_seconds - LEFTOVER_SECONDS
+        for path in directory.glob(f".*{NEW_SUFFIX}"):
+            if path.lstat().st_mtime < before:
+                self._unsynced.remove(path, is_synced=False)
 
     def _read_history(self, node: NodeId, damaged: list[str]) -> History | None:
         path = self._directory(node) / HISTORY_NAME
@@ -355,7 +366,7 @@ def _is_session_name(name: str) -> bool:
 
 
 def _read_running(path: Path) -> Running:
-    for _ in range(_OPENED_TWICE):
+    for _ in range(_READ_LIMIT_COUNT):
         with _opened(path) as fd:
             if _is_locked(fd):
                 return decode_running(_read_all(fd, path), is_alive=True)
