@@ -50,6 +50,19 @@ def test_packets_are_counted_by_niceness(tmp_path: Path, capsys: pytest.CaptureF
     )
 
 
+def test_many_packets_are_counted_in_the_columns_of_the_go_tools(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    box = Spool(tmp_path / "spool", Disk()).layout.box(BOB, Box.TX)
+    box.mkdir(parents=True)
+    data = make_packet(96)
+    for _ in range(100):
+        (box / new_packet_id().text).write_bytes(data)
+    assert main(["stat", "-cfg", str(write_config(tmp_path, config_tree(tmp_path)))], {}) == 0
+    row = "\tnice:   P | Rx:        0 B,   0 pkts | Tx:     17 KiB,  100 pkts\n"
+    assert row in capsys.readouterr().out
+
+
 def test_one_node_by_name_or_id(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = write_config(tmp_path, config_tree(tmp_path))
     for name in ("bob", BOB.text):

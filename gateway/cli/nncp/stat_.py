@@ -27,7 +27,8 @@ class _Count:
         self.size_bytes += size_bytes
 
     def __str__(self) -> str:
-        return f"{ibytes(self.size_bytes):>10}, {self.packets:>3} pkts"
+        # As the Go tools: a count of three digits gets a space before it.
+        return f"{ibytes(self.size_bytes):>10}, {self.packets: 3d} pkts"
 
 
 @dataclass(slots=True)
