@@ -43,7 +43,8 @@ class Selection:
         is_hdr: copies of headers.
         is_area: markers of messages of areas.
         is_ack: outbound acknowledgements that toss has made.
-        packets: names of packets to remove wherever they are, instead of all else; None: all else.
+        packets: names of packets to remove wherever they are, instead of all else but
+            acknowledgements; None: all else.
     """
 
     boxes: frozenset[Box] = frozenset()
@@ -118,6 +119,8 @@ class Remover:
         Raises:
             StoreError: the disk refused.
         """
+        if selection.is_ack:
+            self._remove_acks(node)
         if selection.packets is not None:
             self._remove_packets(node, selection.packets)
             return
@@ -125,8 +128,6 @@ class Remover:
             self._remove_incomplete(node, selection)
         if selection.is_seen:
             self._remove_directory(self._layout.box(node, Box.RX) / SEEN_DIRECTORY)
-        if selection.is_ack:
-            self._remove_acks(node)
         for box in sorted(selection.boxes):
             if selection.is_hdr:
                 self._remove_directory(self._layout.box(node, box) / HEADER_DIRECTORY)
@@ -158,15 +159,22 @@ class Remover:
         self._remove_with_headers(directory, paths)
 
     def _remove_acks(self, node: NodeId) -> None:
-        directory = self._layout.box(node, Box.TX)
-        markers = directory / ACK_DIRECTORY
+        markers = self._layout.box(node, Box.TX) / ACK_DIRECTORY
         for marker in list(_entries(markers)):
-            packet = directory / marker.name
             if not self._is_old(marker):
                 continue
-            if parse_packet_name(marker.name) is not None and _is_file(packet):
-                self._remove_with_headers(directory, iter((packet,)), is_age_checked=False)
+            packet = self._find_ack(node, marker.name)
+            if packet is not None:
+                self._remove_with_headers(packet.parent, iter((packet,)), is_age_checked=False)
             self._remove_all(markers, iter((marker,)))
+
+    def _find_ack(self, node: NodeId, name: str) -> Path | None:
+        """The packet that a marker names: beside it, or where it begins its way, if Go NNCP made the marker."""
+        if parse_packet_name(name) is None:
+            return None
+        nodes = [self._layout.node(node), *_entries(self._layout.root, is_directory=True)]
+        packets = (place / Box.TX.value / name for place in nodes)
+        return next(filter(_is_file, packets), None)
 
     def _remove_with_headers(
         self, directory: Path, paths: Iterator[Path], *, is_age_checked: bool = True

@@ -55,6 +55,24 @@ def test_a_lock_that_is_held_stays(tmp_path: Path) -> None:
     assert (held.exists(), free.exists()) == (True, False)
 
 
+def test_an_acknowledgement_is_found_where_its_way_begins(tmp_path: Path) -> None:
+    put(tmp_path, f"tx/ack/{P}", "tx/ack/other", "tx/other")
+    first_hop = tmp_path / OTHER.text / "tx"
+    (first_hop / "hdr").mkdir(parents=True)
+    for path in (first_hop / P, first_hop / "hdr" / P, first_hop / Q):
+        path.write_bytes(b"x")
+    told = Told(tmp_path)
+    told.remover.remove_of(NODE, Selection(is_ack=True))
+    assert sorted(told.removed) == sorted([P, P, "other"])
+    assert {path.name for path in files_below(tmp_path)} == {Q, "other"}
+
+
+def test_acknowledgements_go_together_with_named_packets(tmp_path: Path) -> None:
+    put(tmp_path, f"tx/ack/{P}", f"tx/{P}", f"rx/{Q}", "rx/other")
+    Told(tmp_path).remover.remove_of(NODE, Selection(is_ack=True, packets=frozenset({Q})))
+    assert [path.name for path in files_below(tmp_path)] == ["other"]
+
+
 def test_a_packet_that_is_being_sealed_in_tx_stays(tmp_path: Path) -> None:
     put(tmp_path, f"tx/{P}", "tx/batch-1.sealing", f"tx/{Q}.x")
     Told(tmp_path).remover.remove_of(NODE, Selection(boxes=frozenset({Box.TX})))
