@@ -169,7 +169,7 @@ class Remover:
             self._remove_all(markers, iter((marker,)))
 
     def _find_ack(self, node: NodeId, name: str) -> Path | None:
-        """The packet that a marker names: beside it, or where it begins its way, if Go NNCP made the marker."""
+        """The packet that a marker names: beside it, or where its way begins, if Go NNCP made the marker."""
         if parse_packet_name(name) is None:
             return None
         nodes = [self._layout.node(node), *_entries(self._layout.root, is_directory=True)]
