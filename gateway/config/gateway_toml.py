@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 
 from gateway.batch.policy import BatchSettings, LanePolicy
+from gateway.carry.online.service_settings import OnlineSettings
 from gateway.config.gateway_place import resolve_beside
 from gateway.config.nncp import MailPair, NncpConfig, load_nncp_config
 from gateway.config.toml_errors import ALLOWED, describe_all, join_problems
@@ -78,6 +79,7 @@ class GatewayConfig:
         toss: how packets are tossed.
         toss_interval_seconds: how often received packets are looked for.
         toss_retry_seconds: how often those that failed are tried again.
+        online: calls that are taken and made.
         mail_log: file of the mail log, or None: standard error.
         log_level: ``debug``, ``info``, ``warning`` or ``error``.
     """
@@ -101,6 +103,7 @@ class GatewayConfig:
     toss: TossSettings
     toss_interval_seconds: float
     toss_retry_seconds: float
+    online: OnlineSettings
     mail_log: Path | None
     log_level: str
 
@@ -219,6 +222,7 @@ class _Settings:
             toss=self._toss(),
             toss_interval_seconds=file.toss.interval_seconds,
             toss_retry_seconds=file.toss.retry_seconds,
+            online=self._online(),
             mail_log=None if file.log.mail == STDERR else resolve_beside(self._path, file.log.mail),
             log_level=file.log.level,
         )
@@ -316,6 +320,16 @@ class _Settings:
             notices={name: _notice(pair) for name, pair in notify.exec.items()},
             file_notice=None if notify.file is None else _notice(notify.file),
             freq_notice=None if notify.freq is None else _notice(notify.freq),
+        )
+
+    def _online(self) -> OnlineSettings:
+        section = self._file.online
+        return OnlineSettings(
+            listen=tuple(section.listen),
+            is_calling=section.calls,
+            session_limit_count=section.max_connections,
+            heard_on=self._nncp.discovery.listen,
+            announce_seconds=self._nncp.discovery.send_seconds,
         )
 
     def _gather(self, where: str, build: Callable[[], Result]) -> Result | None:

@@ -323,6 +323,20 @@ class TossSection(Section):
     )
 
 
+class OnlineSection(Section):
+    """``[online]``: sessions with neighbours over connections."""
+
+    listen: list[Endpoint] = Field(
+        default_factory=list,
+        description='a list of ADDRESS:PORT, such as ["[::]:5400"]; empty: nobody can call',
+    )
+    calls: bool = Field(
+        default=False,
+        description="true or false: call neighbours as their calls in the NNCP configuration say",
+    )
+    max_connections: int = _count(128, 1, 100_000)
+
+
 class LogSection(Section):
     """``[log]``: where lines go."""
 
@@ -353,4 +367,5 @@ class GatewayFile(Section):
     receive: ReceiveSection = Field(default_factory=ReceiveSection, description="a table")
     deliver: DeliverSection = Field(default_factory=DeliverSection, description="a table")
     toss: TossSection = Field(default_factory=TossSection, description="a table")
+    online: OnlineSection = Field(default_factory=OnlineSection, description="a table")
     log: LogSection = Field(default_factory=LogSection, description="a table")

@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel
 
+from gateway.carry.online.service_settings import OnlineSettings
 from gateway.config.gateway_place import chosen_path
 from gateway.config.gateway_toml import GatewayConfig, load_gateway_config, parse_gateway_text
 from gateway.config.toml_schema import BatchKeys, GatewayFile, NeighbourSection, RouteSection
@@ -55,6 +56,7 @@ def test_an_empty_file_has_safe_defaults(load: Load, home: Path) -> None:
     assert config.batch.default.form is Form.SENDMAIL
     assert config.target == SmtpTargetSettings("127.0.0.1", 25, config.hostname)
     assert config.mail_log is None
+    assert not config.online.is_wanted
 
 
 def test_relative_paths_are_beside_the_file(load: Load, home: Path) -> None:
@@ -107,6 +109,10 @@ def test_every_section_reaches_its_stage(load: Load) -> None:
         [toss]
         interval_seconds = 1
         max_nice = "N"
+        [online]
+        listen = ["[::]:5400", "192.0.2.1:0"]
+        calls = true
+        max_connections = 9
         """)
     bob = config.nncp.book.find("bob").id
     assert config.hostname == "gw.example.org"
@@ -129,6 +135,7 @@ def test_every_section_reaches_its_stage(load: Load) -> None:
     assert config.receive.max_batch_bytes == 5000
     assert config.receive.local_domains == ("own.test", "here.test")
     assert config.toss.nice == 160
+    assert config.online == OnlineSettings(("[::]:5400", "192.0.2.1:0"), True, 9)
 
 
 @pytest.mark.parametrize(
@@ -279,6 +286,7 @@ OPTIONAL: dict[str, set[str]] = {}
 DIFFERENT = {
     "node": {"hostname", "nncp_config", "state_directory"},
     "smtp": {"listen"},
+    "online": {"listen"},
     "batch": {"max_messages", "max_bytes", "max_age_seconds", "level", "window_log", "packet_min_bytes"},
     "deliver": {"domains", "path", "max_attempts"},
     "log": {"mail"},
