@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
+from gateway.errors import LocalProtocolError
 from gateway.ids import NICE_MAX
 
 LONGEST_CHUNK_BYTES = 65232
@@ -40,6 +41,9 @@ class LinkSettings:
         budget_bytes: of both directions as on the wire, after which it winds down; 0: none.
         chunk_bytes: data in one piece of a file at most; on thin links small, so that a cut loses
             little and an urgent packet overtakes soon.
+
+    Raises:
+        LocalProtocolError: the chunk fits into no message.
     """
 
     nice: int = NICE_MAX
@@ -59,4 +63,4 @@ class LinkSettings:
 
     def __post_init__(self) -> None:
         if not 1 <= self.chunk_bytes <= LONGEST_CHUNK_BYTES:
-            raise ValueError(f"a chunk has 1 to {LONGEST_CHUNK_BYTES} bytes, not {self.chunk_bytes}")
+            raise LocalProtocolError(f"a chunk has 1 to {LONGEST_CHUNK_BYTES} bytes, not {self.chunk_bytes}")

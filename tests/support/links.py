@@ -168,10 +168,11 @@ class Host:
     def handle(self, session: Session, events: list[Event], settings: LinkSettings, now: float) -> None:
         """Do what a driver does with events."""
         for event in events:
+            if isinstance(event, Received):
+                self._store(session, event, now)
+                continue
+            self.events.append(event)
             match event:
-                case Received():
-                    self._store(session, event, now)
-                    continue
                 case PeerKnown():
                     self.handle(session, session.accept(settings, self.offers, now), settings, now)
                 case Offered(packet):
@@ -186,7 +187,6 @@ class Host:
                     self.ended = event
                 case _:
                     pass
-            self.events.append(event)
 
     def output(self, session: Session, now: float, *, is_reading: bool = True) -> bytes:
         """All that can be sent now: what is owed, and one message of files."""
