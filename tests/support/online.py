@@ -6,21 +6,22 @@ tools for a second or two: ``wait_unlocked`` waits until they are gone, as a cal
 
 import contextlib
 import json
+import os
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from gateway.durable import Disk
 from gateway.errors import StoreBusy
-from gateway.ids import PacketId
+from gateway.ids import ID_CHARS, PacketId
 from gateway.packet.mth import MerkleTreeHash
-from gateway.spool.layout import Box, LockKind, parse_packet_name
+from gateway.spool.layout import Box, LockKind
 from gateway.spool.store import Spool
 from tests.support.both_nncp import GO, OURS
 from tests.support.nncp_verbs import verb_argv, verb_environ
 from tests.support.nodes import make_books
-from tests.support.online_packets import MIXED, Made, Mix, make_packets
+from tests.support.online_packets import MIXED, NICES, Made, Mix, make_packets
 from tests.support.peers import require
 from tests.support.ports import free_port
 from tests.support.processes import Running, tail, wait_until
@@ -106,26 +107,33 @@ class OnlinePair:
         return daemon
 
     def call(
-        self, who: str, name: str, *words: str, is_checked: bool = True, seconds: float = SESSION_SECONDS
+        self, who: str, name: str, *words: str, alias: str = "", is_checked: bool = True
     ) -> subprocess.CompletedProcess[bytes]:
         """Call the other node, and wait for the end of the session.
 
         Args:
             who: OURS or GO.
             name: the calling node.
-            words: options, then perhaps an address that is to be called.
+            words: options; then perhaps ``--`` and the address to call.
+            alias: the name of a configured address.
             is_checked: whether a status other than 0 fails the test.
-            seconds: the longest time it may take.
         """
         options, addresses = _split(words)
-        argv = self.argv(who, name, "call", *options, other(name), *addresses)
+        target = f"{other(name)}:{alias}" if alias else other(name)
+        return self.run(who, name, "call", *options, target, *addresses, is_checked=is_checked)
+
+    def run(
+        self, who: str, name: str, verb: str, *words: str, is_checked: bool = True
+    ) -> subprocess.CompletedProcess[bytes]:
+        """Run a command at a node to its end."""
+        argv = self.argv(who, name, verb, *words)
         done = subprocess.run(
             argv,
             env=self._environ,
             stdin=subprocess.DEVNULL,
             capture_output=True,
             check=False,
-            timeout=seconds,
+            timeout=SESSION_SECONDS,
         )
         if is_checked and done.returncode != 0:
             said = (done.stdout + done.stderr).decode("utf-8", "replace")
@@ -157,12 +165,20 @@ class OnlinePair:
 
     # Packets
 
-    def fill(self, name: str, count: int, seed: str = "packets", mix: Mix = MIXED) -> list[Made]:
+    def fill(
+        self,
+        name: str,
+        count: int,
+        seed: str = "packets",
+        *,
+        mix: Mix = MIXED,
+        nices: Sequence[int] = NICES,
+    ) -> list[Made]:
         """Queue packets at a node for the other; they are expected there from now on."""
         book = self.books[name]
         # The same chance would make the same packets again.
         chance = f"{seed} of {name} from {len(self.sent[name])}"
-        made = make_packets(self.spools[name], book, book.find(other(name)), count, chance, mix)
+        made = make_packets(self.spools[name], book, book.find(other(name)), count, chance, mix, nices)
         self.sent[name] += made
         return made
 
@@ -172,16 +188,15 @@ class OnlinePair:
 
     def packets(self, name: str, box: Box) -> set[PacketId]:
         """The packets in a box."""
-        found = (parse_packet_name(entry) for entry in _names(self.box(name, box)))
-        return {packet for packet in found if packet is not None}
+        return {PacketId.parse(found) for found in _packet_names(self.box(name, box))}
 
     def has_all(self, *receivers: str) -> bool:
         """Whether all that was queued is there, and no longer queued; for all nodes, or those named."""
-        for name in receivers or ("a", "b"):
-            sent = {made.packet for made in self.sent[other(name)]}
-            if self.packets(name, Box.RX) != sent or self.packets(other(name), Box.TX) & sent:
-                return False
-        return True
+        return all(
+            _packet_names(self.box(name, Box.RX)) == {made.packet.text for made in self.sent[other(name)]}
+            and not _packet_names(self.box(other(name), Box.TX))
+            for name in receivers or ("a", "b")
+        )
 
     def check_all(self) -> None:
         """See that every packet arrived as it was, no other did, and nothing was left lying about."""
@@ -196,9 +211,14 @@ class OnlinePair:
             assert self.leftovers(name) == [], f"{name}: half a packet stayed"
 
     def leftovers(self, name: str) -> list[str]:
-        """What lies in a node's rx and is neither a packet nor a directory of marks."""
-        names = _names(self.box(name, Box.RX))
-        return sorted(found for found in names if parse_packet_name(found) is None and "." in found)
+        """What lies in a node's rx and is neither a packet nor a directory."""
+        try:
+            with os.scandir(self.box(name, Box.RX)) as entries:
+                return sorted(
+                    entry.name for entry in entries if entry.is_file() and len(entry.name) != ID_CHARS
+                )
+        except FileNotFoundError:
+            return []
 
     def log_text(self, name: str) -> str:
         """A node's log."""
@@ -255,8 +275,10 @@ def _split(words: tuple[str, ...]) -> tuple[list[str], list[str]]:
     return list(words[:index]), list(words[index + 1 :])
 
 
-def _names(directory: Path) -> list[str]:
+def _packet_names(directory: Path) -> set[str]:
+    """By their length alone, since it is asked for often."""
     try:
-        return [entry.name for entry in directory.iterdir()]
+        with os.scandir(directory) as entries:
+            return {entry.name for entry in entries if len(entry.name) == ID_CHARS}
     except FileNotFoundError:
-        return []
+        return set()

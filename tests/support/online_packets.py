@@ -1,7 +1,7 @@
 """Many packets of every kind and size, quickly: made by one process, as the gateway makes them."""
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from gateway.ids import PacketId
@@ -55,7 +55,13 @@ class Made:
 
 
 def make_packets(
-    spool: Spool, author: Book, neighbour: Node, count: int, seed: str, mix: Mix = MIXED
+    spool: Spool,
+    author: Book,
+    neighbour: Node,
+    count: int,
+    seed: str,
+    mix: Mix = MIXED,
+    nices: Sequence[int] = NICES,
 ) -> list[Made]:
     """Queue packets of all types with random content for a neighbour.
 
@@ -68,12 +74,13 @@ def make_packets(
         count: how many.
         seed: the same seed gives the same sizes, types and nicenesses.
         mix: how large they are.
+        nices: one of these each.
     """
     chance = random.Random(seed)
     post = post_to(spool, author.private_keys(), Route(neighbour), chance.randbytes)
     made = []
     for size_bytes in _sizes(chance, count, mix):
-        nice, kind = chance.choice(NICES), chance.choice(list(PacketType))
+        nice, kind = chance.choice(nices), chance.choice(list(PacketType))
         plain = PlainHeader(kind, nice, b"of/no/interest")
         payload = chance.randbytes(max(size_bytes - SEALED_BYTES, 1))
         sealed = post(Outside(nice), plain, [payload])

@@ -78,7 +78,7 @@ class Round:
         self._port = free_port()
         self._daemon: Running | None = None
         for name in ("a", "b"):
-            self.pair.fill(name, packet_count, f"{setting}", mix)
+            self.pair.fill(name, packet_count, f"{setting}", mix=mix)
         self._total_bytes = sum(made.size_bytes for name in ("a", "b") for made in self.pair.sent[name])
 
     def run(self) -> None:
