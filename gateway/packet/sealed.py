@@ -40,6 +40,7 @@ NONCE_BYTES = 12
 SIZE_LAYOUT = struct.Struct(">QQ")
 
 _LAYOUT = struct.Struct(">8sI32s32s32s64s")
+_START_LAYOUT = struct.Struct(">8sI")
 _SIGNED_LAYOUT = struct.Struct(">8sI32s32s32s")
 _CONTEXT = SEALED_MAGIC.decode("ascii")
 
@@ -87,13 +88,31 @@ def decode_header(raw: bytes | memoryview) -> EncryptedHeader:
 
     Spec: NNCP 8 manual, Encrypted packet; RFC 4506 section 4.9.
     """
+    nice = decode_nice(raw)
+    _, _, sender, recipient, ephemeral, signature = _LAYOUT.unpack(raw)
+    return EncryptedHeader(nice, NodeId(sender), NodeId(recipient), ephemeral, signature)
+
+
+def decode_nice(raw: bytes | memoryview) -> int:
+    """Read the niceness off the header of an encrypted packet, and no more of it.
+
+    Args:
+        raw: exactly ``ENCRYPTED_HEADER_BYTES`` bytes.
+
+    Raises:
+        Truncated: another number of bytes.
+        BadMagic: not an encrypted packet, or a version that is not read.
+        PacketError: the niceness is not 0 to 255.
+
+    Spec: NNCP 8 manual, Encrypted packet; RFC 4506 section 4.9.
+    """
     if len(raw) != ENCRYPTED_HEADER_BYTES:
         raise Truncated(f"header of an encrypted packet: {len(raw)} bytes, not {ENCRYPTED_HEADER_BYTES}")
-    magic, nice, sender, recipient, ephemeral, signature = _LAYOUT.unpack(raw)
+    magic, nice = _START_LAYOUT.unpack_from(raw)
     if magic != SEALED_MAGIC:
         raise BadMagic(f"not an encrypted packet: {describe_magic(magic)}")
     check_byte("niceness of an encrypted packet", nice)
-    return EncryptedHeader(nice, NodeId(sender), NodeId(recipient), ephemeral, signature)
+    return int(nice)
 
 
 def sign_header(nice: int, sender: NodeId, recipient: NodeId, ephemeral: bytes, signprv: bytes) -> bytes:

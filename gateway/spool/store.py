@@ -13,64 +13,27 @@ import contextlib
 import fcntl
 import os
 import secrets
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
 
 from gateway import durable
 from gateway.durable import Disk, NewFile, store_errors
-from gateway.errors import BadIdentifier, GatewayError, StoreBusy, StoreError, Truncated
+from gateway.errors import BadIdentifier, StoreBusy, StoreError
 from gateway.ids import ID_CHARS, AreaMessageId, NodeId, PacketId
-from gateway.packet.sealed import ENCRYPTED_HEADER_BYTES, EncryptedHeader, decode_header
+from gateway.packet.sealed import ENCRYPTED_HEADER_BYTES
 from gateway.spool.layout import (
     NOCK_SUFFIX,
-    PART_SUFFIX,
     TEMPORARY_PREFIX,
     Box,
     Layout,
     LockKind,
     header_path,
-    parse_packet_name,
-    parse_suffixed_name,
 )
+from gateway.spool.listing import BoxListing, Job, OnBad, Part, list_parts, scan
+
+__all__ = ["Job", "OnBad", "Part", "Spool"]
 
 TEMPORARY_RANDOM_BYTES = 8
-OnBad = Callable[[Path, GatewayError], None]
-
-
-@dataclass(frozen=True, slots=True)
-class Job:
-    """A packet that waits in the spool.
-
-    Args:
-        path: the file; its name need not be the canonical spelling of ``packet``.
-        box: received or outbound.
-        node: whose directory it lies in. What a received packet says of its sender is in
-            ``header``, and unverified.
-        packet: the id that its file name claims; nobody has verified it.
-        size_bytes: size of the file.
-        header: the outer header, read but not verified.
-    """
-
-    path: Path
-    box: Box
-    node: NodeId
-    packet: PacketId
-    size_bytes: int
-    header: EncryptedHeader
-
-
-@dataclass(frozen=True, slots=True)
-class Part:
-    """A packet that has arrived in part.
-
-    Args:
-        path: the ``.part`` file.
-        size_bytes: how much of it is here.
-    """
-
-    path: Path
-    size_bytes: int
 
 
 class Spool:
@@ -112,7 +75,7 @@ class Spool:
 
     def node_ids(self) -> Iterator[NodeId]:
         """Every node that has a directory here, known or not, in no particular order."""
-        for entry in self._scan(self.root):
+        for entry in scan(self.root):
             if len(entry.name) == ID_CHARS and entry.is_dir():
                 with contextlib.suppress(BadIdentifier):
                     yield NodeId.parse(entry.name)
@@ -272,21 +235,15 @@ class Spool:
         Raises:
             StoreError: the directory cannot be read; a missing one is empty.
         """
-        return self._jobs(node, box, "", on_bad)
+        return self._listing(node, box, on_bad).jobs()
 
     def nocks(self, node: NodeId, on_bad: OnBad | None = None) -> Iterator[Job]:
         """The received packets that nobody has checked yet; of these no header is copied."""
-        return self._jobs(node, Box.RX, NOCK_SUFFIX, on_bad)
+        return self._listing(node, Box.RX, on_bad).suffixed_jobs(NOCK_SUFFIX)
 
     def parts(self, node: NodeId) -> Iterator[Part]:
         """The packets that have arrived in part."""
-        for entry in self._scan(self.layout.box(node, Box.RX)):
-            if parse_suffixed_name(entry.name, PART_SUFFIX) is not None:
-                try:
-                    size_bytes = entry.stat().st_size
-                except FileNotFoundError:
-                    continue
-                yield Part(Path(entry.path), size_bytes)
+        return list_parts(self.layout.box(node, Box.RX))
 
     @contextlib.contextmanager
     def lock(self, node: NodeId, kind: LockKind) -> Iterator[None]:
@@ -319,6 +276,9 @@ class Spool:
 
     # Inner steps
 
+    def _listing(self, node: NodeId, box: Box, on_bad: OnBad | None) -> BoxListing:
+        return BoxListing(self.layout.box(node, box), node, box, self.keep_header, on_bad)
+
     def _mark(self, marker: Path) -> None:
         self.disk.make_directories(marker.parent)
         self.disk.touch(marker)
@@ -328,68 +288,3 @@ class Spool:
         if link.parent == self.root and link != self.layout.temporaries and "\0" not in alias:
             with contextlib.suppress(StoreError):
                 self.disk.symlink(self.layout.node(node), link)
-
-    def _jobs(self, node: NodeId, box: Box, suffix: str, on_bad: OnBad | None) -> Iterator[Job]:
-        for entry in self._scan(self.layout.box(node, box)):
-            name = entry.name.removesuffix(suffix)
-            packet = parse_packet_name(name) if entry.name == name + suffix else None
-            if packet is None:
-                continue
-            path = Path(entry.path)
-            try:
-                if not entry.is_file():
-                    raise StoreError(f"{path} has a packet's name, but is not a file")
-                size_bytes = entry.stat().st_size
-                header = _decode(path) if suffix else self._header_of(path)
-            except FileNotFoundError:
-                continue
-            except GatewayError as error:
-                if on_bad is not None:
-                    on_bad(path, error)
-                continue
-            except OSError as error:
-                if on_bad is not None:
-                    on_bad(path, StoreError(f"cannot read {path}: {error.strerror}"))
-                continue
-            yield Job(path, box, node, packet, size_bytes, header)
-
-    def _header_of(self, packet: Path) -> EncryptedHeader:
-        with contextlib.suppress(OSError, GatewayError):
-            return _decode(header_path(packet))
-        raw = _read_head(packet)
-        header = _decode_raw(packet, raw)
-        self.keep_header(packet, raw)
-        return header
-
-    def _scan(self, directory: Path) -> Iterator["os.DirEntry[str]"]:
-        try:
-            entries = os.scandir(directory)
-        except FileNotFoundError:
-            return
-        except OSError as error:
-            raise StoreError(f"cannot list {directory}: {error.strerror}") from error
-        with entries:
-            while True:
-                with store_errors(directory, "list"):
-                    entry = next(entries, None)
-                if entry is None:
-                    return
-                yield entry
-
-
-def _read_head(path: Path) -> bytes:
-    with path.open("rb", buffering=0) as file:
-        return file.read(ENCRYPTED_HEADER_BYTES)
-
-
-def _decode(path: Path) -> EncryptedHeader:
-    return _decode_raw(path, _read_head(path))
-
-
-def _decode_raw(path: Path, raw: bytes) -> EncryptedHeader:
-    if len(raw) != ENCRYPTED_HEADER_BYTES:
-        raise Truncated(f"{path}: {len(raw)} bytes, a header has {ENCRYPTED_HEADER_BYTES}")
-    try:
-        return decode_header(raw)
-    except GatewayError as error:
-        raise type(error)(f"{path}: {error}") from error

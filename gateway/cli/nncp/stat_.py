@@ -67,16 +67,16 @@ def _stat_node(context: Context, node: Node) -> None:
     rows: dict[int, _Row] = defaultdict(_Row)
     print(node.name)
     for job in _listed(spool.jobs(node.id, Box.RX, _tell_bad), is_listing=is_listing):
-        rows[job.header.nice].rx.add(job.size_bytes)
+        rows[job.nice].rx.add(job.size_bytes)
     for job in _listed(spool.nocks(node.id, _tell_bad), is_listing=is_listing):
-        rows[job.header.nice].nock.add(job.size_bytes)
+        rows[job.nice].nock.add(job.size_bytes)
     parts = _Count()
     for part in spool.parts(node.id):
         parts.add(part.size_bytes)
         if is_listing:
             print(f"\t{Box.RX} {part.path.name} {ibytes(part.size_bytes)}")
     for job in _listed(spool.jobs(node.id, Box.TX, _tell_bad), is_listing=is_listing):
-        rows[job.header.nice].tx.add(job.size_bytes)
+        rows[job.nice].tx.add(job.size_bytes)
     if parts.packets:
         print(f"\tpart: {parts}")
     for nice in sorted(rows):
@@ -88,9 +88,7 @@ def _stat_node(context: Context, node: Node) -> None:
 def _listed(jobs: Iterable[Job], *, is_listing: bool) -> Iterable[Job]:
     for job in jobs:
         if is_listing:
-            print(
-                f"\t{job.box} {job.path.name} {ibytes(job.size_bytes)} (nice: {format_nice(job.header.nice)})"
-            )
+            print(f"\t{job.box} {job.name} {ibytes(job.size_bytes)} (nice: {format_nice(job.nice)})")
         yield job
 
 
