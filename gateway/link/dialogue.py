@@ -41,6 +41,8 @@ class Dialogue:
         self._receiving = ReceiveQueue()
         self._outgoing = Outgoing(settings.chunk_bytes)
         self._ignored_count = 0
+        self._is_turn_of_files = False
+        """INFO was sent last: while files are wanted, both take turns."""
 
     @property
     def has_unsent(self) -> bool:
@@ -60,7 +62,7 @@ class Dialogue:
         if self.is_winding_down:
             return False
         is_readable = self._sending.has_requests and not self._sending.has_reserved
-        return self._sending.has_waiting or is_readable
+        return self._may_announce or is_readable
 
     @property
     def is_busy(self) -> bool:
@@ -158,16 +160,24 @@ class Dialogue:
         """Take what is to be sent.
 
         Returns:
-            Envelopes, and whether they hold more than a PING.
+            Envelopes, and whether they hold more than a PING. Thousands of INFO frames do not hold up
+            files: one message of them follows one of files.
         """
         outgoing = self._outgoing
-        offers = [] if self.is_winding_down else self._sending.next_offers(outgoing.info_count)
+        offers = self._sending.next_offers(outgoing.info_count) if self._may_announce else []
         is_movement = bool(offers or outgoing.owed_count or outgoing.has_files)
+        self._is_turn_of_files = bool(offers) or (self._is_turn_of_files and not outgoing.has_files)
         return outgoing.fetch(offers, cipher), is_movement
 
     def fetch_confirmations(self, cipher: Cipher) -> list[bytearray]:
         """Take what is still to be sent at the end."""
         return self._outgoing.fetch_confirmations(cipher)
+
+    @property
+    def _may_announce(self) -> bool:
+        if self.is_winding_down or not self._sending.has_waiting:
+            return False
+        return not (self._is_turn_of_files and self.has_unsent)
 
     def _receive_info(self, info: Info) -> Event | None:
         settings = self._settings

@@ -1,8 +1,7 @@
 """Frames on their way out, packed into messages and sealed.
 
 Contract: a PING goes first, then what we owe the peer (DONE; FREQ and HALT), then INFO, then FILE, each
-kind in its order. Frames share a message as far as they fit; none is split. One call takes INFO for
-one message only, so that thousands of them do not hold up the files.
+kind in its order. Frames share a message as far as they fit; none is split.
 
 Spec: NNCP 8 manual, Sync protocol.
 """

@@ -293,7 +293,7 @@ class Session:
 
     def next_deadline(self) -> float | None:
         """When ``handle_timeout`` is to be called at the latest; any other call may change it."""
-        return None if self.is_ended else min(at for at, _ in self._deadlines())
+        return None if self.is_ended else min((at for at, _ in self._deadlines()), default=None)
 
     def handle_timeout(self, now: float) -> list[Event]:
         """Do what is due: a PING, the end of the session, or nothing."""

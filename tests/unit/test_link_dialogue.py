@@ -218,3 +218,20 @@ def test_what_is_being_read_or_awaits_our_word_keeps_us_busy() -> None:
     assert (dialogue.has_output, dialogue.is_busy) == (False, True)
     dialogue.abandon(PACKET)
     assert not dialogue.is_busy
+
+
+def test_announcements_and_files_take_turns() -> None:
+    dialogue = Dialogue(LinkSettings(chunk_bytes=48))
+    dialogue.announce([Offer(PacketId(number.to_bytes(32, "big")), 1, 100) for number in range(9)])
+    assert len(dialogue.first_offers()) == 2
+    dialogue.receive(Freq(PacketId(bytes(32)), 0))
+    cipher, reading, reader = Cipher(KEY), Cipher(KEY), EnvelopeReader()
+    sent: list[list[str]] = []
+    while dialogue.has_output:
+        while envelopes := dialogue.fetch(cipher)[0]:
+            bodies = [body for envelope in envelopes for body in reader.feed(envelope)]
+            sent += [[type(frame).__name__ for frame in decode_frames(reading.open(body))] for body in bodies]
+        chunk = dialogue.reserve()
+        if chunk is not None:
+            dialogue.send_chunk(chunk, bytes(chunk.length_bytes))
+    assert sent == [["Info"] * 2, ["File"], ["Info"] * 2, ["File"], ["Info"] * 2, ["File"], ["Info"]]
