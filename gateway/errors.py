@@ -33,6 +33,12 @@ class ConfigError(GatewayError):
     status = "5.3.5"
 
 
+class UsageFault(GatewayError):
+    """A command line that makes no sense; the text says which word and what is allowed."""
+
+    status = "5.5.4"
+
+
 class BadIdentifier(GatewayError):
     """A text is not a node id, packet id or niceness."""
 

@@ -3,8 +3,8 @@
 import click
 
 from gateway.cli.commands import Invocation
-from gateway.cli.exits import CONFIG, DATA, OK, Caller, exit_status
 from gateway.errors import BadAddress
+from gateway.exits import CONFIG, DATA, OK, Caller, exit_status
 from gateway.message.address import check_mailbox
 from gateway.nodes import SELF_NAME
 from gateway.status.check import check_node

@@ -14,8 +14,8 @@ import click
 from gateway.cli.commands import Invocation
 from gateway.cli.demo_go import go_tools, show_go
 from gateway.cli.demo_nodes import DemoFault, DemoNode, clean_environment, say, show, wait_for
-from gateway.cli.exits import OK
 from gateway.config.own_program import own_command
+from gateway.exits import OK
 
 VILLAGE, TOWN = "village", "town"
 SENDER, RECIPIENT = "alice@village.example", "bob@town.example"

@@ -8,12 +8,12 @@ from pathlib import Path
 import click
 
 from gateway.cli.commands import Invocation
-from gateway.cli.exits import UsageFault
 from gateway.config.gateway_place import DEFAULT_PATH
 from gateway.config.new_node import NewNode, make_node
 from gateway.config.own_program import PROGRAM_NAME as PROGRAM
 from gateway.config.public_block import render_block
 from gateway.durable import Disk
+from gateway.errors import UsageFault
 
 DeliverLines = tuple[tuple[str, str | list[str]], ...]
 

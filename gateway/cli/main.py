@@ -11,9 +11,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gateway.cli.exits import IO, OK, Caller, UsageFault, exit_status
 from gateway.cli.nncp.main import COMMAND_PREFIX
-from gateway.errors import GatewayError
+from gateway.errors import GatewayError, UsageFault
+from gateway.exits import IO, OK, Caller, exit_status, pipe_line
 
 if TYPE_CHECKING:
     import click
@@ -150,17 +150,10 @@ def _command_word(arguments: list[str]) -> str:
 
 def _say(error: GatewayError, caller: Caller) -> None:
     if caller is Caller.PIPE:
-        # Postfix and Exim put "D.S.N text" from the command into the bounce or the log.
-        print(f"{_pipe_status(error)} {' '.join(str(error).split())}")
+        print(pipe_line(error))
         return
     for line in str(error).splitlines():
         print(f"{PROGRAM}: {line}", file=sys.stderr)
-
-
-def _pipe_status(error: GatewayError) -> str:
-    """The status, made temporary when the exit status says so."""
-    is_permanent = exit_status(error, Caller.PIPE) != exit_status(AssertionError(), Caller.PIPE)
-    return error.status if is_permanent or error.is_temporary else f"4{error.status[1:]}"
 
 
 def _say_bug(error: Exception, caller: Caller) -> None:
@@ -169,7 +162,7 @@ def _say_bug(error: Exception, caller: Caller) -> None:
     print(f"{PROGRAM}: a fault of this program, please report it:", file=sys.stderr)
     traceback.print_exception(error)
     if caller is Caller.PIPE:
-        print(f"4.3.0 internal error: {type(error).__name__}")
+        print(pipe_line(error))
 
 
 if __name__ == "__main__":

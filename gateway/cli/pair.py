@@ -6,12 +6,12 @@ from pathlib import Path
 import click
 
 from gateway.cli.commands import Invocation
-from gateway.cli.exits import UsageFault
 from gateway.config.node_name import check_node_name
 from gateway.config.pairing import Acceptance
 from gateway.config.pairing import accept as accept_neighbour
 from gateway.config.public_block import BLOCK_LIMIT_CHARS, FORMS, parse_block, render_block
 from gateway.durable import Disk
+from gateway.errors import UsageFault
 
 STDIN = "-"
 

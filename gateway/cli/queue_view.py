@@ -5,8 +5,8 @@ import sys
 import click
 
 from gateway.cli.commands import Invocation
-from gateway.cli.exits import NO_HOST, OK
 from gateway.errors import BadIdentifier
+from gateway.exits import NO_HOST, OK
 from gateway.ids import NodeId
 from gateway.msgqueue.entry import Role, State
 from gateway.msgqueue.views import DEFAULT_LIST_COUNT, count_states, list_messages, show_message

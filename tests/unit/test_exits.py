@@ -3,7 +3,7 @@ import inspect
 import pytest
 
 from gateway import errors
-from gateway.cli.exits import Caller, UsageFault, exit_status
+from gateway.exits import Caller, exit_status, pipe_line
 from gateway.ingest.pipe import RecipientRefused
 
 KINDS = [kind for kind in vars(errors).values() if inspect.isclass(kind) and issubclass(kind, Exception)]
@@ -18,7 +18,7 @@ def test_success_is_0_for_everybody(caller: Caller) -> None:
 @pytest.mark.parametrize(
     ("error", "own", "pipe"),
     [
-        (UsageFault("x"), 64, 75),
+        (errors.UsageFault("x"), 64, 75),
         (errors.ConfigError("x"), 78, 75),
         (errors.UnknownNode("x"), 68, 75),
         (errors.BadIdentifier("x"), 65, 75),
@@ -53,3 +53,16 @@ def test_a_pipe_never_ends_with_a_status_that_bounces_by_mistake(kind: type[Exce
     assert exit_status(kind("x"), Caller.PIPE) in {65, 67, 75, 77}
     assert exit_status(kind("x"), Caller.HANDLER) == 75
     assert 64 <= exit_status(kind("x"), Caller.OWN) <= 78
+
+
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        (errors.BadAddress("no\n such"), "5.1.3 no such"),
+        (errors.ConfigError("x"), "4.3.5 x"),
+        (errors.StoreFull("x"), "4.3.1 x"),
+        (BUG, "4.3.0 internal error: ValueError"),
+    ],
+)
+def test_a_mail_server_is_told_a_status_that_agrees(error: BaseException, line: str) -> None:
+    assert pipe_line(error) == line
