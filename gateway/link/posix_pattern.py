@@ -20,6 +20,8 @@ PATTERN_LIMIT_CHARS = 256
 REPEAT_LIMIT_COUNT = 1000
 """Go refuses more in one pair of braces."""
 
+ASCII_COUNT = 128
+
 _ALLOWED = "a POSIX extended regular expression, such as ^(eth|wlan)[0-9]+$"
 _BRACES = re.compile(r"\{([0-9]{1,6})(,([0-9]{1,6})?)?\}", re.ASCII)
 _CLASS = re.compile(r"\[:(\^?)([a-z]+):\]", re.ASCII)
@@ -157,10 +159,10 @@ class _Translation:
         named = _CLASS.match(self._text, self._at)
         if named is None:
             return None
-        if named[1] or named[2] not in _CLASSES:
+        if named[2] not in _CLASSES:
             self.refuse(f"{named[0]} is not known")
         self._at = named.end()
-        return _CLASSES[named[2]]
+        return _others(_CLASSES[named[2]]) if named[1] else _CLASSES[named[2]]
 
     def _range(self, *, is_first: bool) -> str:
         if self._next() == "-" and not is_first and self._text[self._at + 1 : self._at + 2] != "]":
@@ -177,6 +179,13 @@ class _Translation:
     def _one(self) -> str:
         char = self._take()
         return self._escaped() if char == "\\" else char
+
+
+def _others(chars: str) -> str:
+    """All characters but those of a class, which are ASCII."""
+    ascii_chars = "".join(map(chr, range(ASCII_COUNT)))
+    rest = re.sub(f"[{chars}]", "", ascii_chars)
+    return "".join(map(_literal, rest)) + r"\U00000080-\U0010ffff"
 
 
 def _literal(char: str) -> str:

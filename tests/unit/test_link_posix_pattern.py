@@ -31,6 +31,7 @@ NAMES = ("eth0", "eth10", "wlan0", "br-lan", "veth.7", "a]", "-", "x{,2}")
         ("[.]", ["veth.7"]),
         ("^()-|^$", ["-"]),
         ("a**]", ["a]"]),
+        ("[[:^alpha:]]0", ["eth10"]),
     ],
 )
 def test_pattern_names_interfaces(pattern: str, names: list[str]) -> None:

@@ -211,6 +211,33 @@ class Lookout:
             self._close(interface)
 
 
+async def listen_for(
+    node: NodeId, seconds: float, book: Book, log: Log, listen: Sequence[str]
+) -> tuple[str, ...]:
+    """Listen until a neighbour is heard, as ``call -mcd-wait`` does.
+
+    Args:
+        node: the neighbour.
+        seconds: how long to wait.
+        book: whose announcements count.
+        log: told of each new address.
+        listen: patterns of interfaces.
+
+    Returns:
+        Where it was heard, or nothing.
+
+    Raises:
+        ConfigError: a pattern is none.
+    """
+    lookout = Lookout(book, log, listen)
+    listening = asyncio.create_task(lookout.run())
+    try:
+        return await lookout.wait_for(node, seconds)
+    finally:
+        listening.cancel()
+        await asyncio.wait([listening])
+
+
 def _interfaces() -> list[Interface]:
     try:
         return find_interfaces()
