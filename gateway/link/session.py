@@ -216,6 +216,16 @@ class Session:
         """
         return self._goes_on(now) and self._timers.may_receive and self._dialogue.may_receive
 
+    def transport_moved(self, now: float) -> None:
+        """What was handed over goes on to the peer, however slowly; to be told before ``handle_timeout``."""
+        if self._goes_on(now):
+            self._timers.taken()
+
+    def reading_held(self, now: float) -> None:
+        """Until now the driver did not read, since its disk is behind; to be told before ``handle_timeout``."""
+        if self._goes_on(now):
+            self._timers.held()
+
     def data_to_send(self, now: float) -> list[bytes | bytearray]:
         """Take what is to be sent: whole envelopes, each to be written at one go. Empty: nothing for now."""
         self._timers.tell(now)

@@ -126,6 +126,16 @@ class Timers:
         """Messages were handed over."""
         self._sent = self.now
 
+    def taken(self) -> None:
+        """What was handed over goes on to the peer, slowly perhaps."""
+        self._moved = self.now
+        if self.unsent_since is not None:
+            self.unsent_since = self.now
+
+    def held(self) -> None:
+        """We do not read: the peer's time does not run."""
+        self._may_receive_at = max(self._may_receive_at, self.now)
+
     def moved(self) -> None:
         """More than a PING came or went."""
         self._moved = self.now

@@ -202,6 +202,25 @@ def test_what_is_not_fetched_for_long_stalls() -> None:
     assert assert_due(peer.session, 13.0, EndReason.STALLED).text == "the peer took nothing for 10 seconds"
 
 
+def test_what_goes_out_slowly_is_no_stall_and_no_rest() -> None:
+    peer = opened(replace(LASTING, stall_seconds=10, idle_seconds=20))
+    peer.session.confirm(OTHER, 3.0)
+    peer.session.transport_moved(12.0)
+    assert peer.session.next_deadline() == pytest.approx(22.0)
+    peer.heard(13.0)
+    peer.session.transport_moved(30.0)
+    assert_due(peer.session, 50.0, EndReason.IDLE)
+
+
+def test_a_peer_that_is_not_read_is_neither_silent_nor_stalled_nor_idle() -> None:
+    peer = opened(replace(PLAIN, stall_seconds=10, idle_seconds=10, silence_seconds=10, ping_seconds=0))
+    peer.session.receive_data(peer.envelope(encode_info(OTHER, 1, 10))[:20], 1.0)
+    peer.session.reading_held(60.0)
+    assert peer.session.may_receive(60.0)
+    assert peer.session.handle_timeout(69.9) == []
+    assert end_of(peer.session.handle_timeout(70.0)).reason in {EndReason.STALLED, EndReason.SILENCE}
+
+
 def test_files_that_are_not_fetched_for_long_stall() -> None:
     peer = opened(replace(LASTING, stall_seconds=10), Offer(PACKET, 1, 200_000))
     peer.say(encode_freq(PACKET, 0), now=3.0)
