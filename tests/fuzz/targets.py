@@ -38,6 +38,7 @@ from gateway.schedule.cron import parse_cron
 from gateway.toss.expansion import expand, limited
 from tests.fuzz.configurations import CONFIGURATIONS
 from tests.fuzz.containers import CONTAINERS
+from tests.fuzz.links import LINKS
 from tests.fuzz.stages import STAGES
 from tests.fuzz.target import Target, in_pieces, text_of
 from tests.support.packets import (
@@ -234,6 +235,7 @@ def cron(data: bytes) -> None:
 TARGETS: Mapping[str, Target] = {
     **CONTAINERS,
     **CONFIGURATIONS,
+    **LINKS,
     **STAGES,
     "plain": Target(
         plain_header, lambda: [encode_plain(PlainHeader(3, 96, b"sendmail\0a@b.test"))], limit_bytes=300
