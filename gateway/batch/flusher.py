@@ -9,6 +9,7 @@ whoever runs the batcher does it.
 import logging
 import time
 from collections.abc import Callable, Collection
+from itertools import chain
 
 from gateway.batch.batcher import Batcher, BatchResult
 from gateway.errors import GatewayError, StoreBusy
@@ -116,8 +117,17 @@ class Flusher:
             StoreError: the queue can't be read.
             UnknownNode: the way to a node leads through one that is not known.
         """
-        found = [(self._first_hop(figures.lane.node), figures) for figures in self._outbox.lanes()]
-        return [figures for first, figures in found if first is not None and hop in {None, first}]
+        by_hop = self.lanes_by_hop()
+        return list(chain.from_iterable(by_hop.values())) if hop is None else by_hop.get(hop, [])
+
+    def lanes_by_hop(self) -> dict[NodeId, list[LaneFigures]]:
+        """What waits, by the neighbour through which it leaves; as ``lanes_through``."""
+        by_hop: dict[NodeId, list[LaneFigures]] = {}
+        for figures in self._outbox.lanes():
+            hop = self._first_hop(figures.lane.node)
+            if hop is not None:
+                by_hop.setdefault(hop, []).append(figures)
+        return by_hop
 
     def _run(self, nodes: Collection[NodeId]) -> BatchResult:
         deadline = time.monotonic() + WAIT_LIMIT_SECONDS

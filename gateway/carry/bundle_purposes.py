@@ -58,6 +58,8 @@ class Receive:
         self._spool = spool
         self._log = log
         self._settings = settings
+        self.senders: set[NodeId] = set()
+        """Whose packets were received, over all runs."""
 
     def choose(self, start: PacketStart, header: EncryptedHeader) -> bool:
         """Whether a packet is for us, wanted and not here yet."""
@@ -110,6 +112,7 @@ class Receive:
         if incoming.temporary is not None:
             self._spool.commit(incoming.temporary, header.sender, Box.RX, start.packet, incoming.head)
             incoming.temporary = None
+            self.senders.add(header.sender)
         fields = [*_fields("rx", header.sender, start), ("Size", start.size_bytes)]
         what = f"{header.sender} {start.packet} ({ibytes(start.size_bytes)})"
         self._log.info("bundle-rx", fields, f"Bundle transfer, received from {what}")

@@ -95,6 +95,8 @@ class Xfer:
         self._settings = settings
         self._progress = progress
         self._received_count = self._sent_count = self._bad_count = 0
+        self.senders: set[NodeId] = set()
+        """Whose packets were received, over all runs."""
 
     def run_once(self) -> XferResult:
         """Receive, then send."""
@@ -178,6 +180,7 @@ class Xfer:
             self._fail("xfer-rx", sized, error, size_message)
             return not _is_hopeless(error)
         self._received_count += 1
+        self.senders.add(node.id)
         self._log.info("xfer-rx", sized, size_message)
         return True
 

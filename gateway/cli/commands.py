@@ -29,6 +29,7 @@ _MODULES: Mapping[str, tuple[str, str]] = {
     "toss": ("gateway.cli.steps", "do what the received packets ask for"),
     "deliver": ("gateway.cli.steps", "deliver the mail that was received"),
     "queue": ("gateway.cli.queue_view", "look at messages"),
+    "status": ("gateway.cli.status_view", "look at the links with neighbours"),
     "links": ("gateway.cli.links", "make the NNCP commands links to this program"),
     "demo": ("gateway.cli.demo", "show two nodes at work, in a temporary directory"),
 }

@@ -17,6 +17,7 @@ from gateway.errors import StoreBusy
 from gateway.ids import NICE_MAX, NodeId, parse_nice
 from gateway.msgqueue.outbox import Outbox
 from gateway.spool.layout import Box
+from gateway.spool.link_record import Role
 
 BUSY_LIMIT_SECONDS = 60.0
 BUSY_POLL_SECONDS = 0.1
@@ -95,7 +96,10 @@ def xfer(  # noqa: PLR0913 - one parameter for each option
             is_making_directories=mkdir,
             is_keeping=keep,
         )
-        result = Xfer(parts.book, parts.spool, parts.nncp_log(), directory.absolute(), settings).run_once()
+        exchange = Xfer(parts.book, parts.spool, parts.nncp_log(), directory.absolute(), settings)
+        result = exchange.run_once()
+        for sender in exchange.senders:
+            parts.links().met(sender, Role.XFER, str(directory.absolute()))
         left = _without_directory(parts, directory, settings)
     if result.received_count:
         send_wake(parts.config.state_directory, TOSS)

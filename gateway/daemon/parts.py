@@ -23,6 +23,7 @@ from gateway.ingest.pipe import PipeIntake, PipeSettings
 from gateway.msgqueue.entry import Lane
 from gateway.msgqueue.store import Queue
 from gateway.receive.receiver import SENDMAIL, Receipt, Receiver
+from gateway.spool.link_state import LinkStates
 from gateway.spool.log import Log
 from gateway.spool.store import Spool
 from gateway.toss.settings import InProcess
@@ -68,6 +69,10 @@ class Parts:
         """What closes lanes before a carrier leaves."""
         interval_seconds = self.config.batch.flush_interval_seconds
         return Flusher(self.queue, self.book, self.batcher(), interval_seconds)
+
+    def links(self) -> LinkStates:
+        """The state of the links with neighbours."""
+        return LinkStates(self.spool.layout, self.disk)
 
     def nncp_log(self) -> Log:
         """NNCP's own log; a line for each packet goes to standard error as well."""

@@ -30,6 +30,10 @@ class Role(StrEnum):
     """We called it."""
     LISTENER = "listener"
     """It called us."""
+    XFER = "xfer"
+    """Packets of it came through a directory."""
+    BUNDLE = "bundle"
+    """Packets of it came in a bundle."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +43,7 @@ class Contact:
     Args:
         at: when, or when last.
         role: how it was met.
-        address: where it was, or what it called from.
+        address: where it was, or what it called from; the directory; of a bundle nothing.
     """
 
     at: Moment
@@ -195,6 +199,10 @@ class History:
             attempt=attempt,
             fault=self._fault_after(attempt.error, attempt.at),
         )
+
+    def after_contact(self, contact: Contact) -> "History":
+        """What is known when packets came another way than by a session."""
+        return dataclasses.replace(self, contact=contact)
 
     def _fault_after(self, error: str, at: Moment) -> Fault | None:
         if error:

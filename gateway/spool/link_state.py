@@ -19,7 +19,6 @@ import fcntl
 import logging
 import os
 import secrets
-import stat
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -27,13 +26,20 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from gateway.durable import Disk, store_errors
-from gateway.errors import StoreCorrupt, StoreError
+from gateway.durable import Disk
+from gateway.errors import StoreError
 from gateway.ids import NodeId
 from gateway.moment import ReadMoment, read_moment
 from gateway.spool.layout import Layout
+from gateway.spool.link_files import (
+    SESSION_SUFFIX,
+    lock_directory,
+    open_record,
+    read_record,
+    read_running,
+    session_paths,
+)
 from gateway.spool.link_record import (
-    RECORD_LIMIT_BYTES,
     TEXT_LIMIT_CHARS,
     Attempt,
     Contact,
@@ -44,7 +50,6 @@ from gateway.spool.link_record import (
     Session,
     Totals,
     decode_history,
-    decode_running,
     encode_history,
     encode_running,
 )
@@ -53,24 +58,15 @@ _LOG = logging.getLogger(__name__)
 
 LINK_DIRECTORY = "link"
 HISTORY_NAME = "history.json"
-SESSION_SUFFIX = ".session"
 NEW_SUFFIX = ".new"
 
 PROGRESS_SECONDS = 5.0
 """Between two times that a running session is told: often enough for people, and easy on a memory card."""
 
-LOCK_LIMIT_SECONDS = 0.2
-"""Whoever may read the directory can lock it. It guards sums, not mail: after this we go on without."""
-_LOCK_POLL_SECONDS = 0.01
-
-SESSION_LIMIT_COUNT = 64
-"""Files of sessions that are looked at."""
-
 LEFTOVER_SECONDS = 86_400.0
 """A file that was begun so long ago will not be finished."""
 
 _TOKEN_BYTES = 8
-_READ_LIMIT_COUNT = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +153,20 @@ class LinkStates:
         except (StoreError, OSError) as refusal:
             self._complain(node, refusal)
 
+    def met(self, node: NodeId, role: Role, address: str = "") -> None:
+        """Tell that packets of a neighbour came another way than by a session.
+
+        Args:
+            node: the neighbour.
+            role: which way.
+            address: the directory, for a person.
+        """
+        contact = Contact(self._read_now(), role, _cut(address))
+        try:
+            self._change(node, lambda history: history.after_contact(contact))
+        except (StoreError, OSError) as refusal:
+            self._complain(node, refusal)
+
     # Reading
 
     def read(self, node: NodeId) -> LinkState:
@@ -233,7 +243,7 @@ class LinkStates:
     def _change(self, node: NodeId, step: Callable[[History], History]) -> None:
         directory = self._directory(node)
         self._disk.make_directories(directory)
-        with _locked(directory):
+        with lock_directory(directory):
             history = self._read_history(node, []) or History(Totals(self._read_now()))
             for path, running in self._sessions(node, []):
                 if not running.is_alive:
@@ -252,8 +262,8 @@ class LinkStates:
     def _read_history(self, node: NodeId, damaged: list[str]) -> History | None:
         path = self._directory(node) / HISTORY_NAME
         try:
-            with _opened(path) as fd:
-                return decode_history(_read_all(fd, path))
+            with open_record(path) as fd:
+                return decode_history(read_record(fd, path))
         except FileNotFoundError:
             return None
         except (StoreError, OSError) as error:
@@ -261,9 +271,9 @@ class LinkStates:
             return None
 
     def _sessions(self, node: NodeId, damaged: list[str]) -> Iterator[tuple[Path, Running]]:
-        for path in _session_paths(self._directory(node)):
+        for path in session_paths(self._directory(node)):
             try:
-                running = _read_running(path)
+                running = read_running(path)
             except FileNotFoundError:
                 continue
             except (StoreError, OSError) as error:
@@ -348,78 +358,6 @@ def _with_left(history: History, running: Running) -> History:
         return history
     error = f"process {running.pid} ended in the middle of the session"
     return history.after_session(replace(session, error=error), running.told)
-
-
-def _session_paths(directory: Path) -> list[Path]:
-    try:
-        with os.scandir(directory) as entries:
-            names = [entry.name for entry in entries if _is_session_name(entry.name)]
-    except FileNotFoundError:
-        return []
-    except OSError as error:
-        raise StoreError(f"cannot list {directory}: {error.strerror}") from error
-    return [directory / name for name in sorted(names)[:SESSION_LIMIT_COUNT]]
-
-
-def _is_session_name(name: str) -> bool:
-    return name.endswith(SESSION_SUFFIX) and not name.startswith(".")
-
-
-def _read_running(path: Path) -> Running:
-    for _ in range(_READ_LIMIT_COUNT):
-        with _opened(path) as fd:
-            if _is_locked(fd):
-                return decode_running(_read_all(fd, path), is_alive=True)
-            # What replaced it meanwhile is locked again.
-            if os.path.samestat(os.fstat(fd), os.stat(path, follow_symlinks=False)):  # noqa: PTH116 - pairs with fstat
-                return decode_running(_read_all(fd, path), is_alive=False)
-    raise StoreCorrupt("it is replaced all the time")
-
-
-def _is_locked(fd: int) -> bool:
-    try:
-        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    return False
-
-
-@contextlib.contextmanager
-def _opened(path: Path) -> Iterator[int]:
-    fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    try:
-        yield fd
-    finally:
-        os.close(fd)
-
-
-def _read_all(fd: int, path: Path) -> bytes:
-    if not stat.S_ISREG(os.fstat(fd).st_mode):
-        raise StoreCorrupt("it is no file")
-    with store_errors(path, "read"):
-        raw = os.read(fd, RECORD_LIMIT_BYTES + 1)
-    if len(raw) > RECORD_LIMIT_BYTES:
-        raise StoreCorrupt(f"it is larger than {RECORD_LIMIT_BYTES} bytes")
-    return raw
-
-
-@contextlib.contextmanager
-def _locked(directory: Path) -> Iterator[None]:
-    """Exclude others who add to the sums, as far as they let us."""
-    with store_errors(directory, "open"):
-        fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        deadline = time.monotonic() + LOCK_LIMIT_SECONDS
-        while time.monotonic() < deadline:
-            try:
-                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
-                time.sleep(_LOCK_POLL_SECONDS)
-            else:
-                break
-        yield
-    finally:
-        os.close(fd)
 
 
 def _by_begin(running: Running) -> float:

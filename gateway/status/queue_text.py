@@ -5,26 +5,22 @@ Whatever stands in an address or a reply is made printable: it comes from strang
 
 import json
 from collections.abc import Callable, Iterator, Sequence
-from datetime import UTC, datetime
 
 from gateway.msgqueue.entry import Role
 from gateway.msgqueue.views import DeliveryView, MessageView
 from gateway.spool.sizes import ibytes
+from gateway.status.phrases import age_text, clean, when_text
 
 NameOf = Callable[[str], str]
 """The name of a node by the text of its id; the id itself where it is not known."""
-
-_MINUTE_SECONDS = 60
-_HOUR_SECONDS = 3600
-_DAY_SECONDS = 86_400
 
 
 def list_lines(messages: Sequence[MessageView], name_of: NameOf) -> Iterator[str]:
     """A line for each message, and one for each of its recipients below it."""
     for message in messages:
-        sender = f"<{_clean(message.sender)}>"
+        sender = f"<{clean(message.sender)}>"
         yield (
-            f"{message.id}  {message.role.value:6}  {_age(message.age_seconds):>5}  "
+            f"{message.id}  {message.role.value:6}  {age_text(message.age_seconds):>5}  "
             f"{ibytes(message.size_bytes):>8}  {sender}"
         )
         for delivery in message.deliveries:
@@ -35,18 +31,18 @@ def show_lines(message: MessageView, name_of: NameOf) -> Iterator[str]:
     """Everything that is known about one message."""
     yield f"Queue id:    {message.id}"
     yield f"Role:        {message.role.value}"
-    yield f"From:        <{_clean(message.sender)}>"
-    yield f"Message-ID:  {_clean(message.message_id) or '(none)'}"
+    yield f"From:        <{clean(message.sender)}>"
+    yield f"Message-ID:  {clean(message.message_id) or '(none)'}"
     yield f"Size:        {message.size_bytes} bytes{'' if message.has_body else ', no longer kept'}"
-    yield f"Arrived:     {_when(message.arrived_wall)} ({_age(message.age_seconds)} ago)"
-    yield f"Origin:      {_clean(message.origin)}"
+    yield f"Arrived:     {when_text(message.arrived_wall)} ({age_text(message.age_seconds)} ago)"
+    yield f"Origin:      {clean(message.origin)}"
     if message.origin_batch:
         yield f"  in batch:  {message.origin_batch}"
     if message.origin_packet:
         yield f"  in packet: {message.origin_packet}"
     for delivery in message.deliveries:
         yield f"To:          {_delivery(message, delivery, name_of)}"
-        yield f"  changed:   {_when(delivery.changed_wall)}, {delivery.attempts} tries"
+        yield f"  changed:   {when_text(delivery.changed_wall)}, {delivery.attempts} tries"
         if delivery.batch:
             yield f"  batch:     {delivery.batch}"
         if delivery.packet:
@@ -92,32 +88,11 @@ def _message_object(message: MessageView, name_of: NameOf) -> dict[str, object]:
 
 
 def _delivery(message: MessageView, delivery: DeliveryView, name_of: NameOf) -> str:
-    words = [f"<{_clean(delivery.recipient)}>", delivery.state.value]
+    words = [f"<{clean(delivery.recipient)}>", delivery.state.value]
     if message.role is Role.OUTBOX:
-        words.append(f"to node {_clean(name_of(delivery.node))}, niceness {delivery.nice}")
+        words.append(f"to node {clean(name_of(delivery.node))}, niceness {delivery.nice}")
     if delivery.next_try_seconds > 0:
-        words.append(f"next try in {_age(delivery.next_try_seconds)}")
+        words.append(f"next try in {age_text(delivery.next_try_seconds)}")
     if delivery.status:
-        words.append(f"({delivery.status} {_clean(delivery.text)})")
+        words.append(f"({delivery.status} {clean(delivery.text)})")
     return "  ".join(words)
-
-
-def _age(seconds: float) -> str:
-    if seconds < _MINUTE_SECONDS:
-        return f"{seconds:.0f}s"
-    if seconds < _HOUR_SECONDS:
-        return f"{seconds / _MINUTE_SECONDS:.0f}m"
-    if seconds < _DAY_SECONDS:
-        return f"{seconds / _HOUR_SECONDS:.0f}h"
-    return f"{seconds / _DAY_SECONDS:.0f}d"
-
-
-def _when(wall_seconds: float) -> str:
-    try:
-        return datetime.fromtimestamp(wall_seconds, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
-    except (ValueError, OverflowError, OSError):
-        return "at a time that is no date"
-
-
-def _clean(text: str) -> str:
-    return "".join(char if char.isprintable() else "?" for char in text)

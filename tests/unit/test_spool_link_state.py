@@ -163,6 +163,18 @@ def test_an_attempt_that_met_nobody_is_no_contact(links: Links) -> None:
     assert (state.history.attempt and state.history.attempt.error) == "no reason was told"
 
 
+def test_packets_on_a_stick_are_a_contact_and_no_session(links: Links) -> None:
+    states = links.open()
+    states.failed(NODE, Role.CALLER, ADDRESS, "no answer")
+    before = states.read(NODE).history
+    links.now += 5
+    states.met(NODE, Role.XFER, "/media/stick")
+    state = states.read(NODE)
+    assert state.contact == Contact(links.moment(), Role.XFER, "/media/stick")
+    assert before is not None
+    assert state.history == before.after_contact(state.contact)
+
+
 def test_neighbours_are_apart(links: Links) -> None:
     links.open().failed(OTHER, Role.CALLER, ADDRESS, "no answer")
     assert links.read() == LinkState()
@@ -376,6 +388,7 @@ def test_a_full_disk_fails_no_session_and_is_told_once(
             session.progress(1, 1)
             session.end(1, 1)
         states.failed(NODE, Role.CALLER, ADDRESS, "no answer")
+        states.met(NODE, Role.BUNDLE)
     assert len(caplog.records) == 1
     assert f"the state of the link with {NODE} is not kept: cannot create" in caplog.text
     assert links.read() == LinkState()
@@ -418,6 +431,15 @@ def test_who_locks_the_directory_keeps_nobody_from_telling(links: Links) -> None
     with links.begin() as session:
         session.end(1, 1)
     assert links.read().history is not None
+
+
+def test_more_files_of_sessions_than_anybody_has(links: Links) -> None:
+    links.directory.mkdir(parents=True)
+    for number in range(100):
+        (links.directory / f"{number:03}.session").touch()
+    state = links.read()
+    assert len(state.damaged) == 64
+    assert state.sessions == ()
 
 
 def test_nothing_is_left_open(links: Links) -> None:

@@ -16,6 +16,8 @@ from gateway.cli.nncp.verbs import BUNDLE
 from gateway.errors import UnknownNode
 from gateway.ids import parse_nice
 from gateway.nodes import Node
+from gateway.spool.link_record import Role
+from gateway.spool.link_state import LinkStates
 
 
 def run(arguments: list[str], environ: Mapping[str, str]) -> int:
@@ -69,4 +71,9 @@ def _receive(context: Context, nice: int, nodes: list[Node]) -> BundleResult:
     if context.parsed.switch("delete"):
         confirm = Confirm(context.spool, context.log, settings)
         purpose = ReceiveAndConfirm(context.book.self_node.id, receive, confirm)
-    return BundleReception(purpose, context.log, context.progress).run_once(read_stdin())
+    try:
+        return BundleReception(purpose, context.log, context.progress).run_once(read_stdin())
+    finally:
+        links = LinkStates(context.spool.layout, context.disk)
+        for sender in receive.senders:
+            links.met(sender, Role.BUNDLE)

@@ -10,6 +10,8 @@ from gateway.cli.nncp.only_node import only_node
 from gateway.cli.nncp.outbox import OutboxFlush
 from gateway.cli.nncp.verbs import XFER
 from gateway.ids import parse_nice
+from gateway.spool.link_record import Role
+from gateway.spool.link_state import LinkStates
 
 
 def run(arguments: list[str], environ: Mapping[str, str]) -> int:
@@ -38,4 +40,8 @@ def _exchange(context: Context) -> int:
         nodes = None if settings.only is None else [node for node in context.book if node.id in settings.only]
         OutboxFlush(context).flush(nodes)
     xfer = Xfer(context.book, context.spool, context.log, directory, settings, context.progress)
-    return STATUS_FAILED if xfer.run_once().bad_count else STATUS_OK
+    result = xfer.run_once()
+    links = LinkStates(context.spool.layout, context.disk)
+    for sender in xfer.senders:
+        links.met(sender, Role.XFER, str(directory.absolute()))
+    return STATUS_FAILED if result.bad_count else STATUS_OK
