@@ -18,7 +18,8 @@ from gateway.ids import ID_CHARS, PacketId
 from gateway.packet.mth import MerkleTreeHash
 from gateway.spool.layout import Box, LockKind
 from gateway.spool.store import Spool
-from tests.support.both_nncp import GO, OURS
+from tests.support.both_nncp import GO
+from tests.support.network import Machine
 from tests.support.nncp_verbs import verb_argv, verb_environ
 from tests.support.nodes import make_books
 from tests.support.online_packets import MIXED, NICES, Made, Mix, make_packets
@@ -27,14 +28,12 @@ from tests.support.ports import free_port
 from tests.support.processes import Running, tail, wait_until
 from tests.support.tossing import config_of
 
+HOST = "127.0.0.1"
 SESSION_SECONDS = 60
 START_SECONDS = 20
 UNLOCK_SECONDS = 20
 READ_BYTES = 1 << 20
 _LISTENING = "0A"
-
-PAIRINGS = ((OURS, OURS), (OURS, GO), (GO, OURS))
-"""Who calls, who answers."""
 
 
 class OnlinePair:
@@ -44,10 +43,19 @@ class OnlinePair:
         directory: is made.
         deadline_seconds: ``onlinedeadline`` of both.
         is_syncing: whether the programs wait for the disk.
+        machines: the nodes are on machines of their own; else both are on this one.
     """
 
-    def __init__(self, directory: Path, *, deadline_seconds: int = 1, is_syncing: bool = False) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        deadline_seconds: int = 1,
+        is_syncing: bool = False,
+        machines: Mapping[str, Machine] | None = None,
+    ) -> None:
         self.directory = directory
+        self._machines = machines or {}
         self.books = make_books("a", "b")
         self.spools: dict[str, Spool] = {}
         self.configs: dict[str, Path] = {}
@@ -80,7 +88,9 @@ class OnlinePair:
     def argv(self, who: str, name: str, verb: str, *words: str) -> list[str]:
         """The command line of ``nncp-VERB`` at a node, by Go or by us."""
         options = ["-cfg", str(self.configs[name]), *words]
-        return [require(f"nncp-{verb}"), *options] if who == GO else verb_argv(verb, *options)
+        argv = [require(f"nncp-{verb}"), *options] if who == GO else verb_argv(verb, *options)
+        machine = self._machines.get(name)
+        return argv if machine is None else machine.argv(*argv)
 
     def start(self, who: str, name: str, verb: str, *words: str) -> Running:
         """Start a command; what it prints is in its ``log``."""
@@ -91,16 +101,23 @@ class OnlinePair:
     def listening(
         self, who: str, name: str, *words: str, port: int | None = None
     ) -> Iterator[tuple[int, Running]]:
-        """Run a daemon on a free port of 127.0.0.1; yields the port and the program."""
+        """Run a daemon on a free port; yields the port and the program."""
         port = free_port() if port is None else port
         with self.listen(who, name, port, *words) as daemon:
             yield port, daemon
 
+    def address(self, name: str, port: int) -> str:
+        """Where a node's daemon is reached."""
+        machine = self._machines.get(name)
+        return f"{HOST if machine is None else machine.ipv4}:{port}"
+
     def listen(self, who: str, name: str, port: int, *words: str) -> Running:
         """Start a daemon on a port, and wait until it listens."""
-        daemon = self.start(who, name, "daemon", "-bind", f"127.0.0.1:{port}", *words)
+        machine = self._machines.get(name)
+        where = "self" if machine is None else machine.pid
+        daemon = self.start(who, name, "daemon", "-bind", self.address(name, port), *words)
         try:
-            daemon.wait_ready(lambda: is_listened_on(port), START_SECONDS, f"listening on {port}")
+            daemon.wait_ready(lambda: is_listened_on(port, where), START_SECONDS, f"listening on {port}")
         except BaseException:
             daemon.stop()
             raise
