@@ -222,7 +222,7 @@ class Session:
             self._timers.taken()
 
     def reading_held(self, now: float) -> None:
-        """Until now the driver did not read, since its disk is behind; to be told before ``handle_timeout``."""
+        """Until now the driver did not read, its disk being behind; to be told before ``handle_timeout``."""
         if self._goes_on(now):
             self._timers.held()
 
