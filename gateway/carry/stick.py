@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from gateway.durable import Disk, free_bytes, store_errors
+from gateway.durable import Disk, NewFile, free_bytes, store_errors
 from gateway.errors import BadIdentifier, GatewayError, StoreError, StoreFull
 from gateway.ids import NodeId, PacketId
 from gateway.packet.sealed import ENCRYPTED_HEADER_BYTES, EncryptedHeader, decode_header
@@ -25,10 +25,6 @@ TEMPORARY_PREFIX = "nncpxfer"
 TEMPORARY_RANDOM_BYTES = 8
 PART_SUFFIX = ".part"
 READ_BYTES = 1024 * 1024
-
-SMALL_FILE_BITS = 32
-SMALL_FILE_LIMIT_BYTES = 2**SMALL_FILE_BITS - 1
-"""What FAT32 can hold in one file."""
 
 OnBad = Callable[[Path, GatewayError], None]
 
@@ -181,29 +177,20 @@ class Stick:
                 return False
         return not stat.S_ISREG(found.st_mode) or found.st_size == size_bytes
 
-    def check_room(self, outbox: Path, size_bytes: int) -> None:
-        """See that a packet fits before it is copied.
-
-        Raises:
-            StoreFull: there is no room for it, or the file system takes no file as large.
-        """
-        check_room(outbox, size_bytes)
-        if size_bytes > SMALL_FILE_LIMIT_BYTES and _file_size_bits(outbox) <= SMALL_FILE_BITS:
-            raise StoreFull(
-                f"{outbox} is on a file system (FAT) that takes less than"
-                f" {ibytes(SMALL_FILE_LIMIT_BYTES + 1)} in one file, and this has {ibytes(size_bytes)}"
-            )
-
-    def put(self, outbox: Path, packet: PacketId, pieces: Iterator[memoryview]) -> None:
+    def put(self, outbox: Path, packet: PacketId, size_bytes: int, pieces: Iterator[memoryview]) -> None:
         """Copy a packet to the stick.
 
         Raises:
             StickGone: what was copied did not go to the stick that was here in the beginning.
+            StoreFull: there is no room for it, or the file system takes no file as large; nothing was
+                copied.
             StoreError: the disk refused; nothing was left under the packet's name.
         """
+        check_room(outbox, size_bytes)
         name = TEMPORARY_PREFIX + secrets.token_hex(TEMPORARY_RANDOM_BYTES)
         self._check_identity()
         with self._disk.create(outbox / name) as temporary:
+            _check_file_size(temporary, size_bytes)
             for piece in pieces:
                 temporary.write(piece)
             temporary.commit(outbox / packet.text)
@@ -258,12 +245,22 @@ def _identity_of(root: Path) -> tuple[int, int] | None:
     return found.st_dev, found.st_ino
 
 
-def _file_size_bits(directory: Path) -> int:
-    """How many bits the size of a file may have; a guess where the system does not say."""
+def _check_file_size(file: NewFile, size_bytes: int) -> None:
+    """See that a file may become as large, without writing: the kernel does not go where no file ends.
+
+    What pathconf says of the size is wrong for most file systems: the C library guesses it by their kind.
+
+    Raises:
+        StoreFull: it may not.
+    """
     try:
-        return os.pathconf(directory, "PC_FILESIZEBITS")
-    except (OSError, ValueError):
-        return SMALL_FILE_BITS * 2
+        os.lseek(file.fileno(), size_bytes, os.SEEK_SET)
+        os.lseek(file.fileno(), 0, os.SEEK_SET)
+    except OSError as error:
+        raise StoreFull(
+            f"{file.path.parent} is on a file system that takes no file of {ibytes(size_bytes)}"
+            " (FAT32: less than 4.0 GiB)"
+        ) from error
 
 
 def read_pieces(path: Path) -> Iterator[memoryview]:

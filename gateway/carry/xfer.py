@@ -268,9 +268,8 @@ class Xfer:
         return is_wanted and not self._stick.has(outbox, job.packet, job.size_bytes)
 
     def _send(self, node: Node, job: Job, outbox: Path, fields: Fields) -> None:
-        self._stick.check_room(outbox, job.size_bytes)
         with self._progress.bar(f"sending {job.packet}", job.size_bytes) as bar:
-            self._stick.put(outbox, job.packet, bar.follow(read_pieces(job.path)))
+            self._stick.put(outbox, job.packet, job.size_bytes, bar.follow(read_pieces(job.path)))
         if not self._settings.is_keeping:
             self._spool.remove(job)
         self._sent_count += 1

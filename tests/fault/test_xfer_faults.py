@@ -5,6 +5,7 @@ import os
 import resource
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,13 +14,18 @@ import pytest
 
 from gateway.carry.xfer import Xfer, XferResult, XferSettings
 from gateway.durable import Disk
+from gateway.ids import PacketId
 from gateway.spool.store import Spool
+from gateway.toss.incoming import Incoming
 from tests.support.crash import run_until_step
+from tests.support.own_kernel import has_own_kernel, run_in_own_kernel
 from tests.support.peers import require, require_root, unavailable
 from tests.support.tossing import Pair, failing_disk, files_below, packets_below
 
 STEP_LIMIT = 150
 BODIES = (b"small", os.urandom(200_000))
+FAT_DEVICE = "FAT_STICK_DEVICE"
+KERNEL_SECONDS = 240
 
 
 class Site(Pair):
@@ -212,24 +218,37 @@ def test_a_packet_that_the_file_system_finds_too_large_stays_and_the_others_go(t
     assert [path.name for path in files_below(site.stick) if path.name.startswith("nncpxfer")] == []
 
 
-@pytest.fixture
-def fat_stick(tmp_path: Path) -> Iterator[Path]:
+def fat_image(path: Path) -> Path:
     """A FAT32 stick of 6 GiB, in a file with holes."""
     require_root()
     require("mkfs.vfat")
-    image, mount = tmp_path / "fat.img", tmp_path / "fat"
-    mount.mkdir()
-    with image.open("wb") as file:
+    with path.open("wb") as file:
         file.truncate(6 * 1024**3)
-    subprocess.run(["mkfs.vfat", "-F", "32", "-s", "64", str(image)], check=True, capture_output=True)
-    done = subprocess.run(
-        ["mount", "-t", "vfat", "-o", "loop", str(image), str(mount)], check=False, capture_output=True
-    )
-    if done.returncode != 0:
+    subprocess.run(["mkfs.vfat", "-F", "32", "-s", "64", str(path)], check=True, capture_output=True)
+    return path
+
+
+def mount_fat(directory: Path, device: str | None = None) -> str:
+    """Mount a FAT32 stick on ``DIRECTORY/fat``; returns why it can't be, or an empty text."""
+    mount = directory / "fat"
+    mount.mkdir()
+    source = [device] if device is not None else ["-o", "loop", str(fat_image(directory / "fat.img"))]
+    argv = ["mount", "-t", "vfat", *source, str(mount)]
+    done = subprocess.run(argv, check=False, capture_output=True, text=True)
+    return f"vfat cannot be mounted: {done.stderr.strip()}" if done.returncode else ""
+
+
+@pytest.fixture
+def fat_stick(tmp_path: Path) -> Iterator[Path]:
+    """A FAT32 stick, mounted."""
+    device = os.environ.get(FAT_DEVICE)
+    refused = mount_fat(tmp_path, device)
+    if refused and device is None:
         # Even where every peer must be there: the kernel decides this.
-        pytest.skip(f"FAT32 IS NOT TESTED, vfat cannot be mounted: {done.stderr.decode().strip()}")
-    yield mount
-    subprocess.run(["umount", str(mount)], check=True)
+        pytest.skip(f"not under this kernel, {refused}")
+    assert not refused, refused
+    yield tmp_path / "fat"
+    subprocess.run(["umount", str(tmp_path / "fat")], check=True)
 
 
 def test_a_packet_beyond_4_gib_stays_off_a_fat32_stick_and_the_others_go(
@@ -243,6 +262,44 @@ def test_a_packet_beyond_4_gib_stays_off_a_fat32_stick_and_the_others_go(
     site.queue(b"small", nice=20)
     result = site.xfer("a", is_making_directories=True)
     assert (result.sent_count, result.bad_count) == (1, 1)
-    assert "(FAT) that takes less than 4.0 GiB in one file" in site.log_text("a")
+    assert "takes no file of 4.0 GiB (FAT32: less than 4.0 GiB)" in site.log_text("a")
     assert large.path.exists()
     assert site.xfer("b").received_count == 1
+
+
+def test_a_file_for_a_fat32_disk_never_replaces_another(tmp_path: Path, fat_stick: Path) -> None:
+    """Where there are no hard links a received file gets the next free name, too."""
+    place = Incoming(fat_stick / "in", Disk())
+    for number, content in enumerate([b"one", b"two", b"three"]):
+        place.put(place.place(b"dir/name"), PacketId(bytes([number]) * 32), [content])
+    found = {path.name: path.read_bytes() for path in files_below(fat_stick)}
+    assert found == {"name": b"one", "name.0": b"two", "name.1": b"three"}
+
+
+FAT_TESTS = (
+    test_a_packet_beyond_4_gib_stays_off_a_fat32_stick_and_the_others_go,
+    test_a_file_for_a_fat32_disk_never_replaces_another,
+)
+
+
+def test_fat32_under_a_kernel_that_has_it(tmp_path: Path) -> None:
+    """Where this machine's kernel mounts no FAT, the tests of it run under another."""
+    refused = mount_fat(tmp_path)
+    if not refused:
+        subprocess.run(["umount", str(tmp_path / "fat")], check=True)
+        pytest.skip("this kernel has FAT: the tests of it ran under it")
+    if not has_own_kernel():
+        # Ubuntu has no such package.
+        pytest.skip(f"FAT32 IS NOT TESTED: {refused}, and user-mode-linux is not installed")
+    place = tmp_path / "kernel"
+    place.mkdir()
+    flags = ["-q", "-p", "no:cacheprovider", f"--basetemp={tmp_path / 'inside'}"]
+    status, said = run_in_own_kernel(
+        [sys.executable, "-m", "pytest", *flags, *(f"{__file__}::{test.__name__}" for test in FAT_TESTS)],
+        place,
+        {**os.environ, FAT_DEVICE: "/dev/ubda"},
+        disk=tmp_path / "fat.img",
+        modules=("nls_cp437", "nls_iso8859-1", "nls_ascii", "fat", "vfat"),
+        seconds=KERNEL_SECONDS,
+    )
+    assert (status, f"{len(FAT_TESTS)} passed" in said) == (0, True), said

@@ -12,13 +12,16 @@
 # * Exim and Postfix exclude each other (mail-transport-agent). Postfix is installed; Exim's package is
 #   only unpacked, into .peers/exim of this checkout, and its libraries come from apt.
 # * filespooler, git, dar, wget, syncthing and recutils are what people use on top of NNCP; dosfstools
-#   makes the FAT32 stick of a test, iproute2 the networks of others.
+#   makes the FAT32 stick of a test, which user-mode-linux mounts where the running kernel knows no FAT,
+#   iproute2 the networks of others.
 # * Exim resolves the user Debian-exim as it starts, so that user is made.
 # * A release may lack one of the programs that people use on top of NNCP (Debian 13 has no recutils):
 #   it is left out, and what needs it is skipped.
 set -euo pipefail
 
-readonly NNCP_USERS=(filespooler git dar wget syncthing recutils dosfstools iproute2)
+NNCP_USERS=(filespooler git dar wget syncthing recutils dosfstools iproute2)
+grep -qw vfat /proc/filesystems || modprobe -q -n vfat 2>/dev/null || NNCP_USERS+=(user-mode-linux)
+readonly NNCP_USERS
 readonly PEERS=(nncp postfix swaks inn2-inews inn2)
 readonly EXIM_PACKAGE=exim4-daemon-light
 readonly APT_LOCK_SECONDS=120

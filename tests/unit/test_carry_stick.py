@@ -1,15 +1,18 @@
 """The directory that packets travel in, whoever wrote to it."""
 
 import os
+import tempfile
 from pathlib import Path
 
 import pytest
 
 from gateway.carry.stick import NotRegular, Stick, read_pieces
-from gateway.durable import Disk
+from gateway.durable import Disk, free_bytes
 from gateway.errors import GatewayError, StoreError
 from gateway.ids import NodeId, PacketId
 from tests.support.tossing import Pair
+
+LARGE_BYTES = 5 * 1024**3
 
 
 @pytest.fixture
@@ -110,14 +113,28 @@ class TestSending:
         assert stick.is_ready_for(b)
         outbox, packet = stick.open_outbox(b, a), PacketId(bytes(32))
         (outbox / f"{packet}.part").write_bytes(b"stale")
-        stick.put(outbox, packet, iter([memoryview(b"whole "), memoryview(b"packet")]))
+        stick.put(outbox, packet, 12, iter([memoryview(b"whole "), memoryview(b"packet")]))
         assert {path.name: path.read_bytes() for path in outbox.iterdir()} == {packet.text: b"whole packet"}
+
+    def test_no_size_is_refused_that_the_file_system_can_hold(self) -> None:
+        memory = Path("/dev/shm")  # noqa: S108 -- a directory of its own is made there
+        if not memory.is_dir():
+            pytest.skip("no file system in memory here")
+        # The C library says that files in it have less than 4 GiB.
+        with tempfile.TemporaryDirectory(dir=memory) as name:
+            outbox = Path(name)
+            if free_bytes(outbox) <= LARGE_BYTES:
+                pytest.skip(f"{memory} is too small")
+            Stick(outbox, Disk(is_syncing=False)).put(
+                outbox, PacketId(bytes(32)), LARGE_BYTES, iter([memoryview(b"begin")])
+            )
+            assert [path.read_bytes() for path in outbox.iterdir()] == [b"begin"]
 
     def test_a_source_that_fails_leaves_nothing(self, stick: Stick, pair: Pair) -> None:
         stick.make_ready_for(pair.id("b"))
         outbox = stick.open_outbox(pair.id("b"), pair.id("a"))
         with pytest.raises(StoreError):
-            stick.put(outbox, PacketId(bytes(32)), read_pieces(outbox / "missing"))
+            stick.put(outbox, PacketId(bytes(32)), 1, read_pieces(outbox / "missing"))
         assert list(outbox.iterdir()) == []
 
     def test_without_the_stick_no_directory_is_made(self, pair: Pair, tmp_path: Path) -> None:
