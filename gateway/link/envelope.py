@@ -94,9 +94,11 @@ class EnvelopeReader:
                 yield body
 
     def _read_head(self) -> None:
-        if not MAGIC.startswith(self._store[: len(MAGIC)]):
-            shown = bytes(self._store[: len(MAGIC)])
-            raise self._fail(f"{shown!r} where an envelope should begin")
+        begun = bytes(self._store[: len(MAGIC)])
+        if not MAGIC.startswith(begun):
+            # The text must not depend on how many bytes came together.
+            wrong_at = next(at for at, byte in enumerate(begun) if byte != MAGIC[at])
+            raise self._fail(f"{begun[: wrong_at + 1]!r} where an envelope should begin")
         if len(self._store) < HEAD_BYTES:
             return
         body_bytes = int.from_bytes(self._store[len(MAGIC) :], "big")
