@@ -13,6 +13,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -24,6 +25,21 @@ FD_DIGITS_COUNT = 9
 NANOSECONDS = 1_000_000_000
 
 Fields = Sequence[tuple[str, str | int | bool]]
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One event.
+
+    Args:
+        now_ns: when, in nanoseconds since 1970.
+        fields: names and values, in order, without ``When``.
+        line: what is printed on stderr.
+    """
+
+    now_ns: int
+    fields: Fields
+    line: str
 
 
 class Log:
@@ -44,10 +60,10 @@ class Log:
         debug: bool = False,
         now_ns: Callable[[], int] = time.time_ns,
     ) -> None:
-        self._target = str(target)
-        self._is_quiet = quiet
-        self._is_debug = debug
-        self._now_ns = now_ns
+        self.target = str(target)
+        self.is_quiet = quiet
+        self.is_debug = debug
+        self.now_ns = now_ns
         self._is_failure_told = False
 
     def info(self, who: str, fields: Fields, message: str) -> None:
@@ -58,9 +74,7 @@ class Log:
             fields: names and values, in order; a name may come twice.
             message: what a person reads.
         """
-        now_ns = self._now_ns()
-        self._record(now_ns, [("Who", who), *fields, ("Msg", message)])
-        self._tell(now_ns, message)
+        self.put(Entry(self.now_ns(), [("Who", who), *fields, ("Msg", message)], message))
 
     def error(self, who: str, fields: Fields, error: BaseException | str, message: str) -> None:
         """Record what went wrong.
@@ -71,35 +85,37 @@ class Log:
             error: the reason.
             message: what was tried.
         """
-        now_ns = self._now_ns()
-        self._record(now_ns, [("Err", str(error)), ("Who", who), *fields, ("Msg", message)])
-        self._tell(now_ns, f"ERROR {message}: {error}")
+        named: Fields = [("Err", str(error)), ("Who", who), *fields, ("Msg", message)]
+        self.put(Entry(self.now_ns(), named, f"ERROR {message}: {error}"))
 
     def debug(self, who: str, fields: Fields, message: str) -> None:
         """Print a record on stderr, if debugging is on; the log file does not get it."""
-        if self._is_debug:
-            record = encode_record(self._now_ns(), [("Debug", True), ("Who", who), *fields, ("Msg", message)])
+        if self.is_debug:
+            record = encode_record(self.now_ns(), [("Debug", True), ("Who", who), *fields, ("Msg", message)])
             _print(record.decode("utf-8", "replace"))
 
-    def _record(self, now_ns: int, fields: Fields) -> None:
-        record = encode_record(now_ns, fields)
-        if self._is_debug:
-            _print(record.decode("utf-8", "replace"))
+    def put(self, entry: Entry) -> None:
+        """Record an event."""
+        self.write([entry])
+
+    def write(self, entries: Sequence[Entry]) -> None:
+        """Write events down at once, in their order."""
+        records = b"".join(encode_record(entry.now_ns, entry.fields) for entry in entries)
+        if self.is_debug:
+            _print(records.decode("utf-8", "replace"))
         try:
-            if self._target.startswith(FD_PREFIX):
-                _write_all(_parse_descriptor(self._target), record)
+            if self.target.startswith(FD_PREFIX):
+                _write_all(_parse_descriptor(self.target), records)
             else:
-                _append(self._target, record)
+                _append(self.target, records)
         except OSError as error:
             # Once is enough: a full disk would say it with every record.
-            if not (self._is_failure_told or self._is_quiet):
+            if not (self._is_failure_told or self.is_quiet):
                 self._is_failure_told = True
-                _print(f"cannot write the log {self._target}: {error.strerror or error}\n")
-
-    def _tell(self, now_ns: int, message: str) -> None:
-        if not self._is_quiet:
-            when = _format_seconds(now_ns)
-            _print(f"{when}Z {printable(message)}\n")
+                _print(f"cannot write the log {self.target}: {error.strerror or error}\n")
+        if not self.is_quiet:
+            lines = (f"{_format_seconds(entry.now_ns)}Z {printable(entry.line)}\n" for entry in entries)
+            _print("".join(lines))
 
 
 def encode_record(now_ns: int, fields: Fields) -> bytes:

@@ -1,11 +1,35 @@
-"""One call: a neighbour's addresses one after the other, until a session comes about with one of them."""
+"""One call: a neighbour's addresses one after the other, until a session comes about with one of them.
 
-from dataclasses import dataclass, field
+    locks taken ──→ lanes flushed, tx/ listed ──→ address 1: connect, handshake ──fails──→ address 2 ...
+                                                     └──Established──→ session to its end
 
+Contract: no address is tried while another process talks with the neighbour. What was connected and does
+not answer is given up after the deadline of the handshake. A cancelled call ends its session cleanly.
+"""
+
+import asyncio
+import contextlib
+import os
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field, replace
+
+from gateway.carry.online.conversation import Conversation
+from gateway.carry.online.descriptors import COMMAND_PREFIX, Command
+from gateway.carry.online.ending import Ending, record_failure
+from gateway.carry.online.exchange import Terms
 from gateway.carry.online.office import Office
+from gateway.carry.online.parts import Wants
+from gateway.carry.online.preparation import find_offers, hold_locks
+from gateway.carry.online.sockets import connect_tcp, parse_tcp_address
+from gateway.carry.online.wire import Wire
+from gateway.errors import ConfigError, GatewayError
 from gateway.ids import PacketId
+from gateway.link.noise import NoisePair
+from gateway.link.session import Session
 from gateway.link.settings import LinkSettings
 from gateway.nodes import Node
+from gateway.packet.keys import KEY_BYTES
+from gateway.spool.link_record import Role
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,4 +79,107 @@ async def call(office: Office, plan: CallPlan) -> CallResult:
 
     Expected faults (nobody answers, the neighbour is locked) are told by the result and the log.
     """
-    raise NotImplementedError
+    return await _call(office, plan, None)
+
+
+async def call_over(office: Office, plan: CallPlan, wire: Wire) -> CallResult:
+    """Call a neighbour over a connection that is there already, which is closed; see ``call``."""
+    return await _call(office, plan, wire)
+
+
+async def _call(office: Office, plan: CallPlan, wire: Wire | None) -> CallResult:
+    node, links = plan.node, office.links
+    try:
+        if node.keys.noisepub is None:
+            raise ConfigError(f"{node.name} can't be called: its entry has no noisepub")
+        settings = replace(plan.settings, is_sending=plan.settings.is_sending and not plan.is_listing)
+        is_receiving = settings.is_receiving and not plan.is_listing
+        async with hold_locks(office, node, is_receiving=is_receiving, is_sending=settings.is_sending):
+            offers = await find_offers(office, node, settings)
+            wants = Wants(plan.only, is_listing=plan.is_listing, is_nock=plan.is_nock)
+            terms = Terms(node, settings, offers, wants)
+            result = await _try_addresses(office, terms, plan.addresses, wire)
+    except GatewayError as error:
+        if wire is not None:
+            wire.abort()
+        result = _failure("", str(error))
+        record_failure(office.log, node, "", result.text)
+    if links is not None and not result.is_connected:
+        await asyncio.to_thread(links.failed, node.id, Role.CALLER, result.address, result.text)
+    return result
+
+
+async def _try_addresses(
+    office: Office, terms: Terms, addresses: tuple[str, ...], wire: Wire | None
+) -> CallResult:
+    if wire is not None:
+        return _result_of(wire.peer, await _converse(office, terms, wire))
+    result = _failure("", f"no address of {terms.node.name} is known")
+    for address in addresses:
+        try:
+            async with _connected(address, terms.settings.handshake_seconds) as connected:
+                result = _result_of(address, await _converse(office, terms, connected))
+        except (GatewayError, OSError) as error:
+            reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
+            result = _failure(address, reason)
+        if result.is_connected:
+            return result
+        record_failure(office.log, terms.node, address, result.text)
+    return result
+
+
+@contextlib.asynccontextmanager
+async def _connected(address: str, seconds: float) -> AsyncIterator[Wire]:
+    """Connect to an address.
+
+    Raises:
+        ConfigError: it is no address.
+        OSError: nobody answers there.
+    """
+    if address.startswith(COMMAND_PREFIX):
+        command = Command(address.removeprefix(COMMAND_PREFIX))
+        try:
+            yield command.wire
+        finally:
+            await command.end()
+        return
+    place = parse_tcp_address(address)
+    try:
+        async with asyncio.timeout(seconds):
+            wire = await connect_tcp(place)
+    except TimeoutError:
+        raise TimeoutError(f"no connection within {seconds:g} seconds") from None
+    try:
+        yield wire
+    finally:
+        wire.abort()
+
+
+async def _converse(office: Office, terms: Terms, wire: Wire) -> Ending:
+    own = office.book.private_keys()
+    session = Session(
+        is_initiator=True,
+        keys=NoisePair(own.noiseprv, own.noisepub),
+        remote_pub=terms.node.keys.noisepub,
+        ephemeral_private=os.urandom(KEY_BYTES),
+        settings=terms.settings,
+        now=asyncio.get_running_loop().time(),
+    )
+    return await Conversation(office, wire, session, Role.CALLER).call(terms)
+
+
+def _result_of(address: str, ending: Ending) -> CallResult:
+    return CallResult(
+        is_connected=ending.is_established,
+        is_complete=ending.is_established and ending.is_complete,
+        address=address,
+        sent_bytes=ending.sent_bytes,
+        received_bytes=ending.received_bytes,
+        text=ending.ended.text,
+    )
+
+
+def _failure(address: str, text: str) -> CallResult:
+    return CallResult(
+        is_connected=False, is_complete=False, address=address, sent_bytes=0, received_bytes=0, text=text
+    )

@@ -1,9 +1,42 @@
-"""The listening side: takes connections, learns who calls, and runs a session with each neighbour."""
+"""The listening side: takes connections, learns who calls, and runs a session with each neighbour.
 
+    stranger ──tells a neighbour's key, its locks are free, a session may begin──→ neighbour ──→ gone
+       └──not known, busy, silent for too long, or pushed out by another stranger──────────────┘
+
+Contract: strangers have their own limits, in number and time, so that a thousand of them keep no neighbour
+out: when there are too many, one that has sent nothing is dropped, the oldest first. What they do fills
+neither memory nor log. Only a neighbour counts as a session.
+"""
+
+import asyncio
+import logging
+import os
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
+from gateway.carry.online.conversation import Conversation
+from gateway.carry.online.ending import Ending
+from gateway.carry.online.exchange import Terms
+from gateway.carry.online.link_settings import link_settings
 from gateway.carry.online.office import Office
-from gateway.ids import NICE_MAX
+from gateway.carry.online.parts import Wants
+from gateway.carry.online.preparation import find_offers, hold_locks
+from gateway.carry.online.sockets import Door, listen_tcp, parse_tcp_address
+from gateway.carry.online.strangers import StrangerLog, choose_victim
+from gateway.carry.online.wire import Wire
+from gateway.errors import StoreBusy, UnknownNode
+from gateway.ids import NICE_MAX, encode_base32
+from gateway.link.events import EndReason
+from gateway.link.noise import NoisePair
+from gateway.link.session import Session
+from gateway.link.settings import LinkSettings
+from gateway.packet.keys import KEY_BYTES
+from gateway.spool.link_record import Role
+
+_LOG = logging.getLogger(__name__)
+
+PATIENCE_SECONDS = 2.0
+"""What waits for a caller is made into packets before it is answered; but it may not wait long itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +67,14 @@ class Listener:
     def __init__(self, office: Office, settings: ListenerSettings) -> None:
         self._office = office
         self._settings = settings
+        self._doors: list[Door] = []
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._strangers: dict[Conversation, None] = {}
+        self._session_count = 0
+        self._stranger_log = StrangerLog(office.log)
+        links = [node.online.link.handshake_seconds for node in office.book]
+        # Who calls is not known yet, so the most patient of all links counts.
+        self._patience = LinkSettings(handshake_seconds=max(links))
 
     async def open(self, bind: str) -> list[tuple[str, int]]:
         """Start listening, without taking connections yet; may be called for several addresses.
@@ -47,8 +88,91 @@ class Listener:
         Raises:
             ConfigError: the address cannot be used.
         """
-        raise NotImplementedError
+        door = Door(listen_tcp(parse_tcp_address(bind)), self._take)
+        self._doors.append(door)
+        return door.places
 
     async def run(self) -> None:
         """Take connections until cancelled; then sessions are ended cleanly, and sockets closed."""
-        raise NotImplementedError
+        self._look_at_doors()
+        try:
+            await asyncio.get_running_loop().create_future()
+        finally:
+            for door in self._doors:
+                door.close()
+            for task in self._tasks:
+                task.cancel()
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def serve(self, wire: Wire) -> Ending:
+        """Run one session with whoever is at the other end of a connection; cancelled, it ends cleanly."""
+        own = self._office.book.private_keys()
+        session = Session(
+            is_initiator=False,
+            keys=NoisePair(own.noiseprv, own.noisepub),
+            remote_pub=None,
+            ephemeral_private=os.urandom(KEY_BYTES),
+            settings=self._patience,
+            now=asyncio.get_running_loop().time(),
+        )
+        conversation = Conversation(self._office, wire, session, Role.LISTENER)
+        self._strangers[conversation] = None
+        async with AsyncExitStack() as stack:
+            try:
+                ending = await conversation.answer(lambda key: self._admit(conversation, key, stack))
+            finally:
+                self._strangers.pop(conversation, None)
+        if not ending.is_established and ending.ended.reason is not EndReason.STOPPED:
+            self._stranger_log.tell(wire.peer, ending, conversation.refusal)
+        return ending
+
+    def _take(self, wire: Wire) -> None:
+        if len(self._strangers) >= self._settings.stranger_limit_count:
+            victim = choose_victim(self._strangers)
+            del self._strangers[victim]
+            victim.drop("too many connections that tell nothing")
+        task = asyncio.ensure_future(self._serve(wire))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _serve(self, wire: Wire) -> None:
+        try:
+            await self.serve(wire)
+        except Exception:  # noqa: BLE001 - one connection's fault
+            _LOG.exception("a session with %s: a fault of this program", wire.peer)
+            wire.abort()
+
+    async def _admit(self, conversation: Conversation, static_key: bytes, stack: AsyncExitStack) -> Terms:
+        """Agree on terms with who has a key.
+
+        Raises:
+            UnknownNode: nobody we know.
+            StoreBusy: another session with it runs, or there are too many sessions.
+            StoreError: the disk refused.
+        """
+        office = self._office
+        node = office.find_noisepub(static_key)
+        if node is None:
+            raise UnknownNode(f"unknown peer: {encode_base32(static_key)}")
+        if self._session_count >= self._settings.session_limit_count:
+            raise StoreBusy(f"{node.name}: {self._session_count} sessions run already")
+        self._strangers.pop(conversation, None)
+        self._count(1)
+        stack.callback(self._count, -1)
+        online = node.online
+        settings = link_settings(online.link, online.limits, nice=self._settings.nice)
+        await stack.enter_async_context(hold_locks(office, node, is_receiving=True, is_sending=True))
+        offers = await find_offers(office, node, settings, PATIENCE_SECONDS)
+        return Terms(node, settings, offers, Wants(is_nock=self._settings.is_nock))
+
+    def _count(self, change: int) -> None:
+        self._session_count += change
+        self._look_at_doors()
+
+    def _look_at_doors(self) -> None:
+        """Who calls while there are enough sessions waits outside."""
+        for door in self._doors:
+            if self._session_count < self._settings.session_limit_count:
+                door.open()
+            else:
+                door.shut()

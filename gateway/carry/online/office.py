@@ -4,12 +4,17 @@ Contract: it is entered (``async with``) in the event loop that the sessions run
 what they had put to the workers is done.
 """
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
+from gateway.carry.online.room import Room
+from gateway.carry.online.verifying import Verifier
+from gateway.carry.online.watch import Watch
 from gateway.nodes import Book, Node
+from gateway.spool.journal import Journal
 from gateway.spool.link_state import LinkStates
 from gateway.spool.log import Log
 from gateway.spool.progress import SILENT, Progress
@@ -59,16 +64,44 @@ class Office:
     ) -> None:
         self.book = book
         self.spool = spool
-        self.log = log
+        self.log = Journal(log)
         self.links = links
         self.hooks = hooks or Hooks()
         self.reserve_bytes = reserve_bytes
         self.progress = progress
+        self.room = Room(spool, reserve_bytes)
+        self._by_noisepub = {node.keys.noisepub: node for node in book if node.keys.noisepub is not None}
+        self._verifier: Verifier | None = None
+        self._watch: Watch | None = None
+
+    @property
+    def verifier(self) -> Verifier:
+        """What verifies packets that were not hashed as they came."""
+        if self._verifier is None:
+            raise AssertionError("internal error: the office is closed")
+        return self._verifier
+
+    @property
+    def watch(self) -> Watch:
+        """What notices new files."""
+        if self._watch is None:
+            raise AssertionError("internal error: the office is closed")
+        return self._watch
+
+    def find_noisepub(self, noisepub: bytes) -> Node | None:
+        """The neighbour with a key of the online protocol, or None."""
+        return self._by_noisepub.get(noisepub)
 
     async def __aenter__(self) -> Self:
+        self._verifier = Verifier(self.spool, self.progress)
+        self._watch = Watch()
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """End the workers when their work is done."""
+        """End the workers when their work is done; after an error (cancelling is one) without delay."""
+        self.watch.close()
+        await self.verifier.close(is_hurried=kind is not None)
+        self._verifier = self._watch = None
+        await asyncio.to_thread(self.log.close)

@@ -1,0 +1,38 @@
+"""Space for what was asked for and has not come yet: sessions of one process do not promise it twice."""
+
+import threading
+
+from gateway.spool.store import Spool
+
+
+class Room:
+    """The free space of a spool.
+
+    Args:
+        spool: whose file system it is.
+        reserve_bytes: nobody may use.
+    """
+
+    def __init__(self, spool: Spool, reserve_bytes: int) -> None:
+        self._spool = spool
+        self._reserve_bytes = reserve_bytes
+        self._promised_bytes = 0
+        self._lock = threading.Lock()
+
+    def take(self, size_bytes: int) -> bool:
+        """Promise space; False when there is not so much.
+
+        Raises:
+            StoreError: the spool is not there.
+        """
+        free_bytes = self._spool.free_bytes() - self._reserve_bytes
+        with self._lock:
+            if self._promised_bytes + size_bytes > free_bytes:
+                return False
+            self._promised_bytes += size_bytes
+            return True
+
+    def give_back(self, size_bytes: int) -> None:
+        """A promise is fulfilled (the space is used) or void."""
+        with self._lock:
+            self._promised_bytes -= size_bytes

@@ -1,0 +1,81 @@
+"""Connections of those who have not told who they are: which of them must go, and what is logged of them."""
+
+import asyncio
+from collections.abc import Mapping
+from typing import Protocol, TypeVar
+
+from gateway.carry.online.ending import Ending
+from gateway.carry.online.wire import Wire
+from gateway.errors import GatewayError, UnknownNode
+from gateway.link.events import EndReason
+from gateway.spool.log import Log
+
+START, UNKNOWN = "sp-startR", "sp-startR-unknown"
+"""The events in the log; the second one is Go's."""
+TOLD_COUNT = 20
+TOLD_SECONDS = 60.0
+"""So many strangers are logged in this time, the others only counted."""
+
+
+class Stranger(Protocol):
+    """A connection without a name."""
+
+    wire: Wire
+
+    @property
+    def received_bytes(self) -> int:
+        """What it has sent so far."""
+
+
+S = TypeVar("S", bound=Stranger)
+
+
+def choose_victim(strangers: Mapping[S, None]) -> S:
+    """The one to drop when there are too many: the oldest that has sent nothing, or else the oldest.
+
+    Args:
+        strangers: at least one, in the order they came.
+    """
+    silent = (each for each in strangers if not (each.received_bytes or each.wire.has_input))
+    return next(silent, next(iter(strangers)))
+
+
+class StrangerLog:
+    """Logs why strangers were sent away, as far as anybody can read it.
+
+    Args:
+        log: where.
+    """
+
+    def __init__(self, log: Log) -> None:
+        self._journal = log
+        self._loop = asyncio.get_running_loop()
+        self._since = self._loop.time()
+        self._count = 0
+
+    def tell(self, peer: str, ending: Ending, refusal: GatewayError | None) -> None:
+        """A stranger is gone.
+
+        Args:
+            peer: where it called from.
+            ending: how it went.
+            refusal: why it was not answered, if that was so.
+        """
+        if ending.ended.reason is EndReason.BAD_HANDSHAKE and not ending.received_bytes:
+            # Somebody looked whether we listen.
+            self._journal.debug(START, [("Addr", peer)], f"Connection from {peer}: {ending.ended.text}")
+            return
+        now = self._loop.time()
+        if now - self._since >= TOLD_SECONDS:
+            self._tell_rest()
+            self._since, self._count = now, 0
+        self._count += 1
+        if self._count <= TOLD_COUNT:
+            event = UNKNOWN if isinstance(refusal, UnknownNode) else START
+            self._journal.error(event, [("Addr", peer)], ending.ended.text, f"Connection from {peer}")
+
+    def _tell_rest(self) -> None:
+        rest_count = self._count - TOLD_COUNT
+        if rest_count > 0:
+            fields = [("Pkts", rest_count)]
+            self._journal.error(START, fields, f"{rest_count} more were sent away", "Connections")

@@ -1,0 +1,64 @@
+"""A log whose writing nobody waits for: a thread writes down what has gathered, many records at once.
+
+Contract: records are in the order of their events and have their times; when ``close`` returns all
+are written. A disk that is slower than the events makes whoever records wait, so that memory stays flat.
+"""
+
+import queue
+import threading
+from types import TracebackType
+from typing import Self
+
+from gateway.spool.log import Entry, Log
+
+WAITING_COUNT = 10_000
+"""Entries that may wait; half a kilobyte each."""
+BATCH_COUNT = 500
+
+
+class Journal(Log):
+    """A log that is written by a thread, from the first record to ``close``.
+
+    Args:
+        log: where to, and how.
+    """
+
+    def __init__(self, log: Log) -> None:
+        super().__init__(log.target, quiet=log.is_quiet, debug=log.is_debug, now_ns=log.now_ns)
+        self._entries: queue.Queue[Entry | None] = queue.Queue(WAITING_COUNT)
+        self._thread: threading.Thread | None = None
+        self._lock = threading.Lock()
+
+    def put(self, entry: Entry) -> None:
+        """Record an event, soon."""
+        with self._lock:
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name="log", daemon=True)
+                self._thread.start()
+        self._entries.put(entry)
+
+    def close(self) -> None:
+        """Wait until all is written; may be called again, and further events may follow."""
+        if self._thread is not None:
+            self._entries.put(None)
+            self._thread.join()
+            self._thread = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _run(self) -> None:
+        while True:
+            batch = [self._entries.get()]
+            while batch[-1] is not None and len(batch) < BATCH_COUNT and not self._entries.empty():
+                batch.append(self._entries.get())
+            entries = [entry for entry in batch if entry is not None]
+            if entries:
+                self.write(entries)
+            if len(entries) < len(batch):
+                return
