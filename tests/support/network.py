@@ -37,11 +37,18 @@ class Machine:
 
     def run(self, *words: str | Path) -> None:
         """Run a command to its end; a failure fails the test."""
-        done = subprocess.run(
-            self.argv(*words), capture_output=True, check=False, timeout=RUN_SECONDS, stdin=subprocess.DEVNULL
-        )
+        done = self._try(*words)
         if done.returncode != 0:
             raise AssertionError(f"{' '.join(map(str, words))}: {done.stderr.decode(errors='replace')}")
+
+    def can_multicast(self) -> bool:
+        """Whether its end of the cable is up, which takes a moment after it was told to be."""
+        return self._try("ip", "route", "get", "ff02::1", "oif", CABLE).returncode == 0
+
+    def _try(self, *words: str | Path) -> "subprocess.CompletedProcess[bytes]":
+        return subprocess.run(
+            self.argv(*words), capture_output=True, check=False, timeout=RUN_SECONDS, stdin=subprocess.DEVNULL
+        )
 
 
 @contextlib.contextmanager
@@ -58,6 +65,8 @@ def cabled() -> Generator[tuple[Machine, Machine]]:
             machine.run("ip", "address", "add", f"{machine.ipv4}/24", "dev", CABLE)
             machine.run("ip", "address", "add", f"{machine.ipv6}/64", "dev", CABLE, "nodad")
             machine.run("ip", "link", "set", CABLE, "up")
+        for machine in (a, b):
+            wait_until(machine.can_multicast, RUN_SECONDS, "a cable that is up")
         yield a, b
 
 
