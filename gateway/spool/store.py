@@ -147,13 +147,17 @@ class Spool:
             self.keep_header(path, header)
         return path
 
-    def remove(self, job: Job) -> None:
+    def remove(self, job: Job, *, is_synced: bool = True) -> None:
         """Remove a packet and the copy of its header.
+
+        Args:
+            job: the packet.
+            is_synced: False where the caller syncs the box, by a ``LateSync``.
 
         Raises:
             StoreError: the disk refused.
         """
-        self.disk.remove(job.path)
+        self.disk.remove(job.path, is_synced=is_synced)
         self.disk.remove(header_path(job.path), is_synced=False)
 
     def discard(self, node: NodeId, box: Box, packet: PacketId) -> None:

@@ -5,16 +5,18 @@
       └──────── anything fails: logged, and the packet stays
 
 Contract: a packet is removed only after what it asked for is done; a crash in between does it
-again. One bad packet never stops the others. A directory that another process tosses is passed
-over and counts as success. Sender and nice are those of the packet's signed header, not of the
-directory it lies in. Only packets of the types that are handled are ever changed. Our own tx is tossed
-too, but only for what we sent to areas.
+again, and so does a power cut with what was removed in the last second before it. One bad packet
+never stops the others. A directory that another process tosses is passed over and counts as success.
+Sender and nice are those of the packet's signed header, not of the directory it lies in. Only packets
+of the types that are handled are ever changed. Our own tx is tossed too, but only for what we sent to
+areas.
 """
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 
+from gateway.durable import LateSync
 from gateway.errors import GatewayError, PacketError, StoreBusy, UnknownNode
 from gateway.ids import NodeId
 from gateway.nodes import Book, Node
@@ -116,10 +118,11 @@ class Tosser:
             self._log.error("rx", [("Node", node.id.text)], error, f"Tossing {node.name}")
 
     def _toss_box(self, node: Node, box: Box) -> None:
-        for job in self._spool.jobs(node.id, box, self._report_unreadable):
-            if self._is_stopping():
-                return
-            self._toss_job(job)
+        with LateSync(self._spool.disk, self._spool.layout.box(node.id, box)) as removals:
+            for job in self._spool.jobs(node.id, box, self._report_unreadable):
+                if self._is_stopping():
+                    return
+                self._toss_job(job, removals)
 
     def _report_unreadable(self, path: Path, error: GatewayError) -> None:
         self._tally.bad_count += 1
@@ -127,7 +130,7 @@ class Tosser:
         fields: Fields = [("XX", box), ("Name", path.name)]
         self._log.error("job", fields, error, f"Job {box}/{path.name}")
 
-    def _toss_job(self, job: Job) -> None:
+    def _toss_job(self, job: Job, removals: LateSync) -> None:
         if job.header.nice > self._settings.nice:
             self._log.debug(
                 "rx-too-nice", job_fields(job, job.header.sender, job.header.nice), f"Too nice: {job.path}"
@@ -144,7 +147,7 @@ class Tosser:
                 if kind.name in self._settings.skipped_kinds:
                     self._tally.left_count += 1
                 else:
-                    self._end(packet, kind.toss(self._work, packet))
+                    self._end(packet, kind.toss(self._work, packet), removals)
         except Failed as failed:
             self._tally.bad_count += 1
             self._log.error(failed.who, failed.fields, _with_path(job.path, failed.error), failed.message)
@@ -177,7 +180,7 @@ class Tosser:
         name = str(plain.type) if kind is None else kind.name
         return ReceivedPacket(job, name, sender, header, plain, opened, first)
 
-    def _end(self, packet: ReceivedPacket, tossed: Tossed | None) -> None:
+    def _end(self, packet: ReceivedPacket, tossed: Tossed | None, removals: LateSync) -> None:
         if tossed is None:
             self._tally.left_count += 1
             return
@@ -186,7 +189,8 @@ class Tosser:
             try:
                 if self._settings.is_seen_marked and packet.job.box is Box.RX:
                     self._spool.mark_seen(packet.job.node, packet.job.packet)
-                self._spool.remove(packet.job)
+                self._spool.remove(packet.job, is_synced=False)
+                removals.changed()
             except GatewayError as error:
                 message = f"Tossing {packet.name}: removing"
                 raise Failed("rx-remove", tossed.fields, error, message) from error

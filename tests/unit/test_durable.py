@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.durable import Disk, free_bytes
+from gateway.durable import LATE_SYNC_SECONDS, Disk, LateSync, free_bytes
 from gateway.errors import StoreError, StoreFull
 
 
@@ -223,3 +223,32 @@ def test_one_file_that_cannot_be_synced_or_renamed_does_not_stop_the_others(tmp_
     assert isinstance(missing, StoreError)
     assert renamed is None
     assert (tmp_path / "b").exists()
+
+
+def test_changes_of_one_second_are_synced_together(tmp_path: Path) -> None:
+    recorder, now = Recorder(), [0.0]
+    with LateSync(Disk(hook=recorder), tmp_path, lambda: now[0]) as late:
+        late.changed()
+        late.changed()
+        assert recorder.steps == []
+        now[0] = LATE_SYNC_SECONDS
+        late.changed()
+        assert recorder.steps == [("sync-directory", tmp_path.name)]
+        late.changed()
+    assert len(recorder.steps) == 2
+
+
+def test_what_was_not_changed_is_not_synced(tmp_path: Path) -> None:
+    recorder = Recorder()
+    with LateSync(Disk(hook=recorder), tmp_path):
+        pass
+    assert recorder.steps == []
+
+
+def test_a_late_sync_that_the_disk_refuses_is_told_unless_something_else_went_wrong(tmp_path: Path) -> None:
+    disk = Disk(hook=Recorder("sync-directory"))
+    with pytest.raises(StoreError, match="cannot sync directory"), LateSync(disk, tmp_path) as late:
+        late.changed()
+    with pytest.raises(KeyboardInterrupt), LateSync(disk, tmp_path) as late:
+        late.changed()
+        raise KeyboardInterrupt

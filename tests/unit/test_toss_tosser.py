@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from gateway.durable import Disk
 from gateway.errors import ConfigError
 from gateway.nodes import Book
 from gateway.packet.plain import PacketType
@@ -70,6 +71,19 @@ def test_one_bad_packet_does_not_stop_the_others(tmp_path: Path) -> None:
     pair.put(b"not a packet" * 100)
     assert pair.toss() == TossResult(done_count=3, bad_count=4)
     assert sorted(out.read_text()) == ["0", "2", "4"]
+
+
+def test_removals_of_a_run_are_synced_together_and_before_its_end(tmp_path: Path) -> None:
+    pair = Pair(tmp_path)
+    pair.allow("x", ["/bin/true"])
+    box = {pair.send("x", b"%d" % number).parent for number in range(3)}.pop()
+    steps: list[tuple[str, Path]] = []
+    disk = Disk(hook=lambda step, path: steps.append((step, path)))
+    assert pair.toss(disk=disk) == TossResult(done_count=3)
+    removed = [number for number, (step, path) in enumerate(steps) if step == "remove" and path.parent == box]
+    assert len(removed) == 3
+    assert ("sync-directory", box) not in steps[removed[0] : removed[-1]]
+    assert ("sync-directory", box) in steps[removed[-1] :]
 
 
 @pytest.mark.parametrize(
