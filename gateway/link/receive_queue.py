@@ -21,7 +21,7 @@ from gateway.link.events import Received
 from gateway.link.frames import File, Info
 
 OFFERS_LIMIT = 100_000
-"""Packets of one peer at a time: about 40 MB of ours. Those beyond it are for the next session."""
+"""Packets of one peer at a time, 27 MB of memory. Those beyond it are for the next session."""
 LONGEST_PACKET_BYTES = 2**63 - 1
 """Files have no greater offsets."""
 
