@@ -15,7 +15,7 @@ PROGRAM_NAME = "nncp-gateway"
 MODULE_WORDS = ("-m", "gateway.cli.main")
 CONFIG_FLAGS = ("-c", "--config")
 RECEIVE_WORD = "receive"
-HANDLES = ("rsmtp", "sendmail")
+HANDLES = ("rsmtp", "sendmail", "rmail")
 
 
 def own_command() -> tuple[str, ...]:

@@ -120,7 +120,9 @@ def _edit_nncp(
         if wish.via:
             member["via"] = list(wish.via)
         member["exec"] = commands
-        comments = ("A neighbour that may hand in mail here: batches (rsmtp) and single messages (sendmail)",)
+        comments = (
+            "A neighbour that may hand in mail here: batches (rsmtp) and single messages (sendmail, rmail)",
+        )
         new_text = HjsonText(text, str(path)).insert(("neigh",), {wish.name: member}, comments)
         return new_text, [f"{path}: neigh.{wish.name} added"]
     if wish.via and tuple(book.find(name).id for name in wish.via) != known.via:

@@ -22,7 +22,8 @@ from gateway.ids import NodeId, PacketId
 from gateway.ingest.pipe import PipeIntake, PipeSettings
 from gateway.msgqueue.entry import Lane
 from gateway.msgqueue.store import Queue
-from gateway.receive.receiver import SENDMAIL, Receipt, Receiver
+from gateway.receive.quarantine import Source
+from gateway.receive.receiver import Receipt, Reception, Receiver
 from gateway.spool.link_state import LinkStates
 from gateway.spool.log import Log
 from gateway.spool.store import Spool
@@ -113,6 +114,18 @@ class Parts:
         node = self.book.find(name)
         return Lane(node.id, self.config.nice_of(node.id))
 
+    def begin_receive(
+        self, handle: str, *, args: tuple[bytes, ...], sender: NodeId, packet: PacketId | None
+    ) -> Reception:
+        """Begin to take a payload in under one of our handles.
+
+        Raises:
+            StoreError: the disk refused.
+        """
+        node = self.book.find_id(sender)
+        name = sender.text if node is None else node.name
+        return self.receiver().begin(Source(sender, name, packet, handle, args))
+
     def receive(
         self,
         handle: str,
@@ -127,13 +140,8 @@ class Parts:
         Raises:
             GatewayError: the packet must stay.
         """
-        node = self.book.find_id(sender)
-        name = sender.text if node is None else node.name
-        if handle == SENDMAIL:
-            return self.receiver().receive_sendmail(
-                payload, args=args, sender=sender, sender_name=name, packet=packet
-            )
-        return self.receiver().receive_rsmtp(payload, sender=sender, sender_name=name, packet=packet)
+        with self.begin_receive(handle, args=args, sender=sender, packet=packet) as reception:
+            return reception.take_all(payload)
 
     def find_in_process(self, words: Sequence[str]) -> InProcess | None:
         """The handler within this process for a configured command, or None: it is another program."""

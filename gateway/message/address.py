@@ -109,6 +109,19 @@ def check_mailbox(text: str, *, is_utf8_allowed: bool) -> None:
     _check(text, is_utf8_allowed=is_utf8_allowed, status=RECIPIENT_STATUS)
 
 
+def check_sender(text: str) -> None:
+    """Check the sender of an envelope, without angle brackets; empty is the null sender.
+
+    Raises:
+        BadAddress: status 5.1.7; the text names what is wrong with it.
+    """
+    if text:
+        try:
+            check_mailbox(text, is_utf8_allowed=True)
+        except BadAddress as error:
+            raise BadAddress(str(error), status=SENDER_STATUS) from None
+
+
 def domain_of(address: str) -> str:
     """The domain in lower case, or an empty text if there is none; U-labels and A-labels stay as they are."""
     return address.rpartition("@")[2].lower() if "@" in address else ""

@@ -61,15 +61,45 @@ def crlf_chunks(chunks: Iterable[bytes]) -> Iterator[bytes]:
     Raises:
         MessageError: a NUL, or a CR that is not part of a line end; the text has its offset.
     """
-    offset = 0
-    held = b""
+    lines = LocalLines()
     for chunk in chunks:
-        data = held + chunk
-        held = CR if data.endswith(CR) else b""
-        yield _to_crlf(data[:-1] if held else data, offset)
-        offset += len(data) - len(held)
-    if held:
-        raise MessageError(f"bare CR at offset {offset} of the message: lines must end in LF or CRLF")
+        yield lines.feed(chunk)
+    lines.finish()
+
+
+class LocalLines:
+    """Do what ``lf_to_crlf`` does for a message that is handed in piece by piece.
+
+    Contract: ``feed`` everything, then ``finish`` once; after an error no more.
+    """
+
+    __slots__ = ("_held", "_offset")
+
+    def __init__(self) -> None:
+        self._held = b""
+        self._offset = 0
+
+    def feed(self, chunk: bytes) -> bytes:
+        """Take the next bytes.
+
+        Raises:
+            MessageError: a NUL, or a CR that is not part of a line end; the text has its offset.
+        """
+        data = self._held + chunk
+        self._held = CR if data.endswith(CR) else b""
+        piece = _to_crlf(data[:-1] if self._held else data, self._offset)
+        self._offset += len(data) - len(self._held)
+        return piece
+
+    def finish(self) -> None:
+        """Say that no more bytes come.
+
+        Raises:
+            MessageError: the last one is a CR.
+        """
+        if self._held:
+            text = f"bare CR at offset {self._offset} of the message: lines must end in LF or CRLF"
+            raise MessageError(text)
 
 
 def _to_crlf(data: bytes, offset: int) -> bytes:

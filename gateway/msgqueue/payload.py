@@ -28,6 +28,9 @@ TOO_LARGE_STATUS = "4.3.4"
 """Temporary: the packet stays where it is, and goes through once the limit is raised."""
 
 
+CheckRoom = Callable[[int], None]
+
+
 class Payload:
     """A staged payload; leaving the ``with`` block removes it, unless it was moved.
 
@@ -40,6 +43,7 @@ class Payload:
         self._disk = disk
         self._file = self._new_file(directory)
         self._hash = hashlib.blake2b(digest_size=32)
+        self._unchecked_bytes = ROOM_CHECK_BYTES
         self.last_byte = b""
 
     @property
@@ -52,29 +56,32 @@ class Payload:
         """A hash of the content, 32 bytes."""
         return self._hash.digest()
 
-    def fill(self, chunks: Iterable[bytes], limit_bytes: int, check_room: Callable[[int], None]) -> None:
-        """Write the whole payload.
+    def fill(self, chunks: Iterable[bytes], limit_bytes: int, check_room: CheckRoom) -> None:
+        """Write the whole payload; as ``write``, for each of the chunks."""
+        for chunk in chunks:
+            self.write(chunk, limit_bytes, check_room)
+
+    def write(self, chunk: bytes, limit_bytes: int, check_room: CheckRoom) -> None:
+        """Append bytes.
 
         Args:
-            chunks: of any size.
-            limit_bytes: more is refused.
+            chunk: of any size.
+            limit_bytes: of the whole payload; more is refused.
             check_room: called with a number of bytes to come, now and then.
 
         Raises:
             TooLarge: the limit was passed.
             StoreError: the disk refused.
         """
-        unchecked_bytes = ROOM_CHECK_BYTES
-        for chunk in chunks:
-            unchecked_bytes += len(chunk)
-            if unchecked_bytes >= ROOM_CHECK_BYTES:
-                check_room(len(chunk))
-                unchecked_bytes = 0
-            if self.size_bytes + len(chunk) > limit_bytes:
-                raise TooLarge(f"the batch is larger than {limit_bytes} bytes", status=TOO_LARGE_STATUS)
-            self._file.write(chunk)
-            self._hash.update(chunk)
-            self.last_byte = chunk[-1:] or self.last_byte
+        self._unchecked_bytes += len(chunk)
+        if self._unchecked_bytes >= ROOM_CHECK_BYTES:
+            check_room(len(chunk))
+            self._unchecked_bytes = 0
+        if self.size_bytes + len(chunk) > limit_bytes:
+            raise TooLarge(f"the batch is larger than {limit_bytes} bytes", status=TOO_LARGE_STATUS)
+        self._file.write(chunk)
+        self._hash.update(chunk)
+        self.last_byte = chunk[-1:] or self.last_byte
 
     def chunks(self) -> Iterator[bytes]:
         """Read it from its beginning."""
@@ -92,11 +99,15 @@ class Payload:
         self._file.sync()
         self._disk.rename(self._file.path, final)
 
+    def discard(self) -> None:
+        """Remove it, unless it was moved. Idempotent."""
+        self._file.discard()
+
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._file.discard()
+        self.discard()
 
     def _new_file(self, directory: Path) -> NewFile:
         while True:
@@ -106,6 +117,18 @@ class Payload:
                 return file
             # A sweep came between creation and lock.
             file.close()
+
+
+def stage_payload(queue_directory: Path, disk: Disk) -> Payload:
+    """Begin a payload in its place beside a queue, after removing what a crash left there.
+
+    Raises:
+        StoreError: the disk refused.
+    """
+    directory = queue_directory / DIRECTORY_NAME
+    disk.make_directories(directory, DIRECTORY_MODE)
+    sweep(directory, disk)
+    return Payload(disk, directory)
 
 
 def sweep(directory: Path, disk: Disk) -> int:

@@ -13,7 +13,7 @@ from gateway.durable import Disk, store_errors
 from gateway.errors import GatewayError, StoreFull
 from gateway.ids import NodeId, PacketId
 from gateway.message.header import rfc5322_date
-from gateway.receive.incoming import Payload
+from gateway.msgqueue.payload import Payload
 
 DIRECTORY_NAME = "quarantine"
 DIRECTORY_MODE = 0o750

@@ -18,6 +18,7 @@ import secrets
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
+from typing import Self
 
 from gateway.durable import Disk
 from gateway.errors import BadBatch, ConfigError, GatewayError, MessageError
@@ -27,18 +28,22 @@ from gateway.message.address import is_domain
 from gateway.message.bsmtp_dialogue import BatchLimits
 from gateway.msgqueue.entry import NewMessage, Received
 from gateway.msgqueue.inbox import Inbox
+from gateway.msgqueue.payload import DIRECTORY_NAME as STAGING_NAME
+from gateway.msgqueue.payload import Payload, stage_payload
+from gateway.msgqueue.shelf import Body, HeadBody, Shelf
 from gateway.msgqueue.store import Queue
-from gateway.receive import incoming, quarantine
+from gateway.receive import quarantine
 from gateway.receive.admission import Admission
-from gateway.receive.bodies import Body, HeadBody, Shelf
-from gateway.receive.incoming import Payload
 from gateway.receive.quarantine import Quarantine, Source
 from gateway.receive.unpack import CutShort, Stamp, Unpacker
 
 SALT_BYTES = 16
 CUT_SHORT_STATUS = "4.6.0"
 SENDMAIL = "sendmail"
+RMAIL = "rmail"
 RSMTP = "rsmtp"
+SINGLE = frozenset({SENDMAIL, RMAIL})
+"""Handles whose payload is one message."""
 
 Read = Callable[[Unpacker, Iterable[bytes]], Iterator[NewMessage]]
 
@@ -112,10 +117,9 @@ class Receiver:
         self._settings = settings
         self._inbox = Inbox(queue)
         self._admission = Admission(tuple(map(str.lower, settings.local_domains)), settings.max_hops)
-        self._directory = queue.directory / incoming.DIRECTORY_NAME
         self._quarantine = Quarantine(
             queue.directory / quarantine.DIRECTORY_NAME,
-            self._directory,
+            queue.directory / STAGING_NAME,
             disk,
             settings.max_quarantine_bytes,
         )
@@ -134,8 +138,8 @@ class Receiver:
         Raises:
             GatewayError: the packet must stay; see above.
         """
-        source = Source(sender, sender_name, packet, RSMTP)
-        return self._receive(payload, source, Unpacker.read_batch)
+        with self.begin(Source(sender, sender_name, packet, RSMTP)) as reception:
+            return reception.take_all(payload)
 
     def receive_sendmail(
         self,
@@ -158,15 +162,28 @@ class Receiver:
         Raises:
             GatewayError: the packet must stay; see above.
         """
-        source = Source(sender, sender_name, packet, SENDMAIL, args)
-        return self._receive(payload, source, lambda unpacker, chunks: unpacker.read_single(args, chunks))
+        with self.begin(Source(sender, sender_name, packet, SENDMAIL, args)) as reception:
+            return reception.take_all(payload)
 
-    def _receive(self, chunks: Iterable[bytes], source: Source, read: Read) -> Receipt:
-        self._disk.make_directories(self._directory, incoming.DIRECTORY_MODE)
-        incoming.sweep(self._directory, self._disk)
-        with Payload(self._disk, self._directory) as payload:
-            payload.fill(chunks, self._settings.max_batch_bytes, self._queue.check_room)
-            return self._take_in(payload, source, read)
+    def begin(self, source: Source) -> "Reception":
+        """Begin to take in a payload that comes piece by piece.
+
+        Args:
+            source: where it comes from; its handle says how it is read.
+
+        Raises:
+            StoreError: the disk refused.
+        """
+        payload = stage_payload(self._queue.directory, self._disk)
+        return Reception(payload, self._settings.max_batch_bytes, self._queue.check_room, source, self.finish)
+
+    def finish(self, payload: Payload, source: Source) -> Receipt:
+        """Take in a payload that is staged whole.
+
+        Raises:
+            GatewayError: the packet must stay; see above.
+        """
+        return self._take_in(payload, source, _reading_of(source))
 
     def _take_in(self, payload: Payload, source: Source, read: Read) -> Receipt:
         stamp = Stamp(
@@ -202,7 +219,7 @@ class Receiver:
             CutShort: it is not whole.
             MessageError: it can't be read.
         """
-        if source.handle == SENDMAIL and source.packet is None and payload.last_byte != b"\n":
+        if source.handle in SINGLE and source.packet is None and payload.last_byte != b"\n":
             # One message has no end of its own. Every mail server ends it with a line end.
             raise CutShort("the message does not end in a line end")
         unpacker = self._unpacker(stamp, lambda _: HeadBody(), None)
@@ -255,6 +272,74 @@ class Receiver:
             packet=None if source.packet is None else source.packet.text,
             first_packet=received.first_packet or None,
         )
+
+
+class Reception:
+    """A payload on its way in; leaving the ``with`` block forgets what was not finished.
+
+    Args:
+        payload: where it is staged.
+        limit_bytes: of the payload.
+        check_room: called with a number of bytes to come.
+        source: where it comes from.
+        finish: takes the staged payload in.
+    """
+
+    def __init__(
+        self,
+        payload: Payload,
+        limit_bytes: int,
+        check_room: Callable[[int], None],
+        source: Source,
+        finish: Callable[[Payload, Source], Receipt],
+    ) -> None:
+        self._payload = payload
+        self._limit_bytes = limit_bytes
+        self._check_room = check_room
+        self._source = source
+        self._finish = finish
+
+    def write(self, chunk: bytes) -> None:
+        """Append bytes.
+
+        Raises:
+            TooLarge: more than is allowed.
+            StoreError: the disk refused.
+        """
+        self._payload.write(chunk, self._limit_bytes, self._check_room)
+
+    def finish(self) -> Receipt:
+        """Say that the payload is whole, and take it in.
+
+        Raises:
+            GatewayError: the packet must stay; see the module.
+        """
+        return self._finish(self._payload, self._source)
+
+    def take_all(self, chunks: Iterable[bytes]) -> Receipt:
+        """``write`` all chunks, then ``finish``."""
+        for chunk in chunks:
+            self.write(chunk)
+        return self.finish()
+
+    def discard(self) -> None:
+        """Forget what was not finished. Idempotent."""
+        self._payload.discard()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.discard()
+
+
+def _reading_of(source: Source) -> Read:
+    """How a payload is read, by its handle."""
+    if source.handle == SENDMAIL:
+        return lambda unpacker, chunks: unpacker.read_single(source.args, chunks)
+    if source.handle == RMAIL:
+        return lambda unpacker, chunks: unpacker.read_rmail(source.args, chunks)
+    return Unpacker.read_batch
 
 
 def _log_unpacked(source: Source, batch: BatchId | None, message: NewMessage) -> int:

@@ -9,12 +9,14 @@ go on. ``BadBatch`` is for what leaves unclear where messages begin and end.
 """
 
 import hashlib
+import os
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
+from itertools import chain
 
 from gateway.errors import BadAddress, BadBatch, MessageError
 from gateway.ids import BatchId
-from gateway.message.address import check_mailbox, shown
+from gateway.message.address import check_mailbox, check_sender, shown
 from gateway.message.bsmtp import BatchReader
 from gateway.message.bsmtp_dialogue import (
     TOO_LARGE_STATUS,
@@ -27,13 +29,14 @@ from gateway.message.bsmtp_dialogue import (
     RecipientRefused,
 )
 from gateway.message.envelope import Envelope
+from gateway.message.from_line import FromLines, address_of
 from gateway.message.header import header_section_end, header_value, hop_count, received_line
 from gateway.message.lines import crlf_chunks
 from gateway.message.sendmail import RETURN_PATH_LIMIT_BYTES, split_return_path
 from gateway.msgqueue.bodies import StagedBody
 from gateway.msgqueue.entry import NewMessage, Outcome, Target, Verdict
+from gateway.msgqueue.shelf import Body
 from gateway.receive.admission import Admission, is_postmaster
-from gateway.receive.bodies import Body
 
 PROTOCOL = "NNCP"
 ID_BYTES = 8
@@ -149,26 +152,49 @@ class Unpacker:
         while len(first) < RETURN_PATH_LIMIT_BYTES and (chunk := next(source, b"")):
             first += chunk
         sender, rest = split_return_path(first)
+        return self._read_message(sender, args, chain((rest,), source))
+
+    def read_rmail(self, args: tuple[bytes, ...], chunks: Iterable[bytes]) -> Iterator[NewMessage]:
+        """The one message of a payload for the handle ``rmail``.
+
+        Args:
+            args: the recipients; a path such as ``home!bob`` stands for ``bob@home``.
+            chunks: the ``From`` lines, then the message, with LF or CRLF line ends.
+
+        Raises:
+            BadBatch: there is no From line, or no recipient.
+            BadAddress: the sender is not an address.
+        """
+        lines, source = FromLines(), iter(chunks)
+        first = b""
+        while not first and (chunk := next(source, b"")):
+            first = lines.feed(chunk)
+        first += lines.finish()
+        if lines.sender is None:
+            raise BadBatch("the message does not begin with a line From that names its sender")
+        check_sender(lines.sender)
+        recipients = tuple(os.fsencode(address_of(os.fsdecode(arg))) for arg in args)
+        return self._read_message(lines.sender, recipients, chain((first,), source))
+
+    def _read_message(
+        self, sender: str, args: tuple[bytes, ...], content: Iterator[bytes]
+    ) -> Iterator[NewMessage]:
         if not args:
-            raise BadBatch("no recipient was given behind the handle sendmail")
+            raise BadBatch("no recipient was given behind the handle")
         recipients = [arg for arg in map(self._recipient, args) if arg is not None]
         is_ascii = sender.isascii() and all(map(str.isascii, recipients))
         envelope = Envelope(sender, tuple(recipients), is_smtputf8=not is_ascii)
         try:
-            yield self._single(envelope, rest, source)
+            yield self._single(envelope, content)
         finally:
             self._discard()
 
-    def _single(self, envelope: Envelope, first: bytes, rest: Iterator[bytes]) -> NewMessage:
-        def content() -> Iterator[bytes]:
-            yield first
-            yield from rest
-
+    def _single(self, envelope: Envelope, content: Iterator[bytes]) -> NewMessage:
         body = self._begin(envelope)
         size_bytes = 0
         is_8bit = False
         try:
-            for piece in crlf_chunks(content()):
+            for piece in crlf_chunks(content):
                 size_bytes += len(piece)
                 if size_bytes > self._limits.message_bytes:
                     text = f"the message is larger than {self._limits.message_bytes} bytes"

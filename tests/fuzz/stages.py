@@ -26,12 +26,12 @@ from gateway.ingest.smtp import SmtpSession
 from gateway.message.bsmtp_dialogue import BatchLimits
 from gateway.message.envelope import Envelope
 from gateway.msgqueue.entry import NewMessage, QueuedMessage, Verdict
+from gateway.msgqueue.shelf import HeadBody
 from gateway.msgqueue.store import Queue
 from gateway.nodes import Area, Book, Freq, Node
 from gateway.packet.mth import mth
 from gateway.packet.plain import PATH_LIMIT_BYTES, PacketType, PlainHeader
 from gateway.receive.admission import Admission
-from gateway.receive.bodies import HeadBody
 from gateway.receive.unpack import Stamp, Unpacker
 from gateway.routing.table import Table
 from gateway.spool.layout import Box

@@ -11,7 +11,8 @@ from gateway.message.envelope import Envelope
 from gateway.msgqueue.entry import Role, State
 from gateway.msgqueue.store import Queue
 from gateway.msgqueue.views import MessageView, list_messages
-from gateway.receive.receiver import Receipt, Receiver, ReceiveSettings
+from gateway.receive.quarantine import Source
+from gateway.receive.receiver import RMAIL, Receipt, Receiver, ReceiveSettings
 from tests.support.messages import NODE_A
 
 BATCH = BatchId(b"\x07" * 16)
@@ -57,6 +58,12 @@ def take_sendmail(
     return receiver(queue, **settings).receive_sendmail(
         [payload], args=raw_args, sender=NODE_A, sender_name="a", packet=packet
     )
+
+
+def take_rmail(queue: Queue, payload: bytes, *args: bytes, packet: PacketId | None = PACKET) -> Receipt:
+    """Receive an ``rmail`` payload from node a."""
+    with receiver(queue).begin(Source(NODE_A, "a", packet, RMAIL, args)) as reception:
+        return reception.take_all([payload])
 
 
 def inbox(queue: Queue) -> list[MessageView]:

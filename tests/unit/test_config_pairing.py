@@ -41,7 +41,7 @@ def test_accept_adds_keys_handles_table_and_routes(nodes: tuple[GatewayNode, Gat
     ]
     entry = a.nncp()["neigh"]["bob"]
     assert entry["id"] == b.id
-    for handle in ("rsmtp", "sendmail"):
+    for handle in ("rsmtp", "sendmail", "rmail"):
         assert entry["exec"][handle] == [*own_command(), "-c", str(a.config_path), "receive", handle]
         assert Path(entry["exec"][handle][0]).is_absolute()
     assert "to node bob (rule .b.test)" in a.run("route", "x@sub.b.test").out
@@ -127,7 +127,7 @@ def test_handles_are_added_to_a_neighbour_that_is_known(nodes: tuple[GatewayNode
     done = accept(a, b.run("invite").out, "bob")
     assert "neigh.bob.exec.rsmtp added" in done.out
     handles = a.nncp()["neigh"]["bob"]["exec"]
-    assert set(handles) == {"other", "rsmtp", "sendmail"}
+    assert set(handles) == {"other", "rsmtp", "sendmail", "rmail"}
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import pytest
 
 from gateway.durable import Disk
 from gateway.errors import StoreFull, TooLarge
-from gateway.receive.incoming import ROOM_CHECK_BYTES, Payload, sweep
+from gateway.msgqueue.payload import ROOM_CHECK_BYTES, Payload, sweep
 
 DISK = Disk(is_syncing=False)
 

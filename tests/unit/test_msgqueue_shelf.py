@@ -7,8 +7,8 @@ import pytest
 
 from gateway.durable import Disk
 from gateway.msgqueue.bodies import StagedBody
+from gateway.msgqueue.shelf import FILE_LIMIT_COUNT, HEAD_LIMIT_BYTES, Body, HeadBody, Shelf
 from gateway.msgqueue.store import INLINE_BODY_BYTES, Queue
-from gateway.receive.bodies import FILE_LIMIT_COUNT, HEAD_LIMIT_BYTES, Body, HeadBody, Shelf
 
 LARGE = bytes(range(256)) * (INLINE_BODY_BYTES // 256 + 1)
 

@@ -6,7 +6,7 @@ import pytest
 
 from gateway.durable import Disk
 from gateway.errors import BadBatch, StoreFull
-from gateway.receive.incoming import Payload
+from gateway.msgqueue.payload import Payload
 from gateway.receive.quarantine import Quarantine, Source
 from tests.support.messages import NODE_A, NODE_C
 from tests.support.received import PACKET

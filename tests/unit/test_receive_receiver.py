@@ -18,6 +18,7 @@ from gateway.receive.unpack import CutShort
 from tests.support.messages import NODE_A
 from tests.support.received import (
     BATCH,
+    BODY,
     PACKET,
     batch_of,
     body_of,
@@ -26,6 +27,7 @@ from tests.support.received import (
     pair,
     receiver,
     take,
+    take_rmail,
     take_sendmail,
     without_trace,
 )
@@ -359,6 +361,49 @@ def test_a_sendmail_message_without_its_last_line_end_may_be_cut_short(queue: Qu
 def test_an_authenticated_message_needs_no_last_line_end(queue: Queue) -> None:
     take_sendmail(queue, MAIL[:-1], "bob@b.test")
     assert without_trace(body_of(queue, inbox(queue)[0])) == b"Subject: test\r\n\r\nhello"
+
+
+@pytest.mark.parametrize(
+    ("lines", "sender"),
+    [
+        (b"From alice@a.test Fri Nov 20 10:00:00 2026\n", "alice@a.test"),
+        (b"From alice Fri Nov 20 10:00:00 2026 remote from a.test\r\n", "alice@a.test"),
+        (b"From MAILER-DAEMON Fri Nov 20 10:00:00 2026\n", ""),
+    ],
+)
+def test_an_rmail_message_has_its_sender_in_the_from_line(queue: Queue, lines: bytes, sender: str) -> None:
+    assert take_rmail(queue, lines + BODY, b"bob@b.test", b"relay!b.test!carl").message_count == 1
+    (view,) = inbox(queue)
+    assert view.sender == sender
+    assert [delivery.recipient for delivery in view.deliveries] == ["bob@b.test", "carl@b.test"]
+    assert without_trace(body_of(queue, view)) == BODY
+
+
+@pytest.mark.parametrize(
+    ("payload", "args"),
+    [
+        (BODY, [b"bob@b.test"]),
+        (b"From a,b Fri\n" + BODY, [b"bob@b.test"]),
+        (b"From alice@a.test Fri\n" + BODY, []),
+        (b"", [b"bob@b.test"]),
+    ],
+)
+def test_an_rmail_payload_that_can_not_be_read_is_set_aside(
+    queue: Queue, payload: bytes, args: list[bytes]
+) -> None:
+    assert take_rmail(queue, payload, *args).quarantine_id is not None
+    assert (inbox(queue), quarantined(queue)) == ([], [payload])
+
+
+def test_an_rmail_argument_that_is_no_address_is_a_dead_letter(queue: Queue) -> None:
+    receipt = take_rmail(queue, b"From alice@a.test x\n" + BODY, b"-oQ@b.test", b"\xff@b.test", b"bob")
+    assert (receipt.message_count, receipt.dead_count) == (1, 3)
+
+
+def test_an_rmail_message_without_its_last_line_end_may_be_cut_short(queue: Queue) -> None:
+    with pytest.raises(CutShort):
+        take_rmail(queue, b"From alice@a.test x\nhello", b"bob@b.test", packet=None)
+    assert inbox(queue) == []
 
 
 def test_utf8_addresses_need_smtputf8_further_on(queue: Queue) -> None:
