@@ -19,8 +19,9 @@ from gateway.config.gateway_toml import GatewayConfig
 from gateway.daemon import stages
 from gateway.daemon.hard_stop import end_at_once
 from gateway.daemon.notify import notify_systemd, open_wake_socket, read_wakes
+from gateway.daemon.online import OnlinePart
 from gateway.daemon.parts import Parts
-from gateway.daemon.supervisor import Supervisor
+from gateway.daemon.supervisor import Stage, Supervisor
 from gateway.errors import ConfigError, StoreBusy
 from gateway.ingest.server import SmtpServer
 from gateway.status.check import check_node
@@ -60,9 +61,12 @@ class _Daemon:
         self._parts = parts
         self._environ = environ
         self._only = frozenset(only) or frozenset(stages.NAMES)
+        if not parts.config.online.is_wanted:
+            self._only -= {stages.ONLINE}
         self._stopping = threading.Event()
         wanted = self._only | {stages.HOUSEKEEPING}
-        made = stages.make_stages(parts, self._stopping.is_set)
+        self._online = OnlinePart(parts, lambda: self._supervisor.wake(stages.TOSS))
+        made = [*stages.make_stages(parts, self._stopping.is_set), self._online_stage()]
         self._supervisor = Supervisor([stage for stage in made if stage.name in wanted])
 
     async def run(self) -> None:
@@ -77,12 +81,15 @@ class _Daemon:
             server = await self._start_smtp()
             self._parts.queue.on_change(lambda: self._supervisor.wake(stages.BATCH, stages.DELIVER))
             self._supervisor.start()
-            self._tell_ready(server)
-            await stop_asked.wait()
-            notify_systemd(self._environ, "STOPPING=1")
-            if server is not None:
-                await server.stop()
-            await asyncio.to_thread(self._supervisor.stop)
+            try:
+                await self._tell_ready(server)
+                await stop_asked.wait()
+            finally:
+                self._stopping.set()
+                notify_systemd(self._environ, "STOPPING=1")
+                if server is not None:
+                    await server.stop()
+                await asyncio.to_thread(self._supervisor.stop)
         finally:
             loop.remove_reader(wakes)
             wakes.close()
@@ -95,11 +102,19 @@ class _Daemon:
         await server.start()
         return server
 
-    def _tell_ready(self, server: SmtpServer | None) -> None:
+    def _online_stage(self) -> Stage:
+        return Stage(
+            stages.ONLINE, lambda: self._online.run, stages.HOUSEKEEPING_SECONDS, self._online.ask_end
+        )
+
+    async def _tell_ready(self, server: SmtpServer | None) -> None:
         settings = self._parts.config.smtp
         if server is not None and settings is not None:
             for (host, _), port in zip(settings.listen, server.ports, strict=True):
                 _LOG.info("SMTP on %s:%d", host, port)
+        if stages.ONLINE in self._only:
+            for host, port in await asyncio.to_thread(self._online.wait_listening):
+                _LOG.info("online on %s:%d", f"[{host}]" if ":" in host else host, port)
         _LOG.info("ready: %s", ", ".join(name for name in stages.NAMES if name in self._only))
         notify_systemd(self._environ, "READY=1")
 

@@ -18,7 +18,8 @@ TOSS = "toss"
 DELIVER = "deliver"
 HOUSEKEEPING = "housekeeping"
 SMTP = "smtp"
-NAMES = (SMTP, BATCH, TOSS, DELIVER)
+ONLINE = "online"
+NAMES = (SMTP, BATCH, TOSS, DELIVER, ONLINE)
 """What ``serve --only`` takes; housekeeping always runs."""
 
 RESCAN_SECONDS = 30.0

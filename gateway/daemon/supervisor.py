@@ -11,7 +11,7 @@ The states of a stage, and what moves it on::
     any ──stop──→ ended, after the run that is under way
 
 Contract: while a stage backs off, wakes do not shorten the wait, so that a fault can't spin. A
-run is never interrupted; ``stop`` waits for it.
+run is never interrupted; ``stop`` waits for it, and tells a run that lasts for ever to end.
 """
 
 import logging
@@ -44,11 +44,13 @@ class Stage:
         name: of the thread and in logs.
         build: makes the run, at the start and again after a bug.
         rescan_seconds: run at least this often, woken or not.
+        ask_end: tells a run to end that would not by itself, from another thread; None: every run ends.
     """
 
     name: str
     build: Callable[[], Run]
     rescan_seconds: float
+    ask_end: Callable[[], None] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +95,8 @@ class Worker:
         """Ask the thread to end after the run that is under way."""
         self._stopping.set()
         self._woken.set()
+        if self._stage.ask_end is not None:
+            self._stage.ask_end()
 
     def join(self, timeout_seconds: float | None = None) -> bool:
         """Wait for the thread's end; returns whether it has ended."""

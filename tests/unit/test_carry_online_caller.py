@@ -98,6 +98,7 @@ def run_caller(
         assert task.cancelled()
 
     asyncio.run(run())
+    office.log.close()
 
 
 def test_entry_is_called_as_it_says(tmp_path: Path) -> None:
@@ -242,6 +243,7 @@ def test_what_arrives_is_tossed_as_the_call_says(tmp_path: Path) -> None:
 def test_caller_ends_when_no_time_ever_comes(tmp_path: Path) -> None:
     office = make_office(tmp_path, make_book(b=[Call(NEVER)]))
     asyncio.run(asyncio.wait_for(Caller(office, find_entries(office.book)).run(), WAIT_SECONDS))
+    office.log.close()
     record = f"Err: got zero time\nWho: caller\nNode: {office.book.find('b').id}\nCallIndex: 0\n"
     assert f"{record}Msg: b node, call 0\n" in (tmp_path / "log").read_text()
 

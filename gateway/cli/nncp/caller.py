@@ -24,6 +24,7 @@ from gateway.errors import UnknownNode
 from gateway.nodes import Node
 from gateway.schedule.call import Call
 from gateway.schedule.plan import Entry
+from gateway.spool.link_state import LinkStates
 
 
 def run(arguments: list[str], environ: Mapping[str, str]) -> int:
@@ -74,11 +75,18 @@ async def _run(context: Context, entries: Sequence[Entry], stop: threading.Event
         flush.flush_node(node)
         return waiting.has_packet(node.id, nice)
 
-    hooks = Hooks(on_start=on_start, on_received=tosser.wake)
-    lookout = Lookout(context.book, context.log, context.config.discovery.listen)
+    office = Office(
+        context.book,
+        context.spool,
+        context.log,
+        links=LinkStates(context.spool.layout, context.disk),
+        hooks=Hooks(on_start=on_start, on_received=tosser.wake),
+        progress=context.progress,
+    )
+    lookout = Lookout(context.book, office.log, context.config.discovery.listen)
     listening = asyncio.create_task(lookout.run())
     try:
-        async with Office(context.book, context.spool, context.log, hooks=hooks) as office:
+        async with office:
             await Caller(office, entries, Surroundings(lookout, tosser, has_mail)).run()
     finally:
         listening.cancel()
