@@ -299,7 +299,7 @@ def wire_of_descriptors(fds: tuple[int, int], peer: str) -> Wire:
         reading, writing = (os.dup(fd) for fd in fds)
     except OSError as error:
         raise ConfigError(f"descriptors {fds[0]} and {fds[1]}: {_reason(error)}") from error
-    _point_to_nothing(fds)
+    point_to_nothing(fds)
     if stat.S_ISSOCK(kinds[0].st_mode) and os.path.samestat(*kinds):
         os.close(writing)
         return wire_of(socket.socket(fileno=reading), peer)
@@ -310,7 +310,8 @@ def _is_connection(mode: int) -> bool:
     return stat.S_ISSOCK(mode) or stat.S_ISFIFO(mode) or stat.S_ISCHR(mode)
 
 
-def _point_to_nothing(fds: Sequence[int]) -> None:
+def point_to_nothing(fds: Sequence[int]) -> None:
+    """Make descriptors lead to nothing, so that nobody writes to a connection through them."""
     nothing = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
     for fd in fds:
         os.dup2(nothing, fd, inheritable=fd <= _LAST_STANDARD_FD)

@@ -13,8 +13,10 @@ Run = Callable[[list[str], Mapping[str, str]], int]
 MODULES: Mapping[str, str] = {
     "ack": "gateway.cli.nncp.ack",
     "bundle": "gateway.cli.nncp.bundle",
+    "call": "gateway.cli.nncp.call",
     "caller": "gateway.cli.nncp.caller",
     "check": "gateway.cli.nncp.check_",
+    "daemon": "gateway.cli.nncp.daemon",
     "log": "gateway.cli.nncp.log_",
     "cfgdir": "gateway.cli.nncp.cfgdir",
     "cfgenc": "gateway.cli.nncp.cfgenc",

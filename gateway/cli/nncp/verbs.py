@@ -212,6 +212,47 @@ XFER = Verb(
     ),
 )
 
+CALL = Verb(
+    "call",
+    "exchange packets with a neighbour online",
+    ("[options] NODE[:ADDR] [FORCEADDR]",),
+    (
+        *LOGGING,
+        _ALLOWED_NICE,
+        switch("rx", "Only receive packets"),
+        switch("tx", "Only send packets"),
+        switch("list", "Only list what the neighbour has for us"),
+        switch("nock", "Do not verify what is received; it stays .nock"),
+        text("pkts", "Receive only these packets (comma-separated)"),
+        signed("rxrate", "Receive at most so many messages a second"),
+        signed("txrate", "Send at most so many pieces of packets a second"),
+        unsigned("onlinedeadline", "End after so many seconds without anything to do"),
+        unsigned("maxonlinetime", "End after so many seconds"),
+        unsigned("mcd-wait", "Wait so many seconds for the neighbour's announcement by multicast"),
+        switch("ucspi", "Talk over the descriptors 6 and 7 of a UCSPI client"),
+        *AUTOTOSS,
+    ),
+    "ADDR is a name of addrs; FORCEADDR is HOST:PORT, [IPv6]:PORT or |COMMAND.",
+)
+
+DAEMON = Verb(
+    "daemon",
+    "take calls of neighbours",
+    ("[options]",),
+    (
+        *LOGGING,
+        _ALLOWED_NICE,
+        text("bind", "Take calls at this address", "[::]:5400"),
+        signed("maxconn", "Sessions at once; who calls beyond that waits", 128),
+        switch("nock", "Do not verify what is received; it stays .nock"),
+        switch("ucspi", "Talk over the descriptors 0 and 1 of a UCSPI server or inetd"),
+        switch("inetd", "The same as -ucspi"),
+        switch("mcd-once", "Announce ourselves by multicast once, and end"),
+        text("yggdrasil", "Listen on Yggdrasil (not supported)"),
+        *AUTOTOSS,
+    ),
+)
+
 CALLER = Verb(
     "caller",
     "call neighbours when the configuration says so",
@@ -337,6 +378,8 @@ _ALL = (
     ACK,
     RM,
     TOSS,
+    CALL,
+    DAEMON,
     CALLER,
     XFER,
     BUNDLE,
