@@ -1,6 +1,6 @@
 """What a session tells its driver, and what it asks for, as values."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from gateway.ids import PacketId
@@ -157,10 +157,12 @@ class Ended:
     Args:
         reason: why.
         text: the same with its circumstances, for the log.
+        idle_seconds: for how long nothing but PINGs had come or gone; what a speed must leave out.
     """
 
     reason: EndReason
     text: str
+    idle_seconds: float = field(default=0.0, compare=False)
 
     @property
     def is_clean(self) -> bool:

@@ -395,4 +395,4 @@ class Session:
             self._ready = []
         else:
             self._ready += self._dialogue.fetch_confirmations(self._ciphers.sending)
-        return Ended(reason, text)
+        return Ended(reason, text, self._timers.idle_seconds)

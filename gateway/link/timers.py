@@ -99,6 +99,11 @@ class Timers:
         """Whether the rate lets us send a piece of a file."""
         return self.now >= self._may_send_at
 
+    @property
+    def idle_seconds(self) -> float:
+        """For how long nothing but PINGs has come or gone."""
+        return self.now - self._moved
+
     def tell(self, now: float) -> None:
         """Take note of the time, which never goes back."""
         self.now = max(self.now, now)

@@ -68,6 +68,14 @@ def test_a_session_with_nothing_to_do_ends_whatever_pings_come() -> None:
     assert assert_due(peer.session, 15.0, EndReason.IDLE).text == "nothing to do for 10 seconds"
 
 
+def test_the_end_tells_for_how_long_nothing_had_moved() -> None:
+    settings = replace(PLAIN, idle_seconds=30)
+    peer = opened(settings)
+    peer.say(encode_info(PACKET, 100, 1000), now=5)
+    peer.say(PING, now=20)
+    assert end_of(peer.session.receive_end(23)).idle_seconds == pytest.approx(18)
+
+
 def test_a_message_without_frames_keeps_nothing_alive() -> None:
     peer = opened(replace(LASTING, idle_seconds=10))
     peer.say(now=9.0)
