@@ -17,6 +17,9 @@ RECORD_LIMIT_BYTES = 16 << 10
 TEXT_LIMIT_CHARS = 500
 """Of an address or an error; what is longer is cut."""
 
+SHORTEST_SECONDS = 0.01
+"""What took less tells nothing of a speed."""
+
 _VERSION = 1
 _COUNT_LIMIT = 1 << 63
 
@@ -96,6 +99,7 @@ class Session:
         received_bytes: on the wire.
         sent_bytes: on the wire.
         error: what ended it before its time; "": nothing, so far.
+        idle_seconds: of it, at its end, nothing more was to be done; they do not count for the speed.
     """
 
     token: str
@@ -106,16 +110,21 @@ class Session:
     received_bytes: int = 0
     sent_bytes: int = 0
     error: str = ""
+    idle_seconds: float = 0.0
 
     @property
     def received_per_second(self) -> float:
         """Bytes a second from the neighbour."""
-        return self.received_bytes / self.seconds if self.seconds > 0 else 0.0
+        return self._per_second(self.received_bytes)
 
     @property
     def sent_per_second(self) -> float:
         """Bytes a second to the neighbour."""
-        return self.sent_bytes / self.seconds if self.seconds > 0 else 0.0
+        return self._per_second(self.sent_bytes)
+
+    def _per_second(self, size_bytes: int) -> float:
+        busy_seconds = self.seconds - self.idle_seconds
+        return size_bytes / busy_seconds if busy_seconds >= SHORTEST_SECONDS else 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -321,6 +330,7 @@ def _session(fields: _Fields) -> Session:
         received_bytes=fields.count("received_bytes"),
         sent_bytes=fields.count("sent_bytes"),
         error=fields.text("error"),
+        idle_seconds=fields.seconds("idle_seconds"),
     )
 
 

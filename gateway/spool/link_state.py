@@ -303,32 +303,36 @@ class LinkSession:
         self._is_over = False
         self._fd = states.tell(node, session, None)
 
-    def progress(self, received_bytes: int, sent_bytes: int) -> None:
+    def progress(self, received_bytes: int, sent_bytes: int, idle_seconds: float = 0.0) -> None:
         """Tell how far the session is; cheap, since it is written from time to time only.
 
         Args:
             received_bytes: on the wire, since its beginning.
             sent_bytes: the same.
+            idle_seconds: for how long nothing has moved.
         """
         now = self._monotonic()
         if self._is_over or now - self._told < PROGRESS_SECONDS:
             return
         self._told = now
-        self._note(received_bytes, sent_bytes)
+        self._note(received_bytes, sent_bytes, idle_seconds)
         self._fd = self._states.tell(self._node, self._session, self._fd)
 
-    def end(self, received_bytes: int, sent_bytes: int, error: str = "") -> None:
+    def end(
+        self, received_bytes: int, sent_bytes: int, error: str = "", *, idle_seconds: float = 0.0
+    ) -> None:
         """Tell that the session is over; only the first time counts.
 
         Args:
             received_bytes: on the wire, since its beginning.
             sent_bytes: the same.
             error: what ended it before its time, for a person; "": nothing.
+            idle_seconds: for how long nothing had moved.
         """
         if self._is_over:
             return
         self._is_over = True
-        self._note(received_bytes, sent_bytes)
+        self._note(received_bytes, sent_bytes, idle_seconds)
         self._session = replace(self._session, error=_cut(error))
         self._states.close(self._node, self._session, self._fd)
 
@@ -342,10 +346,12 @@ class LinkSession:
             what = "broken off" if kind is None else f"broken off: {kind.__name__}"
             self.end(self._session.received_bytes, self._session.sent_bytes, what)
 
-    def _note(self, received_bytes: int, sent_bytes: int) -> None:
+    def _note(self, received_bytes: int, sent_bytes: int, idle_seconds: float) -> None:
+        seconds = self._monotonic() - self._began
         self._session = replace(
             self._session,
-            seconds=self._monotonic() - self._began,
+            seconds=seconds,
+            idle_seconds=min(max(idle_seconds, 0.0), seconds),
             received_bytes=received_bytes,
             sent_bytes=sent_bytes,
         )

@@ -204,6 +204,7 @@ def _session_object(session: Session, now: Moment) -> dict[str, object]:
         "role": session.role.value,
         "address": session.address,
         "seconds": round(session.seconds, 3),
+        "idle_seconds": round(session.idle_seconds, 3),
         "received_bytes": session.received_bytes,
         "sent_bytes": session.sent_bytes,
         "received_bytes_per_second": round(session.received_per_second, 3),

@@ -26,7 +26,7 @@ COUNTS = st.integers(0, (1 << 63) - 1)
 SECONDS = st.floats(0, 1e12)
 MOMENTS = st.builds(Moment, SECONDS, TEXTS, SECONDS)
 ROLES = st.sampled_from(Role)
-SESSIONS = st.builds(Session, TEXTS, ROLES, TEXTS, MOMENTS, SECONDS, COUNTS, COUNTS, TEXTS)
+SESSIONS = st.builds(Session, TEXTS, ROLES, TEXTS, MOMENTS, SECONDS, COUNTS, COUNTS, TEXTS, SECONDS)
 ATTEMPTS = st.builds(Attempt, MOMENTS, ROLES, TEXTS, TEXTS)
 EVENTS = st.lists(st.one_of(st.tuples(SESSIONS, MOMENTS), ATTEMPTS), max_size=5)
 

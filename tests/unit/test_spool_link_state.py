@@ -124,6 +124,30 @@ def test_a_session_that_is_over_is_history(links: Links) -> None:
     assert [path.name for path in links.directory.iterdir()] == ["history.json"]
 
 
+def test_the_speed_is_that_of_the_time_in_which_something_was_to_be_done(links: Links) -> None:
+    with links.begin() as session:
+        links.now += 50
+        session.progress(1000, 0, 40)
+        [running] = links.read().sessions
+        assert (running.session.idle_seconds, running.session.received_per_second) == (40, 100)
+        session.end(1000, 500, idle_seconds=30)
+    history = links.read().history
+    assert history is not None
+    assert history.session is not None
+    assert (history.session.received_per_second, history.session.sent_per_second) == (50, 25)
+
+
+@pytest.mark.parametrize("idle_seconds", [-1.0, 5.0, 1e9, 0.0])
+def test_a_session_in_which_nothing_was_to_be_done_has_no_speed(links: Links, idle_seconds: float) -> None:
+    with links.begin() as session:
+        links.now += 5 if idle_seconds > 0 else 0
+        session.end(100, 100, idle_seconds=idle_seconds)
+    history = links.read().history
+    assert history is not None
+    assert history.session is not None
+    assert history.session.received_per_second == 0
+
+
 def test_sums_go_on(links: Links) -> None:
     for _ in range(3):
         with links.begin() as session:

@@ -168,6 +168,7 @@ def test_sessions_and_failures(site: Site) -> None:
         "age_seconds": 120,
         **where,
         **figures,
+        "idle_seconds": 0,
         **speeds,
         "error": "",
     }
