@@ -14,6 +14,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from functools import partial
 
 from gateway.carry.online.ending import Ending, record_end, record_start
 from gateway.carry.online.exchange import Exchange, Step, Terms
@@ -299,8 +300,11 @@ class Conversation:
         link = await asyncio.to_thread(links.began, self._terms.node.id, self._role, self.wire.peer)
         while not await self._is_over_after(LINK_SECONDS):
             await asyncio.to_thread(link.progress, session.received_bytes, session.sent_bytes)
-        fault = "" if self._ended is None or self._ended.is_clean else self._ended.text
-        await asyncio.to_thread(link.end, session.received_bytes, session.sent_bytes, fault)
+        ended = self._ended
+        fault = "" if ended is None or ended.is_clean else ended.text
+        idle_seconds = 0.0 if ended is None else ended.idle_seconds
+        end = partial(link.end, session.received_bytes, session.sent_bytes, fault)
+        await asyncio.to_thread(end, idle_seconds=idle_seconds)
 
     async def _is_over_after(self, seconds: float) -> bool:
         with contextlib.suppress(TimeoutError):
