@@ -82,15 +82,21 @@ class Spool:
 
     # Writing
 
-    def new_temporary(self) -> NewFile:
+    def new_temporary(self, name: str | None = None) -> NewFile:
         """Start a file in ``SPOOL/tmp``, on the file system of the packets.
+
+        Args:
+            name: a name that nobody else can have chosen; None: a random one.
 
         Raises:
             StoreError: the disk refused.
         """
         self.disk.make_directories(self.layout.temporaries)
-        name = TEMPORARY_PREFIX + secrets.token_hex(TEMPORARY_RANDOM_BYTES)
-        return self.disk.create(self.layout.temporaries / name)
+        return self.disk.create(self.temporary_path(name or secrets.token_hex(TEMPORARY_RANDOM_BYTES)))
+
+    def temporary_path(self, name: str) -> Path:
+        """Where the temporary of a name lies."""
+        return self.layout.temporaries / (TEMPORARY_PREFIX + name)
 
     def new_tx_temporary(self, node: NodeId, name: str) -> NewFile:
         """Start a file in a neighbour's ``tx/`` under a name that NNCP tools ignore.

@@ -8,6 +8,7 @@ anything fails on the way nothing is left under a packet's name.
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 
 from gateway.durable import NewFile
 from gateway.ids import NICE_BULK, NICE_PRIORITY
@@ -130,10 +131,15 @@ def send_exec(
     return sealed
 
 
-def commit_packet(spool: Spool, sealed: SealedPacket, temporary: NewFile) -> None:
+def commit_packet(spool: Spool, sealed: SealedPacket, temporary: NewFile | Path) -> None:
     """Put a sealed packet into the tx of its first hop.
 
     A message to an area is marked as processed here first: we know what we sent.
+
+    Args:
+        spool: gets the packet.
+        sealed: the packet.
+        temporary: the file it lies in; a path must have been synced and kept before.
 
     Raises:
         StoreError: the disk refused; no packet was made.

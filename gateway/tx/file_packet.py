@@ -2,12 +2,14 @@
 
 Contract: the source is read once, in pieces, and memory does not grow with it. What is known to be too
 large, or to find no space in the spool, is refused before anything is written. Chunks are packets of
-their own, each queued when it is sealed, and the meta file that describes them is queued last: a
-stop in between leaves chunks that the receiver keeps and never joins.
+their own, and the meta file that describes them another one. None is queued before all are sealed, and the
+meta file is queued last: a send that fails half-way leaves no chunks that the receiver could never join,
+nor confuse with those of the next try.
 """
 
 import posixpath
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -26,7 +28,7 @@ from gateway.packet.plain import PATH_LIMIT_BYTES, PLAIN_HEADER_BYTES, PacketTyp
 from gateway.spool.sizes import ibytes
 from gateway.tx.chunks import ChunkCutter
 from gateway.tx.file_source import FileSource
-from gateway.tx.posting import Post
+from gateway.tx.posting import Group, Post
 from gateway.tx.sealing import Outside, SealedPacket
 
 
@@ -169,32 +171,51 @@ class _Sender:
             self._recorder.failed(last, error)
             raise error
 
-    def send(
-        self, destination: bytes, pieces: Iterable[bytes | memoryview], logged_bytes: int | None = None
-    ) -> None:
+    def send(self, destination: bytes, pieces: Iterable[bytes | memoryview]) -> None:
         """Send one packet."""
-        plain = PlainHeader(PacketType.FILE, self._request.nice, destination)
-        try:
-            sealed = self._post(self._request.outside, plain, pieces)
-        except GatewayError as error:
-            self._recorder.failed(destination, error)
-            raise
-        size_bytes = sealed.plain_total_bytes if logged_bytes is None else logged_bytes
-        self._recorder.sent(SentFile(destination, size_bytes, sealed))
+        with self._failures_told(destination):
+            sealed = self._post(self._request.outside, self._plain(destination), pieces)
+        self._recorder.sent(SentFile(destination, sealed.plain_total_bytes, sealed))
 
     def send_chunks(self, pieces: Iterable[bytes | memoryview]) -> None:
-        """Send the chunks and then the meta file."""
+        """Seal the chunks and the meta file, then queue them."""
         request = self._request
         checksums: list[bytes] = []
         total_bytes = 0
-        for number, chunk in enumerate(ChunkCutter(pieces, request.chunk_bytes).chunks()):
-            self.check_chunk_names(number + 1)
-            self.send(_chunk_name(request, number), chunk)
-            checksums.append(chunk.checksum)
-            total_bytes += chunk.size_bytes
-        meta = encode_chunk_meta(ChunkMeta(total_bytes, request.chunk_bytes, tuple(checksums)))
-        # The log of the Go tools does not count the plain header here.
-        self.send(request.destination + META_SUFFIX.encode("ascii"), [meta], len(meta))
+        with self._post.group() as group:
+            for number, chunk in enumerate(ChunkCutter(pieces, request.chunk_bytes).chunks()):
+                self.check_chunk_names(number + 1)
+                self._add(group, _chunk_name(request, number), chunk)
+                checksums.append(chunk.checksum)
+                total_bytes += chunk.size_bytes
+            meta = encode_chunk_meta(ChunkMeta(total_bytes, request.chunk_bytes, tuple(checksums)))
+            meta_name = request.destination + META_SUFFIX.encode("ascii")
+            self._add(group, meta_name, [meta])
+            for number in range(len(checksums)):
+                self._queue(group, _chunk_name(request, number))
+            # The log of the Go tools does not count the plain header here.
+            self._queue(group, meta_name, len(meta))
+
+    def _add(self, group: Group, name: bytes, pieces: Iterable[bytes | memoryview]) -> None:
+        with self._failures_told(name):
+            group.add(self._request.outside, self._plain(name), pieces)
+
+    def _queue(self, group: Group, name: bytes, logged_bytes: int | None = None) -> None:
+        with self._failures_told(name):
+            sealed = group.queue_next()
+        size_bytes = sealed.plain_total_bytes if logged_bytes is None else logged_bytes
+        self._recorder.sent(SentFile(name, size_bytes, sealed))
+
+    def _plain(self, destination: bytes) -> PlainHeader:
+        return PlainHeader(PacketType.FILE, self._request.nice, destination)
+
+    @contextmanager
+    def _failures_told(self, name: bytes) -> Iterator[None]:
+        try:
+            yield
+        except GatewayError as error:
+            self._recorder.failed(name, error)
+            raise
 
 
 def _chunk_name(request: FileRequest, number: int) -> bytes:

@@ -2,12 +2,13 @@
 
 import contextlib
 import errno
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
 
 from gateway.durable import Disk
-from gateway.errors import GatewayError
+from gateway.errors import GatewayError, StoreError
 from gateway.spool.store import Spool
 from gateway.toss.reassembly import (
     finish_removal,
@@ -25,6 +26,7 @@ from gateway.tx.sealing import Route
 from tests.support.chunked import lay_chunks
 from tests.support.crash import run_until_step
 from tests.support.files import allow_files, allow_requests, answers, put_file, put_request
+from tests.support.packets import Opened, open_packet
 from tests.support.tossing import Pair, failing_disk, files_below, packets_below
 
 STEP_LIMIT = 200
@@ -133,30 +135,89 @@ def test_a_stop_at_any_step_answers_a_request_at_least_once(tmp_path: Path) -> N
     assert step > 10
 
 
-def test_chunks_that_find_no_space_are_told_and_leave_whole_packets_only(tmp_path: Path) -> None:
-    """When the disk fills between two chunks, the command fails, and no meta file promises the rest."""
+def send_chunks(pair: Pair, disk: Disk, pieces: Iterable[bytes] = (CONTENT,)) -> Spool:
+    """Send a file in three chunks and a meta file."""
+    book = pair.books["a"]
+    spool = Spool(pair.spools["a"].root, disk)
+    post = post_to(spool, book.private_keys(), Route(book.find("b")))
+    recorder = FileRecorder(pair.log("a"), book.find("b"), 224, "-")
+    request, source = FileRequest(b"name", chunk_bytes=100_000), FileSource("-", pieces)
+    send_file(post, request, source, free_bytes=1 << 40, recorder=recorder)
+    return spool
+
+
+def temporaries(pair: Pair) -> list[Path]:
+    directory = pair.spools["a"].layout.temporaries
+    return list(directory.iterdir()) if directory.exists() else []
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EIO])
+def test_chunks_that_the_disk_refuses_are_told_and_all_taken_back(tmp_path: Path, number: int) -> None:
+    """Whatever step fails: all packets of the file are in tx, or none, and no temporary is left."""
     for step in range(STEP_LIMIT):
         pair = Pair(tmp_path / str(step))
-        disk, steps = failing_disk(step)
-        book = pair.books["a"]
-        spool = Spool(pair.spools["a"].root, disk)
-        post = post_to(spool, book.private_keys(), Route(book.find("b")))
-        recorder = FileRecorder(pair.log("a"), book.find("b"), 224, "-")
-        request, source = FileRequest(b"name", chunk_bytes=100_000), FileSource("-", [CONTENT])
+        disk, steps = failing_disk(step, number)
         fault: GatewayError | None = None
         try:
-            send_file(post, request, source, free_bytes=1 << 40, recorder=recorder)
+            send_chunks(pair, disk)
         except GatewayError as error:
             fault = error
-        sent = packets_below(spool.root)
-        assert fault is not None or len(sent) == 4
-        assert "nncp.meta" not in pair.log_text("a") or len(sent) == 4 or fault is not None
-        assert list(spool.layout.temporaries.iterdir() if spool.layout.temporaries.exists() else []) == []
+        assert len(packets_below(pair.spools["a"].root)) == (4 if fault is None else 0)
+        assert ("Err: " in pair.log_text("a")) is (fault is not None)
+        assert temporaries(pair) == []
         if len(steps) <= step:
             break
     else:
         raise AssertionError("sending never came to its end")
-    assert step > 10
+    assert step > 30
+
+
+def test_a_stop_at_any_step_leaves_no_chunk_of_a_file_that_was_not_sealed_to_its_end(tmp_path: Path) -> None:
+    """Only when all are sealed the first goes to tx; and the meta file never before the last chunk."""
+    for step in range(STEP_LIMIT):
+        pair = Pair(tmp_path / str(step))
+
+        def work(disk: Disk, pair: Pair = pair) -> None:
+            send_chunks(pair, disk)
+
+        was_stopped, _ = run_until_step(step, work)
+        packets_below(pair.spools["a"].root)
+        names = [opened.plain.path for opened in queued(pair)]
+        if len(names) < 4:
+            assert b"name.nncp.meta" not in names
+            # The copy of a header is written as a temporary too.
+            assert not names or len(names) + len(temporaries(pair)) >= 4
+        if not was_stopped:
+            assert (len(names), temporaries(pair)) == (4, [])
+            break
+    else:
+        raise AssertionError("sending never came to its end")
+    assert step > 30
+
+
+def queued(pair: Pair) -> list[Opened]:
+    """What a has queued for b."""
+    book = pair.books["b"]
+    own = book.private_keys()
+    return [
+        open_packet(job.path.read_bytes(), own.id, own.exchprv, book.find_keys) for job in pair.waiting("b")
+    ]
+
+
+def test_a_source_that_ends_in_an_error_or_an_interrupt_queues_no_chunk(tmp_path: Path) -> None:
+    """A source that fails, and a Ctrl-C, leave neither packets nor temporaries."""
+    for number, ending in enumerate((StoreError("gone"), KeyboardInterrupt())):
+        pair = Pair(tmp_path / str(number))
+
+        def pieces(pair: Pair = pair, ending: BaseException = ending) -> Iterator[bytes]:
+            yield CONTENT
+            assert len(temporaries(pair)) == 3
+            raise ending
+
+        with pytest.raises(type(ending)):
+            send_chunks(pair, Disk(is_syncing=False), pieces())
+        assert pair.waiting("b") == []
+        assert temporaries(pair) == []
 
 
 def reassemble(path: Path, disk: Disk) -> None:

@@ -1,11 +1,12 @@
 """File packets, whole and in chunks."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Self
 
 import pytest
 
-from gateway.errors import GatewayError, PacketError, StoreFull, TooLarge
+from gateway.errors import GatewayError, PacketError, StoreError, StoreFull, TooLarge
 from gateway.ids import PacketId
 from gateway.packet.chunked import decode_chunk_meta
 from gateway.packet.mth import mth
@@ -20,31 +21,69 @@ PLENTY_BYTES = 1 << 40
 
 
 class Posted:
-    """Stands where packets are sealed, and records."""
+    """Stands where packets are sealed, and records.
 
-    def __init__(self) -> None:
+    Args:
+        refused: destination of the packet that can't be queued.
+    """
+
+    def __init__(self, refused: bytes = b"") -> None:
+        self.refused = refused
         self.files: dict[bytes, bytes] = {}
         self.outsides: set[Outside] = set()
         self.logged: list[tuple[bytes, int]] = []
         self.failures: list[tuple[bytes, str]] = []
 
-    def post(
+    def __call__(
         self, outside: Outside, plain: PlainHeader, payload: Iterable[bytes | memoryview]
     ) -> SealedPacket:
+        with self.group() as group:
+            group.add(outside, plain, payload)
+            return group.queue_next()
+
+    def group(self) -> "PostedGroup":
+        return PostedGroup(self)
+
+    def seal(self, outside: Outside, plain: PlainHeader, payload: Iterable[bytes | memoryview]) -> bytes:
         data = b"".join(bytes(piece) for piece in payload)
         total_bytes = 276 + len(data)
         if total_bytes > outside.maxsize_bytes:
             raise TooLarge("made too large")
         assert (plain.type, plain.nice) == (1, outside.nice)
-        self.files[plain.path] = data
         self.outsides.add(outside)
-        return SealedPacket(Path("x"), PacketId(bytes(32)), NODE, b"", 0, total_bytes)
+        return data
 
     def sent(self, sent: SentFile) -> None:
         self.logged.append((sent.destination, sent.size_bytes))
 
     def failed(self, destination: bytes, error: GatewayError) -> None:
         self.failures.append((destination, str(error)))
+
+
+class PostedGroup:
+    """Packets that are queued together."""
+
+    def __init__(self, posted: Posted) -> None:
+        self._posted = posted
+        self._waiting: dict[bytes, bytes] = {}
+        self._queued: dict[bytes, bytes] = {}
+
+    def add(self, outside: Outside, plain: PlainHeader, payload: Iterable[bytes | memoryview]) -> None:
+        self._waiting[plain.path] = self._posted.seal(outside, plain, payload)
+
+    def queue_next(self) -> SealedPacket:
+        name = next(iter(self._waiting))
+        if name == self._posted.refused:
+            raise StoreFull("no room in tx")
+        data = self._queued[name] = self._waiting.pop(name)
+        return SealedPacket(Path("x"), PacketId(bytes(32)), NODE, b"", 0, 276 + len(data))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if not self._waiting:
+            self._posted.files |= self._queued
 
 
 @pytest.mark.parametrize(
@@ -75,7 +114,7 @@ def send(
     request = FileRequest(b"dir/name", 7, **how)
     pieces = [content[at : at + 3] for at in range(0, len(content), 3)]
     source = FileSource("-", pieces, len(content) if is_known else None)
-    send_file(posted.post, request, source, free_bytes=free_bytes, recorder=posted)
+    send_file(posted, request, source, free_bytes=free_bytes, recorder=posted)
 
 
 @pytest.mark.parametrize(("content", "chunk"), [(b"", 0), (b"12345", 0), (b"12345", 5), (b"12345", 6)])
@@ -143,12 +182,40 @@ def test_a_stream_that_becomes_too_large_is_refused_by_the_sealing() -> None:
     assert posted.failures == [(b"dir/name", "made too large")]
 
 
+def test_no_chunk_is_queued_or_told_before_all_are_sealed() -> None:
+    posted = Posted()
+
+    def pieces() -> Iterator[bytes]:
+        yield b"12345"
+        assert (posted.files, posted.logged) == ({}, [])
+        raise StoreError("the source is gone")
+
+    with pytest.raises(StoreError, match="gone"):
+        send_file(
+            posted,
+            FileRequest(b"name", chunk_bytes=2),
+            FileSource("-", pieces(), 9),
+            free_bytes=PLENTY_BYTES,
+            recorder=posted,
+        )
+    assert (posted.files, posted.logged) == ({}, [])
+    assert posted.failures == [(b"name.nncp.chunk2", "the source is gone")]
+
+
+def test_a_chunk_that_cannot_be_queued_is_told_under_its_name() -> None:
+    posted = Posted(refused=b"dir/name.nncp.chunk1")
+    with pytest.raises(StoreFull):
+        send(b"12345", posted, chunk_bytes=2)
+    assert posted.files == {}
+    assert posted.failures == [(b"dir/name.nncp.chunk1", "no room in tx")]
+
+
 def test_a_name_too_long_for_the_last_chunk_is_refused_before_the_first() -> None:
     posted = Posted()
     source = FileSource("-", [b"x" * 11], 11)
     request = FileRequest(b"n" * 243, chunk_bytes=1)
     with pytest.raises(TooLarge, match="path of the last chunk: 256 bytes"):
-        send_file(posted.post, request, source, free_bytes=PLENTY_BYTES, recorder=posted)
+        send_file(posted, request, source, free_bytes=PLENTY_BYTES, recorder=posted)
     assert (posted.files, len(posted.failures)) == ({}, 1)
 
 
@@ -157,5 +224,5 @@ def test_more_chunks_than_a_meta_file_lists_are_refused_before_the_first() -> No
     source = FileSource("-", [], 1 << 30)
     with pytest.raises(TooLarge, match="take larger ones"):
         request = FileRequest(b"n", chunk_bytes=1)
-        send_file(posted.post, request, source, free_bytes=PLENTY_BYTES, recorder=posted)
+        send_file(posted, request, source, free_bytes=PLENTY_BYTES, recorder=posted)
     assert posted.files == {}
