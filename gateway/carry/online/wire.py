@@ -86,6 +86,7 @@ class Wire:
         self._changed = asyncio.Event()
         """Something was sent, or the end has come."""
         self._has_ended = False
+        self._error: OSError | None = None
         for fd in (reading, writing):
             os.set_blocking(fd, False)
 
@@ -110,6 +111,9 @@ class Wire:
     def start(self, taker: Taker) -> None:
         """Hand what arrives to a taker from now on."""
         self._taker = taker
+        if self._has_ended:
+            # What was written before met nobody.
+            self._loop.call_soon(taker.ended, self._error)
         self.resume()
 
     def pause(self) -> None:
@@ -235,6 +239,7 @@ class Wire:
         if self._has_ended:
             return
         self._has_ended = True
+        self._error = error
         self.pause()
         self._changed.set()
         if self._taker is not None and not self._is_discarding:
