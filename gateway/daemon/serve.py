@@ -17,6 +17,7 @@ from collections.abc import Collection, Iterator, Mapping
 
 from gateway.config.gateway_toml import GatewayConfig
 from gateway.daemon import stages
+from gateway.daemon.descriptor_limit import raise_descriptor_limit
 from gateway.daemon.hard_stop import end_at_once
 from gateway.daemon.notify import notify_systemd, open_wake_socket, read_wakes
 from gateway.daemon.online import OnlinePart
@@ -49,6 +50,7 @@ def serve(config: GatewayConfig, environ: Mapping[str, str], only: Collection[st
     for warning in config.nncp.warnings:
         _LOG.warning("%s", warning)
     _refuse_faults(config)
+    raise_descriptor_limit()
     with Parts(config, environ) as parts, _only_one(parts):
         asyncio.run(_Daemon(parts, environ, only).run())
     _LOG.info("stopped")

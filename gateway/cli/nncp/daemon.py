@@ -24,11 +24,11 @@ from gateway.carry.online.sockets import (
 )
 from gateway.cli.nncp.autotoss import make_toss, read_autotoss
 from gateway.cli.nncp.context import Context, run_verb
-from gateway.cli.nncp.descriptor_limit import raise_descriptor_limit
 from gateway.cli.nncp.flags import STATUS_FAILED, STATUS_OK, wrong_usage
 from gateway.cli.nncp.outbox import OutboxFlush
 from gateway.cli.nncp.stoppable import run_stoppable
 from gateway.cli.nncp.verbs import DAEMON
+from gateway.daemon.descriptor_limit import raise_descriptor_limit
 from gateway.errors import ConfigError
 from gateway.ids import parse_nice
 from gateway.nodes import Node
