@@ -1,13 +1,17 @@
 """Two nodes with a daemon on each and nothing but a connection between them."""
 
 import json
+import socket
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.support.gateways import GatewayNode, mail, pair
+from tests.support.network import CABLE, cabled
 from tests.support.ports import free_port
+from tests.support.processes import tail, wait_until
 
 ALICE, BOB = "alice@a.test", "bob@b.test"
 EVERY_SECOND = "* * * * * * *"
@@ -43,8 +47,27 @@ def set_neighbour(node: GatewayNode, name: str, **fields: object) -> None:
     node.nncp_path.write_text(json.dumps(config))
 
 
+def set_globals(node: GatewayNode, values: dict[str, object]) -> None:
+    """Change what a node's configuration says of no neighbour."""
+    node.nncp_path.write_text(json.dumps({**node.nncp(), **values}))
+
+
+def nncp_log(node: GatewayNode) -> str:
+    """The log that NNCP's own tools would write."""
+    path = Path(node.nncp()["log"])
+    return path.read_text() if path.exists() else ""
+
+
 def call_count(node: GatewayNode) -> int:
-    return (node.home / "log").read_text().count("Who: call-started\n")
+    """How many sessions a node began."""
+    return nncp_log(node).count("Who: call-started\n")
+
+
+def wait_for_calls(node: GatewayNode, count: int) -> None:
+    """Wait until a node has begun that many sessions."""
+    wait_until(
+        lambda: call_count(node) >= count, WAIT_SECONDS, f"{count} calls", explain=lambda: tail(node.log_path)
+    )
 
 
 def test_mail_travels_by_calls_in_both_directions(nodes: Nodes) -> None:
@@ -64,3 +87,102 @@ def test_mail_travels_by_calls_in_both_directions(nodes: Nodes) -> None:
     assert "Traceback" not in a.log_text() + b.log_text()
     assert not a.packets(b.id)
     assert not b.packets(a.id)
+
+
+def test_open_lane_makes_a_call_needed_and_travels_with_it(nodes: Nodes) -> None:
+    """With when-tx-exists nobody is called in vain, and mail whose batch is still open is reason enough."""
+    a, b = nodes
+    connect(nodes, onlinedeadline=1, **{"when-tx-exists": True})
+    with b.serving(), a.serving():
+        started = time.monotonic()
+        wait_until(lambda: time.monotonic() > started + 2.5, 10, "two times at which no call was needed")
+        assert call_count(a) == 0
+        a.submit(ALICE, [BOB], mail(1, ALICE, BOB))
+        b.wait_for_mails(1)
+    assert 1 <= call_count(a) <= 3
+
+
+def test_mail_that_comes_up_during_a_session_travels_in_it(nodes: Nodes) -> None:
+    """A session that is kept open carries each new batch at once, both ways, without another call."""
+    a, b = nodes
+    connect(nodes, onlinedeadline=600)
+    set_neighbour(b, "a", onlinedeadline=600)
+    for node in nodes:
+        text = node.config_path.read_text().replace("max_age_seconds = 86400.0", "max_age_seconds = 0.2")
+        node.config_path.write_text(text)
+    with b.serving(), a.serving() as calling:
+        for number in range(1, 4):
+            a.submit(ALICE, [BOB], mail(number, ALICE, BOB))
+            b.wait_for_mails(number)
+            b.submit(BOB, [ALICE], mail(number, BOB, ALICE))
+            a.wait_for_mails(number)
+        assert call_count(a) == 1
+        assert calling.stop() == 0
+    assert nncp_log(a).count("Who: call-finished\n") == 1
+
+
+def test_neighbours_on_one_link_find_each_other(nodes: Nodes) -> None:
+    """Without any address, b announces itself, and a hears and calls it."""
+    a, b = nodes
+    with cabled() as (_, machine):
+        port = connect(nodes, "[::]", onlinedeadline=1)
+        set_neighbour(a, "b", addrs={})
+        # Both are on one machine: multicast comes back to it.
+        set_globals(a, {"mcd-listen": [f"^{CABLE}$"]})
+        set_globals(b, {"mcd-send": {f"^{CABLE}$": 1}})
+        with b.serving(on=machine), a.serving(on=machine):
+            a.send(ALICE, [BOB], mail(1, ALICE, BOB))
+            b.wait_for_mails(1)
+    assert f"MCD discovered b's address: [fe80::b%{CABLE}]:{port}\n" in nncp_log(a)
+
+
+def test_online_alone_leaves_tossing_to_others(nodes: Nodes) -> None:
+    """With --only online packets are exchanged, and stay until somebody tosses them."""
+    a, b = nodes
+    connect(nodes, onlinedeadline=1)
+    a.send(ALICE, [BOB], mail(1, ALICE, BOB))
+    with b.serving("--only", "online"), a.serving("--only", "online"):
+        wait_until(lambda: b.packets(a.id, "rx"), WAIT_SECONDS, "a packet", explain=lambda: tail(b.log_path))
+    assert "ready: online\n" in a.log_text()
+    b.run("toss")
+    b.run("deliver")
+    assert len(b.mails()) == 1
+
+
+def test_stop_ends_a_session_that_is_kept_open(nodes: Nodes) -> None:
+    """SIGTERM on either side ends the session at once and cleanly; the other side goes on and calls again."""
+    a, b = nodes
+    connect(nodes, onlinedeadline=600)
+    set_neighbour(b, "a", onlinedeadline=600)
+    with a.serving():
+        for number in (1, 2):
+            with b.serving() as called:
+                wait_for_calls(a, number)
+                b.submit(BOB, [ALICE], mail(number, BOB, ALICE))
+                b.run("flush")
+                a.wait_for_mails(number)
+                started = time.monotonic()
+                assert called.stop() == 0
+                assert time.monotonic() - started < 10
+    assert "Traceback" not in a.log_text() + b.log_text()
+
+
+def test_address_that_is_taken_ends_the_start(nodes: Nodes) -> None:
+    """The daemon says where it cannot listen, and ends with the status of a configuration error."""
+    _, b = nodes
+    port = connect(nodes)
+    with socket.create_server(("127.0.0.1", port)):
+        done = b.run("serve", is_checked=False, is_child=True)
+    assert done.status == 78
+    assert f"127.0.0.1:{port}" in done.err
+
+
+def test_without_the_table_nothing_is_called_or_taken(nodes: Nodes) -> None:
+    """Calls in the NNCP configuration alone do not make the daemon call."""
+    a, _ = nodes
+    set_neighbour(a, "b", addrs={"main": "127.0.0.1:1"}, calls=[{"cron": EVERY_SECOND}])
+    with a.serving():
+        a.submit(BOB, [ALICE], mail(1, BOB, ALICE))
+        a.wait_for_mails(1)
+    assert "ready: smtp, batch, toss, deliver\n" in a.log_text()
+    assert "calling" not in nncp_log(a)

@@ -23,6 +23,7 @@ import hjson
 
 from gateway.cli.main import run
 from tests.support import maildir
+from tests.support.network import Machine
 from tests.support.processes import Running, tail, wait_until
 
 START_SECONDS = 60
@@ -166,10 +167,11 @@ class GatewayNode:
         return [path.read_bytes() for path in found]
 
     @contextlib.contextmanager
-    def serving(self, *options: str) -> Generator[Running]:
-        """Run the daemon; it is ready when this yields, and is told to stop in the end."""
+    def serving(self, *options: str, on: Machine | None = None) -> Generator[Running]:
+        """Run the daemon, here or on another machine; it is ready when this yields, and is stopped then."""
         before = len(self.log_text())
         argv = [*MODULE, "-c", str(self.config_path), "serve", *options]
+        argv = argv if on is None else on.argv(*argv)
         with Running(argv, self.log_path, env=clean_environ()) as daemon:
             daemon.wait_ready(lambda: _READY.search(self.log_text()[before:]), START_SECONDS, "ready")
             yield daemon

@@ -98,11 +98,15 @@ class Listener:
         try:
             await asyncio.get_running_loop().create_future()
         finally:
-            for door in self._doors:
-                door.close()
+            self.close()
             for task in self._tasks:
                 task.cancel()
             await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def close(self) -> None:
+        """Take no connections any more; a session that runs goes on."""
+        while self._doors:
+            self._doors.pop().close()
 
     async def serve(self, wire: Wire) -> Ending:
         """Run one session with whoever is at the other end of a connection; cancelled, it ends cleanly."""

@@ -40,10 +40,11 @@ async def serve_online(
     entries = find_entries(office.book) if settings.is_calling else []
     async with office:
         listener = Listener(office, ListenerSettings(session_limit_count=settings.session_limit_count))
-        bound = [address for text in settings.listen for address in await listener.open(text)]
-        announcer = Announcer(office.book, office.log, settings.announce_seconds, [port for _, port in bound])
-        on_listening(bound)
         try:
+            bound = [address for text in settings.listen for address in await listener.open(text)]
+            ports = [port for _, port in bound]
+            announcer = Announcer(office.book, office.log, settings.announce_seconds, ports)
+            on_listening(bound)
             async with asyncio.TaskGroup() as tasks:
                 if bound:
                     tasks.create_task(listener.run())
@@ -53,3 +54,5 @@ async def serve_online(
                     tasks.create_task(Caller(office, entries, replace(around, lookout=lookout)).run())
         except ExceptionGroup as group:
             raise group.exceptions[0] from group
+        finally:
+            listener.close()
