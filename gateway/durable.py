@@ -11,6 +11,7 @@ Every ``OSError`` leaves as a ``StoreError`` that names the path.
 import contextlib
 import errno
 import os
+import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
@@ -330,6 +331,15 @@ class Disk:
             path.unlink(missing_ok=True)
         if is_synced:
             self.sync_directory(path.parent)
+
+    def remove_tree(self, path: Path) -> None:
+        """Remove a file, or a directory with all that is in it; not synced: nobody refers to it."""
+        with store_errors(path, "remove"):
+            self.hook("remove-tree", path)
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path)
+            else:
+                path.unlink(missing_ok=True)
 
     def make_directories(self, path: Path, mode: int = DIRECTORY_MODE) -> None:
         """Create a directory and its missing parents, each entry synced in its parent."""

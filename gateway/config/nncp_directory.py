@@ -33,7 +33,15 @@ _WHOLE = Entry("", Kind.OBJECT, ROOT)
 
 
 @dataclass(frozen=True, slots=True)
-class _File:
+class ValueFile:
+    """The file of one value.
+
+    Args:
+        parts: its path below the directory.
+        data: its content.
+        mode: permission bits before the umask.
+    """
+
     parts: tuple[str, ...]
     data: bytes
     mode: int
@@ -69,14 +77,22 @@ def write_directory(path: Path, document: Object, disk: Disk) -> None:
         ConfigError: the form can't hold a value; nothing was written.
         StoreError: the disk refused; what was replaced so far is whole.
     """
-    files = [_check(file) for file in _files((), _WHOLE, document)]
-    for file in sorted(files, key=lambda file: file.parts == (_LAST,)):
+    for file in sorted(files_of(document), key=lambda file: file.parts == (_LAST,)):
         target = path.joinpath(*file.parts)
         disk.make_directories(target.parent)
         disk.write_file(target, file.data, file.mode)
 
 
-def _files(parts: tuple[str, ...], entry: Entry, value: object) -> Iterator[_File]:
+def files_of(document: Object) -> list[ValueFile]:
+    """The files that hold a tree, or a part of one.
+
+    Raises:
+        ConfigError: the form can't hold a value.
+    """
+    return [_check(file) for file in _files((), _WHOLE, document)]
+
+
+def _files(parts: tuple[str, ...], entry: Entry, value: object) -> Iterator[ValueFile]:
     if value is None:
         return
     if entry.kind in {Kind.OBJECT, Kind.NAMED, Kind.NUMBERED}:
@@ -84,7 +100,7 @@ def _files(parts: tuple[str, ...], entry: Entry, value: object) -> Iterator[_Fil
             yield from _files((*parts, name), member, inner)
         return
     mode = SECRET_MODE if entry.is_secret else FILE_MODE
-    yield _File(parts, _content(parts, entry, value).encode(), mode)
+    yield ValueFile(parts, _content(parts, entry, value).encode(), mode)
 
 
 def _content(parts: tuple[str, ...], entry: Entry, value: object) -> str:
@@ -101,7 +117,7 @@ def _content(parts: tuple[str, ...], entry: Entry, value: object) -> str:
     return "\n".join(value) + "\n"
 
 
-def _check(file: _File) -> _File:
+def _check(file: ValueFile) -> ValueFile:
     for name in file.parts:
         # Go writes a/../../b where it leads, and never reads .b again.
         if "/" in name or "\0" in name or name == "" or name.startswith("."):

@@ -1,31 +1,27 @@
 """Make a neighbour known: its keys and handles in the NNCP file, its routes in ``gateway.toml``.
 
-Contract: both files are changed as text, in place, so that comments stay. What comes out is
-loaded and compared before a file is replaced: everything that was there is still the same. The
-file as it was stays beside it as ``NAME.bak``. Doing it twice changes nothing; what disagrees
-with what is there is refused. Keys are never shown.
+Contract: files are changed as text, in place, so that comments stay, and the file as it was stays beside
+it as ``NAME.bak``; an NNCP configuration that is a directory gets files more, and none is changed. What
+comes out is loaded and compared before: everything that was there is still the same. Doing it twice changes
+nothing; what disagrees with what is there is refused. Keys are never shown.
 """
 
-import os
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
 
-from gateway.config.edit_hjson import HjsonText
+from gateway.config.candidate import Candidate
 from gateway.config.gateway_toml import build_config, parse_gateway_text
 from gateway.config.nncp import NncpConfig, load_nncp_config
-from gateway.config.nncp_forms import TEXT, form_of
+from gateway.config.nncp_addition import Addition, begin_edit, check_form, read_text
 from gateway.config.own_program import HANDLES, handler_command
 from gateway.config.public_block import PublicBlock
 from gateway.config.toml_edit import Terms, append_neighbour
-from gateway.durable import Disk, store_errors
+from gateway.durable import Disk
 from gateway.errors import ConfigError
 from gateway.ids import encode_base32
-from gateway.nodes import SELF_NAME, Book, Node
+from gateway.nodes import SELF_NAME, Node
 from gateway.packet.keys import PublicKeys
-
-BACKUP_SUFFIX = ".bak"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,31 +61,24 @@ def accept(config_path: Path, wish: Acceptance, environ: Mapping[str, str], disk
         ConfigError: it disagrees with what is there, or a file can't be edited.
     """
     config_path = config_path.resolve()
-    gateway_text = _read(config_path)
+    gateway_text = read_text(config_path)
     file = parse_gateway_text(config_path, gateway_text)
     nncp_path = (config_path.parent / file.node.nncp_config).resolve()
-    form = form_of(nncp_path)
-    if form is not TEXT:
-        raise ConfigError(
-            f"{nncp_path}: is {form}, which accept can't edit; allowed: {TEXT}. Add the neighbour there by"
-            " hand (a directory: its keys below neigh; an encrypted one: nncp cfgenc -d, accept, nncp cfgenc)"
-        )
+    check_form(nncp_path)
     nncp = load_nncp_config(nncp_path, environ)
     _refuse_conflicts(nncp, wish)
-    nncp_text = _read(nncp_path)
-    new_nncp_text, nncp_changes = _edit_nncp(nncp_path, nncp_text, nncp.book, wish, config_path)
+    addition = _missing(nncp, wish, config_path)
     terms = Terms(wish.name, wish.domains, wish.understands, wish.block.understands)
     new_gateway_text, gateway_changes = append_neighbour(config_path, gateway_text, file, terms)
-    with _Candidate(disk, nncp_path, new_nncp_text) as nncp_candidate:
-        new_nncp = load_nncp_config(nncp_candidate.path, environ)
-        _compare(nncp, replace(new_nncp, path=nncp_path), wish.name)
-        new_file = parse_gateway_text(config_path, new_gateway_text)
-        build_config(config_path, new_file, replace(new_nncp, path=nncp_path))
-        with _Candidate(disk, config_path, new_gateway_text) as gateway_candidate:
+    with begin_edit(nncp_path, addition, disk) as edit:
+        new_nncp = edit.load(environ)
+        _compare(nncp, new_nncp, wish.name)
+        build_config(config_path, parse_gateway_text(config_path, new_gateway_text), new_nncp)
+        with Candidate(disk, config_path, new_gateway_text) as gateway_candidate:
             # A neighbour without routes does no harm; routes to a node that is missing would.
-            nncp_candidate.take(nncp_text)
+            edit.take()
             gateway_candidate.take(gateway_text)
-    return nncp_changes + gateway_changes
+    return [*addition.changes, *gateway_changes]
 
 
 def _refuse_conflicts(nncp: NncpConfig, wish: Acceptance) -> None:
@@ -110,30 +99,28 @@ def _refuse_conflicts(nncp: NncpConfig, wish: Acceptance) -> None:
         raise ConfigError(f"{nncp.path}: via: {unknown[0]!r} is not a neighbour; allowed: names in neigh")
 
 
-def _edit_nncp(
-    path: Path, text: str, book: Book, wish: Acceptance, config_path: Path
-) -> tuple[str, list[str]]:
-    known = book.nodes.get(wish.name)
+def _missing(nncp: NncpConfig, wish: Acceptance, config_path: Path) -> Addition:
+    """What the configuration lacks of the neighbour."""
+    known = nncp.book.nodes.get(wish.name)
     commands = {handle: list(handler_command(config_path, handle)) for handle in HANDLES}
     if known is None:
         member: dict[str, object] = _key_members(wish.block.keys)
         if wish.via:
             member["via"] = list(wish.via)
         member["exec"] = commands
-        comments = (
-            "A neighbour that may hand in mail here: batches (rsmtp) and single messages (sendmail, rmail)",
+        comment = (
+            "A neighbour that may hand in mail here: batches (rsmtp) and single messages (sendmail, rmail)"
         )
-        new_text = HjsonText(text, str(path)).insert(("neigh",), {wish.name: member}, comments)
-        return new_text, [f"{path}: neigh.{wish.name} added"]
-    if wish.via and tuple(book.find(name).id for name in wish.via) != known.via:
-        raise ConfigError(f"{path}: neigh.{wish.name}.via: is different already; change it by hand")
-    return _add_handles(path, text, known, commands, is_kept=wish.is_handles_kept)
+        change = f"{nncp.path}: neigh.{wish.name} added"
+        return Addition(("neigh",), {wish.name: member}, (comment,), (change,))
+    if wish.via and tuple(nncp.book.find(name).id for name in wish.via) != known.via:
+        raise ConfigError(f"{nncp.path}: neigh.{wish.name}.via: is different already; change it by hand")
+    return _missing_handles(nncp.path, known, commands, is_kept=wish.is_handles_kept)
 
 
-def _add_handles(
-    path: Path, text: str, known: Node, commands: Mapping[str, list[str]], *, is_kept: bool
-) -> tuple[str, list[str]]:
-    changes: list[str] = []
+def _missing_handles(
+    path: Path, known: Node, commands: Mapping[str, list[str]], *, is_kept: bool
+) -> Addition:
     missing: dict[str, object] = {}
     for handle, command in commands.items():
         there = known.exec.get(handle)
@@ -144,15 +131,8 @@ def _add_handles(
                 f"{path}: neigh.{known.name}.exec.{handle}: starts {' '.join(there)!r}; change it by hand to"
                 f" {' '.join(command)!r}, or accept with --keep-handles to leave it"
             )
-    if missing:
-        document = HjsonText(text, str(path))
-        where = ("neigh", known.name)
-        if document.find((*where, "exec")) is None:
-            text = document.insert(where, {"exec": missing})
-        else:
-            text = document.insert((*where, "exec"), missing)
-        changes = [f"{path}: neigh.{known.name}.exec.{handle} added" for handle in missing]
-    return text, changes
+    changes = tuple(f"{path}: neigh.{known.name}.exec.{handle} added" for handle in missing)
+    return Addition(("neigh", known.name, "exec"), missing, changes=changes)
 
 
 def _key_members(keys: PublicKeys) -> dict[str, object]:
@@ -179,44 +159,3 @@ def _compare(before: NncpConfig, after: NncpConfig, name: str) -> None:
 
 def _public(keys: PublicKeys) -> tuple[bytes, ...]:
     return keys.id.raw, keys.exchpub, keys.signpub
-
-
-def _read(path: Path) -> str:
-    try:
-        return path.read_bytes().decode("utf-8")
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise ConfigError(f"{path}: is not UTF-8 text and can't be edited") from None
-
-
-class _Candidate:
-    """A new content of a file, written beside it; it takes the file's place or goes away."""
-
-    def __init__(self, disk: Disk, path: Path, text: str) -> None:
-        self._disk = disk
-        self._final = path
-        self._text = text
-        self.path = path.with_name(f".{path.name}.{os.getpid()}.new")
-
-    def __enter__(self) -> Self:
-        status = self._final.stat()
-        self._mode = status.st_mode & 0o7777
-        self._file = self._disk.create(self.path, self._mode)
-        with store_errors(self.path, "set the owner of"):
-            if (status.st_uid, status.st_gid) != (os.geteuid(), os.getegid()):
-                os.fchown(self._file.fileno(), status.st_uid, status.st_gid)
-            os.fchmod(self._file.fileno(), self._mode)
-        self._file.write(self._text.encode())
-        self._file.sync()
-        return self
-
-    def take(self, old_text: str) -> None:
-        """Put the new content in place, unless it is the old one; the old one stays as a backup."""
-        if self._text != old_text:
-            backup = self._final.with_name(self._final.name + BACKUP_SUFFIX)
-            self._disk.write_file(backup, old_text.encode(), self._mode)
-            self._file.commit(self._final)
-
-    def __exit__(self, *_: object) -> None:
-        self._file.__exit__(None, None, None)

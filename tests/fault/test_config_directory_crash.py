@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from gateway.config.edit_directory import add_to_directory, object_of
 from gateway.config.nncp import check_document, load_nncp_config
 from gateway.config.nncp_directory import read_directory, write_directory
 from gateway.config.nncp_document import Object, parse_document
@@ -67,3 +68,56 @@ def test_directory_that_is_written_again_can_be_read_at_every_step(tmp_path: Pat
         assert read_directory(path) in (old, new)
         stop_at += 1
     assert load_nncp_config(path, {}).umask == 0o077
+
+
+def add_until(path: Path, addition: Object, stop_at: int, fault: BaseException) -> bool:
+    """Add, and fail at the k-th step of the disk; whether it got through."""
+    steps = iter(range(stop_at))
+
+    def hook(step: str, _path: Path) -> None:
+        # What is cleaned up afterwards works, unless the machine stops.
+        if next(steps, None) is None and (isinstance(fault, PowerCut) or step != "remove-tree"):
+            raise fault
+
+    try:
+        add_to_directory(path, addition, Disk(is_syncing=False, hook=hook))
+    except (PowerCut, StoreFull):
+        return False
+    return True
+
+
+@pytest.mark.parametrize("fault", [PowerCut(), OSError(errno.ENOSPC, "No space left on device")])
+def test_a_neighbour_is_added_whole_or_not_at_all(tmp_path: Path, fault: BaseException) -> None:
+    """Wherever adding stops, the configuration can be read, and adding again finishes it."""
+    wanted = document_of(tmp_path, "022")
+    neighbours = wanted["neigh"]
+    assert isinstance(neighbours, Object)
+    addition = object_of(("neigh",), {"carol": neighbours["carol"]})
+    without = Object({**wanted, "neigh": Object({key: neighbours[key] for key in ("self", "bob")})})
+    stop_at, is_done = 0, False
+    while not is_done:
+        path = tmp_path / f"cfg{stop_at}"
+        write_directory(path, without, Disk(is_syncing=False))
+        is_done = add_until(path, addition, stop_at, fault)
+        found = read_directory(path)
+        assert found in (without, wanted)
+        assert found == wanted or not is_done
+        if isinstance(fault, OSError):
+            assert list(path.rglob(".*")) == []
+        if found != wanted:
+            add_to_directory(path, addition, Disk(is_syncing=False))
+            assert read_directory(path) == wanted
+        stop_at += 1
+    assert stop_at > 10
+
+
+def test_what_is_there_already_is_not_replaced(tmp_path: Path) -> None:
+    """A value that somebody wrote meanwhile stays, and adding is refused."""
+    path = tmp_path / "cfg"
+    write_directory(path, document_of(tmp_path, "022"), Disk(is_syncing=False))
+    before = read_directory(path)
+    with pytest.raises(ConfigError, match="sendmail: is there already"):
+        add_to_directory(
+            path, object_of(("neigh", "bob", "exec"), {"sendmail": ["x"]}), Disk(is_syncing=False)
+        )
+    assert read_directory(path) == before

@@ -5,8 +5,12 @@ from pathlib import Path
 
 import pytest
 
+from gateway.config.nncp_directory import write_directory
+from gateway.config.nncp_document import parse_document
+from gateway.config.nncp_forms import read_document
 from gateway.config.own_program import find_handle, is_own_command, own_command
 from gateway.config.public_block import parse_block, render_block
+from gateway.durable import Disk
 from gateway.errors import ConfigError
 from gateway.packet.keys import generate_keys
 from tests.support.gateways import Done, GatewayNode
@@ -203,12 +207,102 @@ def test_a_configuration_that_is_no_file_is_refused(nodes: tuple[GatewayNode, Ga
     a.nncp_path.mkdir()
     done = accept(a, block, "bob")
     assert done.status == 78
-    assert "nncp.hjson: is a directory, which accept can't edit; allowed: an Hjson file" in done.err
+    assert "nncp.hjson: no settings in it, allowed: a directory as nncp-cfgdir -dump makes it" in done.err
     a.nncp_path.rmdir()
     a.nncp_path.write_bytes(b"NNCPB\0\0\3")
     done = accept(a, block, "bob")
     assert done.status == 78
-    assert "nncp.hjson: is an encrypted configuration, which accept can't edit" in done.err
+    assert "nncp.hjson: is an encrypted configuration, which can't be edited; allowed: an Hjson" in done.err
+    assert f"nncp cfgenc -d {a.nncp_path} > NEW" in done.err
+
+
+def turned_into_a_directory(node: GatewayNode) -> Path:
+    """The node's NNCP configuration, written as a directory under the same name."""
+    document = parse_document(node.nncp_path.read_text(), node.nncp_path)
+    node.nncp_path.unlink()
+    write_directory(node.nncp_path, document, Disk(is_syncing=False))
+    return node.nncp_path
+
+
+def files_of(directory: Path) -> dict[str, str]:
+    return {
+        path.relative_to(directory).as_posix(): path.read_text()
+        for path in directory.rglob("*")
+        if path.is_file()
+    }
+
+
+def test_a_directory_gets_files_more_and_none_is_changed(nodes: tuple[GatewayNode, GatewayNode]) -> None:
+    a, b = nodes
+    block = b.run("invite").out
+    accept(a, block, "bob", "--domain", "b.test")
+    wanted = read_document(a.nncp_path)
+    a.nncp_path.with_name("nncp.hjson.bak").replace(a.nncp_path)
+    a.config_path.with_name("gateway.toml.bak").replace(a.config_path)
+    directory = turned_into_a_directory(a)
+    assert a.run("invite").status == 0
+    before = files_of(directory)
+    done = accept(a, block, "bob", "--domain", "b.test")
+    assert done.status == 0, done.err
+    assert done.out.splitlines()[0] == f"{directory}: neigh.bob added"
+    assert read_document(directory) == wanted
+    after = files_of(directory)
+    assert {name: after[name] for name in before} == before
+    assert {name.rsplit("/", 1)[0] for name in after.keys() - before.keys()} == {
+        "neigh/bob",
+        "neigh/bob/exec",
+    }
+    assert list(directory.rglob(".*")) == []
+    assert "to node bob" in a.run("route", "x@b.test").out
+    accept(a, block, "bob", "--domain", "b.test")
+    assert files_of(directory) == after
+
+
+def test_handles_that_a_directory_lacks_are_added(nodes: tuple[GatewayNode, GatewayNode]) -> None:
+    a, b = nodes
+    block = b.run("invite").out
+    accept(a, block, "bob")
+    directory = turned_into_a_directory(a)
+    handles = directory / "neigh/bob/exec"
+    for missing in (["rsmtp"], ["rsmtp", "sendmail", "rmail"]):
+        whole = files_of(directory)
+        for name in missing:
+            (handles / name).unlink()
+        if len(missing) > 1:
+            handles.rmdir()
+        done = accept(a, block, "bob")
+        assert done.out.count("neigh.bob.exec.") == len(missing)
+        assert files_of(directory) == whole
+
+
+def test_a_directory_refuses_what_disagrees(nodes: tuple[GatewayNode, GatewayNode], tmp_path: Path) -> None:
+    a, b = nodes
+    accept(a, b.run("invite").out, "bob")
+    directory = turned_into_a_directory(a)
+    before, config = files_of(directory), a.config_path.read_text()
+    other = GatewayNode(tmp_path / "c", "c.test").run("invite").out
+    assert "is there with other keys" in accept(a, other, "bob").err
+    assert "neigh.bob: is this node already" in accept(a, b.run("invite").out, "carol").err
+    assert (files_of(directory), a.config_path.read_text()) == (before, config)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+def test_what_is_added_to_a_directory_belongs_to_its_owner(nodes: tuple[GatewayNode, GatewayNode]) -> None:
+    a, b = nodes
+    directory = turned_into_a_directory(a)
+    for path in (directory, *directory.rglob("*")):
+        os.chown(path, 1234, 4321)
+    (directory / "neigh").chmod(0o2750)
+    umask = os.umask(0o077)
+    try:
+        accept(a, b.run("invite").out, "bob")
+    finally:
+        os.umask(umask)
+    added = directory / "neigh/bob"
+    for path in (added, *added.rglob("*")):
+        status = path.stat()
+        assert (status.st_uid, status.st_gid) == (1234, 4321)
+        assert stat.S_IMODE(status.st_mode) == (0o2750 if path.is_dir() else 0o640)
 
 
 def test_a_file_that_is_a_link_is_changed_where_it_is(nodes: tuple[GatewayNode, GatewayNode]) -> None:
