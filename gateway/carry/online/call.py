@@ -20,7 +20,7 @@ from gateway.carry.online.exchange import Terms
 from gateway.carry.online.office import Office
 from gateway.carry.online.parts import Wants
 from gateway.carry.online.preparation import find_offers, hold_locks
-from gateway.carry.online.sockets import connect_tcp, parse_tcp_address
+from gateway.carry.online.sockets import connect_tcp, parse_tcp_address, reason_of
 from gateway.carry.online.wire import Wire
 from gateway.errors import ConfigError, GatewayError
 from gateway.ids import PacketId
@@ -120,8 +120,7 @@ async def _try_addresses(
             async with _connected(address, terms.settings.handshake_seconds) as connected:
                 result = _result_of(address, await _converse(office, terms, connected))
         except (GatewayError, OSError) as error:
-            reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
-            result = _failure(address, reason)
+            result = _failure(address, reason_of(error))
         if result.is_connected:
             return result
         record_failure(office.log, terms.node, address, result.text)

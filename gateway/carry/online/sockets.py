@@ -193,7 +193,7 @@ def listen_tcp(address: TcpAddress) -> list[socket.socket]:
     except OSError as error:
         for sock in sockets:
             sock.close()
-        raise ConfigError(f"cannot listen on {address.host}:{address.port}: {_reason(error)}") from error
+        raise ConfigError(f"cannot listen on {address.host}:{address.port}: {reason_of(error)}") from error
     return sockets
 
 
@@ -259,7 +259,7 @@ class Door:
             except (BlockingIOError, InterruptedError, ConnectionAbortedError):
                 return
             except OSError as error:
-                _LOG.warning("cannot take a connection: %s", _reason(error))
+                _LOG.warning("cannot take a connection: %s", reason_of(error))
                 self.shut()
                 self._pause = self._loop.call_later(FULL_SECONDS, self.open)
                 return
@@ -275,8 +275,13 @@ def format_place(place: Place) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
-def _reason(error: BaseException) -> str:
-    return (error.strerror if isinstance(error, OSError) else None) or str(error)
+def reason_of(error: BaseException) -> str:
+    """Why something failed, in the system's words."""
+    if not isinstance(error, OSError):
+        return str(error)
+    # asyncio puts "Connect call failed" and the address in the place of the reason.
+    number = error.errno or 0
+    return (os.strerror(number) if number > 0 else error.strerror) or str(error)
 
 
 # Descriptors
@@ -298,7 +303,7 @@ def wire_of_descriptors(fds: tuple[int, int], peer: str) -> Wire:
             raise ConfigError(f"descriptors {fds[0]} and {fds[1]} are no connection")
         reading, writing = (os.dup(fd) for fd in fds)
     except OSError as error:
-        raise ConfigError(f"descriptors {fds[0]} and {fds[1]}: {_reason(error)}") from error
+        raise ConfigError(f"descriptors {fds[0]} and {fds[1]}: {reason_of(error)}") from error
     point_to_nothing(fds)
     if stat.S_ISSOCK(kinds[0].st_mode) and os.path.samestat(*kinds):
         os.close(writing)
