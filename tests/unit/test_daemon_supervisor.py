@@ -184,3 +184,18 @@ def test_a_stop_ends_a_back_off_at_once(start: Start) -> None:
     began = time.monotonic()
     supervisor.stop()
     assert time.monotonic() - began < WAIT_SECONDS
+
+
+def test_a_run_that_lasts_is_told_to_end(start: Start) -> None:
+    entered, ending = threading.Event(), threading.Event()
+
+    def last(_number: int) -> float | None:
+        entered.set()
+        assert ending.wait(WAIT_SECONDS)
+        return None
+
+    stage = Counted(last)
+    supervisor = start(Stage("lasting", stage.build, LONG_SECONDS, ending.set))
+    assert entered.wait(WAIT_SECONDS)
+    supervisor.stop()
+    assert stage.runs == 1

@@ -138,6 +138,8 @@ class Listener:
         task = asyncio.ensure_future(self._serve(wire))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        # One that is cancelled before it began closes nothing.
+        task.add_done_callback(lambda _task: wire.abort())
 
     async def _serve(self, wire: Wire) -> None:
         try:
