@@ -315,6 +315,7 @@ class _Settings:
         return TossSettings(
             nice=section.max_nice,
             is_seen_marked=section.is_seen_marked,
+            is_ack_made=section.is_ack_made,
             handler_timeout_seconds=section.handler_timeout_seconds,
             max_payload_bytes=section.max_payload_bytes,
             notices={name: _notice(pair) for name, pair in notify.exec.items()},

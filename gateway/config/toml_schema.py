@@ -321,6 +321,10 @@ class TossSection(Section):
         default=False,
         description="true or false: remember tossed packets, so that no carrier brings them again",
     )
+    is_ack_made: bool = Field(
+        default=False,
+        description="true or false: acknowledge each packet that is done, so that its sender drops its copy",
+    )
 
 
 class OnlineSection(Section):
