@@ -23,7 +23,7 @@ from gateway.carry.online.preparation import find_offers, hold_locks
 from gateway.carry.online.sockets import connect_tcp, parse_tcp_address, reason_of
 from gateway.carry.online.wire import Wire
 from gateway.errors import ConfigError, GatewayError
-from gateway.ids import PacketId
+from gateway.ids import NICE_MAX, PacketId
 from gateway.link.noise import NoisePair
 from gateway.link.session import Session
 from gateway.link.settings import LinkSettings
@@ -92,7 +92,9 @@ async def _call(office: Office, plan: CallPlan, wire: Wire | None) -> CallResult
     try:
         if node.keys.noisepub is None:
             raise ConfigError(f"{node.name} can't be called: its entry has no noisepub")
-        settings = replace(plan.settings, is_sending=plan.settings.is_sending and not plan.is_listing)
+        settings = plan.settings
+        if plan.is_listing:
+            settings = replace(settings, is_sending=False, is_receiving=True, nice=NICE_MAX)
         is_receiving = settings.is_receiving and not plan.is_listing
         async with hold_locks(office, node, is_receiving=is_receiving, is_sending=settings.is_sending):
             offers = await find_offers(office, node, settings)
@@ -105,7 +107,7 @@ async def _call(office: Office, plan: CallPlan, wire: Wire | None) -> CallResult
         result = _failure("", str(error))
         record_failure(office.log, node, "", result.text)
     if links is not None and not result.is_connected:
-        await asyncio.to_thread(links.failed, node.id, Role.CALLER, result.address, result.text)
+        await office.in_thread(links.failed, node.id, Role.CALLER, result.address, result.text)
     return result
 
 

@@ -4,14 +4,14 @@
 
 Contract: what is told survives a power cut. All packets that gathered while the disk was busy share one
 sync of the directory, and their own syncs run side by side. A packet that fails stays what it was, and
-fails alone. Copies of headers are made when nothing else is waiting: nobody needs them soon.
+fails alone. Copies of headers are made at the end: they only make listings quicker.
 
 Everything here runs in the threads of one session.
 """
 
 import threading
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +26,8 @@ GROUP_COUNT = 256
 WAITING_COUNT = 1024
 SYNC_THREAD_COUNT = 8
 """File systems write one journal entry for all who wait; with more there is nothing more to gain."""
+HEADER_LIMIT_COUNT = 10_000
+"""Headers that may wait; 200 bytes each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +55,7 @@ class Whole:
         return self.path.with_name(name if self.is_verified else name + NOCK_SUFFIX)
 
 
+Sync = Callable[[Path], StoreError | None]
 OnCommitted = Callable[[Sequence[Whole]], None]
 OnFailed = Callable[[Whole, StoreError], None]
 
@@ -86,11 +89,11 @@ class Committer:
         if group:
             self._room.release(len(group))
             self._commit(group)
-        if not self._waiting:
+        if len(self._headers) > HEADER_LIMIT_COUNT:
             self._keep_headers()
 
     def close(self) -> None:
-        """End the threads; nothing is left to commit."""
+        """Make the copies of headers, and end the threads; nothing is left to commit."""
         self._keep_headers()
         if self._sync_threads is not None:
             self._sync_threads.shutdown()
@@ -108,11 +111,16 @@ class Committer:
             self._on_committed(done)
 
     def _sync(self, paths: Sequence[Path]) -> Sequence[StoreError | None]:
-        if len(paths) == 1:
-            return self._spool.disk.sync_files(paths, map)
+        return self._spool.disk.sync_files(paths, map if len(paths) == 1 else self._in_parallel)
+
+    def _in_parallel(self, sync: Sync, paths: Iterable[Path]) -> Iterable[StoreError | None]:
+        """Sync many files, a share of them in each thread; the answers are in order."""
         if self._sync_threads is None:
             self._sync_threads = ThreadPoolExecutor(SYNC_THREAD_COUNT, "sync")
-        return self._spool.disk.sync_files(paths, self._sync_threads.map)
+        todo = list(paths)
+        shares = [todo[start::SYNC_THREAD_COUNT] for start in range(SYNC_THREAD_COUNT)]
+        found = list(self._sync_threads.map(lambda share: [sync(path) for path in share], shares))
+        return [found[index % SYNC_THREAD_COUNT][index // SYNC_THREAD_COUNT] for index in range(len(todo))]
 
     def _without_failures(self, group: Sequence[Whole], failures: Sequence[StoreError | None]) -> list[Whole]:
         done = []
@@ -124,7 +132,7 @@ class Committer:
         return done
 
     def _keep_headers(self) -> None:
-        while self._headers and not self._waiting:
+        while self._headers:
             whole = self._headers.popleft()
             # It may have been tossed already.
             if whole.header is not None and whole.target.exists():

@@ -66,7 +66,7 @@ class Conversation:
         self._over = asyncio.Event()
         self._ended: Ended | None = None
         self._is_stopping = False
-        self._unsent_bytes = 0
+        self._taken_bytes = 0
 
     @property
     def is_established(self) -> bool:
@@ -251,10 +251,10 @@ class Conversation:
 
     def _moved(self, now: float) -> Sequence[Event]:
         """Tell the engine when bytes went on to the peer since the last look."""
-        unsent_bytes = self.wire.unsent_bytes
-        if unsent_bytes < self._unsent_bytes:
+        taken_bytes = self.wire.taken_bytes
+        if taken_bytes > self._taken_bytes:
+            self._taken_bytes = taken_bytes
             self._session.transport_moved(now)
-        self._unsent_bytes = unsent_bytes
         return ()
 
     # Meeting
@@ -297,14 +297,14 @@ class Conversation:
         if self._terms is None:
             raise AssertionError("internal error: a session without terms")
         session = self._session
-        link = await asyncio.to_thread(links.began, self._terms.node.id, self._role, self.wire.peer)
+        link = await self._office.in_thread(links.began, self._terms.node.id, self._role, self.wire.peer)
         while not await self._is_over_after(LINK_SECONDS):
-            await asyncio.to_thread(link.progress, session.received_bytes, session.sent_bytes)
+            await self._office.in_thread(link.progress, session.received_bytes, session.sent_bytes)
         ended = self._ended
         fault = "" if ended is None or ended.is_clean else ended.text
         idle_seconds = 0.0 if ended is None else ended.idle_seconds
         end = partial(link.end, session.received_bytes, session.sent_bytes, fault)
-        await asyncio.to_thread(end, idle_seconds=idle_seconds)
+        await self._office.in_thread(end, idle_seconds=idle_seconds)
 
     async def _is_over_after(self, seconds: float) -> bool:
         with contextlib.suppress(TimeoutError):

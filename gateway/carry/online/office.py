@@ -6,9 +6,11 @@ what they had put to the workers is done.
 
 import asyncio
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from types import TracebackType
-from typing import Self
+from typing import ParamSpec, Self, TypeVar
 
 from gateway.carry.online.room import Room
 from gateway.carry.online.verifying import Verifier
@@ -19,6 +21,12 @@ from gateway.spool.link_state import LinkStates
 from gateway.spool.log import Log
 from gateway.spool.progress import SILENT, Progress
 from gateway.spool.store import Spool
+
+THREAD_COUNT = 32
+"""For what comes before and after sessions: a hook that waits must not hold up the other neighbours."""
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 def _nothing(_node: Node) -> None:
@@ -70,6 +78,7 @@ class Office:
         self.reserve_bytes = reserve_bytes
         self.progress = progress
         self.room = Room(spool, reserve_bytes)
+        self._threads = ThreadPoolExecutor(THREAD_COUNT, "online")
         self._by_noisepub = {node.keys.noisepub: node for node in book if node.keys.noisepub is not None}
         self._verifier: Verifier | None = None
         self._watch: Watch | None = None
@@ -92,6 +101,11 @@ class Office:
         """The neighbour with a key of the online protocol, or None."""
         return self._by_noisepub.get(noisepub)
 
+    async def in_thread(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Wait for something that waits for the disk, or for others."""
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._threads, partial(work, *args, **kwargs))
+
     async def __aenter__(self) -> Self:
         self._verifier = Verifier(self.spool, self.progress)
         self._watch = Watch()
@@ -105,3 +119,4 @@ class Office:
         await self.verifier.close(is_hurried=kind is not None)
         self._verifier = self._watch = None
         await asyncio.to_thread(self.log.close)
+        self._threads.shutdown(wait=False)

@@ -10,6 +10,7 @@ Contract: a packet that can't be written fails alone. Nothing is synced here. Ev
 thread.
 """
 
+import contextlib
 import os
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Sequence
@@ -28,6 +29,8 @@ from gateway.packet.sealed import ENCRYPTED_HEADER_BYTES
 from gateway.spool.layout import NOCK_SUFFIX, PART_SUFFIX, SEEN_DIRECTORY, Box
 from gateway.spool.store import Spool
 
+LISTED_COUNT = 100
+"""Packets offered at once for which it is quicker to list the directory."""
 OPEN_COUNT = 16
 """Files open at a time: a neighbour may begin thousands of packets."""
 
@@ -102,12 +105,15 @@ class Parts:
         self._wants = wants
         self._on_whole = on_whole
         self._on_failed = on_failed
+        self._names: frozenset[str] | None = None
+        self._has_seen = False
         self._growing: dict[PacketId, _Growing] = {}
         self._open: OrderedDict[PacketId, PartFile] = OrderedDict()
 
     def assess(self, offers: Sequence[Offered]) -> list[Answer]:
         """Say what to do about each offer."""
         answers = []
+        self._look(offers)
         for offer in offers:
             try:
                 answer = self._assess(offer)
@@ -140,14 +146,26 @@ class Parts:
 
     # Offers
 
+    def _look(self, offers: Sequence[Offered]) -> None:
+        """List the directory once where asking for each packet would take longer."""
+        self._has_seen = (self._directory / SEEN_DIRECTORY).is_dir()
+        self._names = None
+        if len(offers) >= LISTED_COUNT:
+            with contextlib.suppress(OSError), os.scandir(self._directory) as entries:
+                self._names = frozenset(entry.name for entry in entries)
+
+    def _exists(self, name: str) -> bool:
+        return os.path.lexists(self._prefix + name) if self._names is None else name in self._names
+
     def _assess(self, offer: Offered) -> Answer:
         wants, packet = self._wants, offer.packet
-        base = self._prefix + packet.text
-        known = self._known(packet, base)
+        name = packet.text
+        known = self._known(packet, name)
         if known is not None:
             return Answer(packet, known)
-        path = Path(base + PART_SUFFIX)
-        offset_bytes = self._offset(path, offer)
+        part_name = name + PART_SUFFIX
+        path = Path(self._prefix + part_name)
+        offset_bytes = self._offset(path, offer) if self._exists(part_name) else 0
         if wants.is_listing or (wants.only is not None and packet not in wants.only):
             return Answer(packet, Verdict.LIST, offset_bytes)
         if offset_bytes == offer.size_bytes:
@@ -159,12 +177,12 @@ class Parts:
         self._growing[packet] = _Growing(path, offer.size_bytes, offset_bytes, tree)
         return Answer(packet, Verdict.REQUEST, offset_bytes)
 
-    def _known(self, packet: PacketId, base: str) -> Verdict | None:
-        if os.path.lexists(base):
+    def _known(self, packet: PacketId, name: str) -> Verdict | None:
+        if self._exists(name):
             return Verdict.HAVE
-        if os.path.lexists(f"{self._prefix}{SEEN_DIRECTORY}/{packet.text}"):
+        if self._has_seen and os.path.lexists(f"{self._prefix}{SEEN_DIRECTORY}/{name}"):
             return Verdict.SEEN
-        if os.path.lexists(base + NOCK_SUFFIX) or packet in self._growing:
+        if packet in self._growing or self._exists(name + NOCK_SUFFIX):
             return Verdict.UNCHECKED
         return None
 

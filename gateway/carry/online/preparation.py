@@ -31,7 +31,7 @@ async def hold_locks(
     with contextlib.ExitStack() as stack:
         for kind in kinds:
             try:
-                await asyncio.to_thread(stack.enter_context, office.spool.lock(node.id, kind))
+                await office.in_thread(stack.enter_context, office.spool.lock(node.id, kind))
             except StoreBusy as error:
                 record_lock(office.log, node.id, error, str(office.spool.layout.lock(node.id, kind)))
                 raise
@@ -49,11 +49,11 @@ async def find_offers(
         settings: of the session.
         patience_seconds: how long the making may take; what is made later is found while the session runs.
     """
-    making = asyncio.ensure_future(asyncio.to_thread(office.hooks.on_start, node))
+    making = asyncio.ensure_future(office.in_thread(office.hooks.on_start, node))
     await asyncio.wait({making}, timeout=patience_seconds)
     if making.done():
         making.result()
     if not settings.is_sending:
         return ()
     outbox = Outbox(office.spool, node.id, settings.nice, Records(office.log, node, settings.nice))
-    return await asyncio.to_thread(outbox.scan, (), OFFER_LIMIT_COUNT)
+    return await office.in_thread(outbox.scan, (), OFFER_LIMIT_COUNT)
