@@ -53,7 +53,7 @@ class State(Enum):
 _NO_ANSWER = "closed without an answer: the peer does not know us, or is busy with us already"
 _CLOSED: Mapping[State, tuple[EndReason, str]] = {
     State.READY: (EndReason.BAD_HANDSHAKE, "closed before our call"),
-    State.CALLING: (EndReason.BAD_HANDSHAKE, _NO_ANSWER),
+    State.CALLING: (EndReason.REFUSED, _NO_ANSWER),
     State.LISTENING: (EndReason.BAD_HANDSHAKE, "closed before the call was complete"),
     State.DECIDING: (EndReason.BAD_HANDSHAKE, "closed before our answer"),
     State.OPEN: (EndReason.PEER_CLOSED, "the peer closed the connection"),
@@ -205,8 +205,9 @@ class Session:
     def receive_end(self, now: float) -> list[Event]:
         """The peer will send nothing more."""
         reason, text = _CLOSED[self._state]
-        if self._state is State.OPEN and self._reader.is_inside:
-            reason, text = EndReason.CUT, "the connection ended inside a message"
+        if self._reader.is_inside and self._state in {State.CALLING, State.OPEN}:
+            reason = EndReason.CUT if self._state is State.OPEN else EndReason.BAD_HANDSHAKE
+            text = "the connection ended inside a message"
         return self.stop(reason, text, now)
 
     def may_receive(self, now: float) -> bool:

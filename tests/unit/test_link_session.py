@@ -374,7 +374,7 @@ def test_a_call_that_is_closed_without_an_answer_says_what_that_means() -> None:
     session = initiator()
     session.begin([], 0.0)
     ended = end_of(session.receive_end(0.0))
-    assert ended.reason is EndReason.BAD_HANDSHAKE
+    assert ended.reason is EndReason.REFUSED
     assert "does not know us, or is busy with us" in ended.text
     assert not session.is_established
 
