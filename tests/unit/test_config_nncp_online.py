@@ -139,7 +139,8 @@ def test_one_call_over_a_thin_link(tmp_path: Path) -> None:
 def test_link_that_makes_no_sense_is_refused_by_file_and_key(
     tmp_path: Path, link: object, fault: str
 ) -> None:
-    at_node, at_call = {"neigh.bob.link": link}, {"neigh.bob.calls": [{"cron": "@daily", "link": link}]}
+    at_node: dict[str, object] = {"neigh.bob.link": link}
+    at_call: dict[str, object] = {"neigh.bob.calls": [{"cron": "@daily", "link": link}]}
     for values, path in ((at_node, "neigh.bob."), (at_call, "neigh.bob.calls.0.")):
         with pytest.raises(ConfigError, match=re.escape(f"{tmp_path}/nncp.hjson: {path}{fault}")):
             load(tmp_path, values)
