@@ -44,6 +44,7 @@ class OnlinePair:
         deadline_seconds: ``onlinedeadline`` of both.
         is_syncing: whether the programs wait for the disk.
         machines: the nodes are on machines of their own; else both are on this one.
+        environ: more variables for the programs.
     """
 
     def __init__(
@@ -53,6 +54,7 @@ class OnlinePair:
         deadline_seconds: int = 1,
         is_syncing: bool = False,
         machines: Mapping[str, Machine] | None = None,
+        environ: Mapping[str, str] | None = None,
     ) -> None:
         self.directory = directory
         self._machines = machines or {}
@@ -61,7 +63,7 @@ class OnlinePair:
         self.configs: dict[str, Path] = {}
         self.logs: dict[str, Path] = {}
         self.sent: dict[str, list[Made]] = {"a": [], "b": []}
-        self._environ = verb_environ(**({} if is_syncing else {"NNCPNOSYNC": "1"}))
+        self._environ = verb_environ(**({} if is_syncing else {"NNCPNOSYNC": "1"}), **(environ or {}))
         for name, book in self.books.items():
             home = directory / name
             (home / "spool").mkdir(parents=True)

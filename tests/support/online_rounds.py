@@ -27,7 +27,7 @@ PACKETS = 10
 HANDSHAKE_BYTES = 70 * KIB
 """Both first messages, padded as Go pads them."""
 HANDSHAKE_SHARE = 0.15
-FAULT_LIMIT = 5
+FAULT_LIMIT = 4
 """Sessions that are disturbed; then one may come to its end."""
 
 
