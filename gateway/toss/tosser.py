@@ -16,11 +16,11 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 
-from gateway.durable import LateSync
 from gateway.errors import GatewayError, PacketError, StoreBusy, UnknownNode
 from gateway.ids import NodeId
 from gateway.nodes import Book, Node
 from gateway.packet.plain import PacketType
+from gateway.spool.late_sync import LateSync
 from gateway.spool.layout import Box, LockKind
 from gateway.spool.log import Log
 from gateway.spool.progress import SILENT, Progress

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.durable import LATE_SYNC_SECONDS, Disk, LateSync, free_bytes
+from gateway.durable import WRITEBACK_BYTES, Disk, free_bytes
 from gateway.errors import StoreError, StoreFull
 
 
@@ -225,30 +225,21 @@ def test_one_file_that_cannot_be_synced_or_renamed_does_not_stop_the_others(tmp_
     assert (tmp_path / "b").exists()
 
 
-def test_changes_of_one_second_are_synced_together(tmp_path: Path) -> None:
-    recorder, now = Recorder(), [0.0]
-    with LateSync(Disk(hook=recorder), tmp_path, lambda: now[0]) as late:
-        late.changed()
-        late.changed()
-        assert recorder.steps == []
-        now[0] = LATE_SYNC_SECONDS
-        late.changed()
-        assert recorder.steps == [("sync-directory", tmp_path.name)]
-        late.changed()
-    assert len(recorder.steps) == 2
+def test_the_disk_begins_to_write_a_large_file_before_its_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun: list[tuple[int, int]] = []
 
+    def refuse(_fd: int, offset_bytes: int, size_bytes: int, advice: int) -> None:
+        assert advice == os.POSIX_FADV_DONTNEED
+        begun.append((offset_bytes, size_bytes))
+        raise OSError(errno.ESPIPE, "an advice may be refused")
 
-def test_what_was_not_changed_is_not_synced(tmp_path: Path) -> None:
-    recorder = Recorder()
-    with LateSync(Disk(hook=recorder), tmp_path):
-        pass
-    assert recorder.steps == []
-
-
-def test_a_late_sync_that_the_disk_refuses_is_told_unless_something_else_went_wrong(tmp_path: Path) -> None:
-    disk = Disk(hook=Recorder("sync-directory"))
-    with pytest.raises(StoreError, match="cannot sync directory"), LateSync(disk, tmp_path) as late:
-        late.changed()
-    with pytest.raises(KeyboardInterrupt), LateSync(disk, tmp_path) as late:
-        late.changed()
-        raise KeyboardInterrupt
+    monkeypatch.setattr(os, "posix_fadvise", refuse)
+    for is_syncing in (True, False):
+        with Disk(is_syncing=is_syncing).create(tmp_path / "new") as new:
+            for _ in range(5):
+                new.write(bytes(WRITEBACK_BYTES // 2))
+            new.commit(tmp_path / "final")
+        assert (tmp_path / "final").stat().st_size == WRITEBACK_BYTES // 2 * 5
+    assert begun == [(0, WRITEBACK_BYTES), (WRITEBACK_BYTES, WRITEBACK_BYTES)]
