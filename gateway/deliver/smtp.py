@@ -6,7 +6,9 @@ before the server has answered MAIL, a new one is tried once: servers close idle
 If the connection breaks after the final dot, the server may have the message or not; it is
 deferred, and so may be delivered twice, as RFC 1047 describes. It is never lost.
 
-Spec: RFC 5321 sections 3.3, 4.5.3.2 and 4.5.4.1; RFC 1047.
+What the sender asked for (reports, priority, a deadline) is passed on as far as the server offers it.
+
+Spec: RFC 5321 sections 3.3, 4.5.3.2 and 4.5.4.1; RFC 1047; RFC 3461 section 5.2.
 """
 
 import re
@@ -18,6 +20,8 @@ from gateway.deliver.smtp_session import Reply, SessionLost, SmtpSession
 from gateway.deliver.target import Body, TargetDown, same_for_all
 from gateway.errors import ConfigError
 from gateway.message.address import is_domain
+from gateway.message.envelope import Envelope
+from gateway.message.esmtp import mail_words, recipient_words
 from gateway.msgqueue.entry import Outcome, QueuedMessage, Verdict
 
 NON_ASCII_STATUS = "5.6.7"
@@ -150,7 +154,7 @@ class SmtpTarget:
         seconds = self._settings.reply_seconds
         envelope = message.envelope
         mail = f"MAIL FROM:<{envelope.sender}>{_parameters(session, message)}"
-        commands = [mail, *(f"RCPT TO:<{recipient}>" for recipient in envelope.recipients)]
+        commands = [mail, *(_rcpt(session, envelope, recipient) for recipient in envelope.recipients)]
         if "PIPELINING" not in session.extensions:
             first = self._begin(session, [mail], seconds)[0]
             return first, session.commands(commands[1:], seconds) if first.is_positive else []
@@ -220,10 +224,16 @@ def _refusal(session: SmtpSession, message: QueuedMessage) -> Outcome | None:
 
 
 def _parameters(session: SmtpSession, message: QueuedMessage) -> str:
+    envelope = message.envelope
     parameters = f" SIZE={message.size_bytes}" if "SIZE" in session.extensions else ""
-    if message.envelope.is_8bit and "8BITMIME" in session.extensions:
+    if envelope.is_8bit and "8BITMIME" in session.extensions:
         parameters += " BODY=8BITMIME"
-    return parameters + " SMTPUTF8" * message.envelope.is_smtputf8
+    parameters += " SMTPUTF8" * envelope.is_smtputf8
+    return parameters + mail_words(envelope.options, session.extensions)
+
+
+def _rcpt(session: SmtpSession, envelope: Envelope, recipient: str) -> str:
+    return f"RCPT TO:<{recipient}>{recipient_words(envelope.options_of(recipient), session.extensions)}"
 
 
 def _of_recipient(session: SmtpSession, reply: Reply) -> Outcome:

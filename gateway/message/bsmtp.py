@@ -47,6 +47,7 @@ from gateway.message.bsmtp_dialogue import (
     RecipientRefused,
 )
 from gateway.message.envelope import Envelope
+from gateway.message.esmtp import ALL_EXTENSIONS, mail_words, recipient_words
 from gateway.message.lines import CR, CRLF, LF, DotReader, DotStuffer, find_stray, stray_text, uncut
 
 __all__ = [
@@ -127,14 +128,20 @@ class BatchWriter:
 
     def _commands(self, envelope: Envelope) -> bytes:
         check_envelope(envelope, is_esmtp=self._is_esmtp)
-        recipients = ">\r\nRCPT TO:<".join(envelope.recipients)
-        parameters = ""
-        if self._is_esmtp:
-            is_ascii = envelope.sender.isascii() and recipients.isascii()
-            is_smtputf8 = envelope.is_smtputf8 or not is_ascii
-            parameters = " BODY=8BITMIME" * envelope.is_8bit + " SMTPUTF8" * is_smtputf8
-        text = f"MAIL FROM:<{envelope.sender}>{parameters}\r\nRCPT TO:<{recipients}>\r\nDATA\r\n"
-        return text.encode("utf-8")
+        parameters = _mail_parameters(envelope) if self._is_esmtp else ""
+        options = envelope.recipient_options if self._is_esmtp else {}
+        lines = [f"MAIL FROM:<{envelope.sender}>{parameters}"]
+        for recipient in envelope.recipients:
+            words = recipient_words(options[recipient], ALL_EXTENSIONS) if recipient in options else ""
+            lines.append(f"RCPT TO:<{recipient}>{words}")
+        return "\r\n".join([*lines, "DATA\r\n"]).encode("utf-8")
+
+
+def _mail_parameters(envelope: Envelope) -> str:
+    is_ascii = envelope.sender.isascii() and all(map(str.isascii, envelope.recipients))
+    is_smtputf8 = envelope.is_smtputf8 or not is_ascii
+    flags = " BODY=8BITMIME" * envelope.is_8bit + " SMTPUTF8" * is_smtputf8
+    return flags + mail_words(envelope.options, ALL_EXTENSIONS)
 
 
 def check_envelope(envelope: Envelope, *, is_esmtp: bool) -> None:

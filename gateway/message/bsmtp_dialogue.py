@@ -22,7 +22,8 @@ from typing import ClassVar, NoReturn
 from gateway.errors import BadAddress, BadBatch, MessageError
 from gateway.ids import BatchId
 from gateway.message.address import parse_path, shown
-from gateway.message.envelope import Envelope
+from gateway.message.envelope import Envelope, MailOptions, RecipientOptions
+from gateway.message.esmtp import with_mail_option, with_recipient_option
 
 BATCH_DOMAIN = "batch.nncp-gateway.invalid"
 """``.invalid`` can be no real host: RFC 2606 section 2."""
@@ -43,8 +44,7 @@ NO_RECIPIENT_STATUS = "5.5.1"
 
 _BATCH_NAME = re.compile(rf"([0-9a-f]{{32}})\.([0-9]{{1,9}})\.{re.escape(BATCH_DOMAIN)}")
 _PARAMETER = re.compile(r"([A-Za-z0-9][A-Za-z0-9-]*)(?:=([!-<>-~\u00a0-\U0010ffff]+))?")
-_TOLERATED_WITH_MAIL = frozenset({"AUTH", "ENVID", "MT-PRIORITY", "RET", "SIZE"})
-_TOLERATED_WITH_RCPT = frozenset({"NOTIFY", "ORCPT"})
+_PASSED_OVER_WITH_MAIL = frozenset({"AUTH", "SIZE"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +135,9 @@ class Transaction:
         fault: why the message will be refused, or None.
         is_8bit: ``BODY=8BITMIME`` was given.
         is_smtputf8: ``SMTPUTF8`` was given.
+        options: the other parameters of MAIL.
         recipients: the valid ones.
+        recipient_options: their parameters, by address.
         refused: the others.
     """
 
@@ -143,7 +145,9 @@ class Transaction:
     fault: MessageError | None = None
     is_8bit: bool = False
     is_smtputf8: bool = False
+    options: MailOptions = field(default_factory=MailOptions)
     recipients: list[str] = field(default_factory=list)
+    recipient_options: dict[str, RecipientOptions] = field(default_factory=dict)
     refused: list[RecipientRefused] = field(default_factory=list)
 
     def envelope(self) -> Envelope:
@@ -154,7 +158,19 @@ class Transaction:
             tuple(self.recipients),
             is_8bit=self.is_8bit,
             is_smtputf8=self.is_smtputf8 or not is_ascii,
+            options=self.options,
+            recipient_options={
+                recipient: options
+                for recipient, options in self.recipient_options.items()
+                if options != RecipientOptions()
+            },
         )
+
+    def add(self, recipient: str, options: RecipientOptions) -> None:
+        """Add a valid recipient."""
+        self.recipients.append(recipient)
+        known = self.recipient_options.get(recipient)
+        self.recipient_options[recipient] = options if known is None else known.joined(options)
 
 
 class Dialogue:
@@ -258,11 +274,10 @@ class Dialogue:
         try:
             path = _argument_after(b"TO:", argument)
             recipient, parameters = parse_path(path, is_utf8_allowed=True, is_recipient=True)
-            if parameters:
-                _read_rcpt_parameters(parameters)
+            options = _read_rcpt_parameters(parameters)
             if len(transaction.recipients) >= limit:
                 raise MessageError(f"more than {limit} recipients", status=TOO_MANY_RECIPIENTS_STATUS)
-            transaction.recipients.append(recipient)
+            transaction.add(recipient, options)
         except MessageError as error:
             if len(transaction.refused) >= RCPT_FACTOR * limit:
                 raise BadBatch(f"more than {RCPT_FACTOR * limit} bad recipients, {self.place}") from None
@@ -331,14 +346,20 @@ def _read_mail_parameters(transaction: Transaction, raw: bytes) -> None:
             transaction.is_smtputf8 = True
         elif keyword == "BODY" and value.upper() in {"7BIT", "8BITMIME"}:
             transaction.is_8bit = value.upper() == "8BITMIME"
-        elif keyword not in _TOLERATED_WITH_MAIL:
+        elif (options := with_mail_option(transaction.options, keyword, value)) is not None:
+            transaction.options = options
+        elif keyword not in _PASSED_OVER_WITH_MAIL:
             _refuse_parameter("MAIL", keyword, value)
 
 
-def _read_rcpt_parameters(raw: bytes) -> None:
-    for keyword, value in _parameters(raw):
-        if keyword not in _TOLERATED_WITH_RCPT:
+def _read_rcpt_parameters(raw: bytes) -> RecipientOptions:
+    options = RecipientOptions()
+    for keyword, value in _parameters(raw) if raw else ():
+        more = with_recipient_option(options, keyword, value, is_utf8_allowed=True)
+        if more is None:
             _refuse_parameter("RCPT", keyword, value)
+        options = more
+    return options
 
 
 def _refuse_parameter(command: str, keyword: str, value: str) -> NoReturn:

@@ -100,7 +100,7 @@ class NewMessage:
 
     Args:
         id: from ``Queue.new_id``.
-        envelope: sender and flags; its recipients are those of ``targets``.
+        envelope: sender, flags and options; its recipients are those of ``targets``.
         targets: one for each recipient.
         body: the message with CRLF line ends, or a staged file that holds it.
         message_id: the Message-ID header's value for logs and people, or "".
@@ -155,7 +155,8 @@ class QueuedMessage:
     Args:
         seq: its place in the order of arrival.
         id: its queue id.
-        envelope: sender, flags and the recipients meant.
+        envelope: sender, flags, options and the recipients meant; time left until a deadline is counted
+            from when this value was read.
         delivery_seqs: the deliveries, in the order of ``envelope.recipients``.
         size_bytes: of the body.
         message_id: the Message-ID header's value, or "".

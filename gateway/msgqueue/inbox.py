@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 
 from gateway.ids import BatchId, NodeId, PacketId
 from gateway.msgqueue.entry import NewMessage, Outcome, QueuedMessage, Received, Role, State, Verdict
-from gateway.msgqueue.outbox import group_messages
+from gateway.msgqueue.rows import QUEUED_COLUMNS, group_messages
 from gateway.msgqueue.store import Queue, drop_finished_bodies, insert_message
 
 NEEDS_BODY = (State.QUEUED, State.DEAD)
@@ -74,9 +74,7 @@ class Inbox:
         now = self.queue.clock.now()
         with self.queue.reading() as connection:
             rows = connection.execute(
-                "SELECT m.seq, m.id, m.sender, m.is_8bit, m.is_smtputf8, m.size_bytes, m.message_id,"
-                " m.origin, m.arrived_at, d.seq, d.recipient, d.attempts"
-                " FROM delivery d JOIN message m ON m.seq = d.message"
+                f"SELECT {QUEUED_COLUMNS} FROM delivery d JOIN message m ON m.seq = d.message"  # noqa: S608
                 " WHERE m.seq IN (SELECT DISTINCT message FROM delivery WHERE state = 'queued' AND node = ''"
                 " AND next_try_at <= :until AND message > :after ORDER BY message LIMIT :count)"
                 " AND d.state = 'queued' AND d.node = '' AND d.next_try_at <= :until ORDER BY m.seq, d.seq",

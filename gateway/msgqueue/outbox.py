@@ -10,7 +10,6 @@ import sqlite3
 from collections.abc import Callable, Collection, Iterable, Sequence
 
 from gateway.ids import BATCH_ID_BYTES, BatchId, NodeId, PacketId
-from gateway.message.envelope import Envelope
 from gateway.msgqueue.entry import (
     Batch,
     BatchState,
@@ -22,6 +21,7 @@ from gateway.msgqueue.entry import (
     Role,
     State,
 )
+from gateway.msgqueue.rows import QUEUED_COLUMNS, group_messages
 from gateway.msgqueue.store import Queue, drop_finished_bodies
 
 _ASK_FLUSH = """
@@ -180,10 +180,8 @@ class Outbox:
         """The messages of a batch, oldest first, each with the recipients that are in it."""
         with self.queue.reading() as connection:
             rows = connection.execute(
-                "SELECT m.seq, m.id, m.sender, m.is_8bit, m.is_smtputf8, m.size_bytes, m.message_id,"
-                " m.origin, m.arrived_at, d.seq, d.recipient, d.attempts"
-                " FROM delivery d JOIN message m ON m.seq = d.message WHERE d.batch = ?"
-                " ORDER BY m.seq, d.seq",
+                f"SELECT {QUEUED_COLUMNS} FROM delivery d JOIN message m ON m.seq = d.message"  # noqa: S608
+                " WHERE d.batch = ? ORDER BY m.seq, d.seq",
                 (batch.text,),
             ).fetchall()
         return group_messages(rows, self.queue.clock.now())
@@ -245,35 +243,6 @@ class Outbox:
                 raise AssertionError(f"internal error: batch {batch} is not in the queue")
 
         self.queue.write(job)
-
-
-def group_messages(rows: Sequence[tuple[object, ...]], now: float) -> list[QueuedMessage]:
-    """Join rows of (message, delivery) that are sorted by message.
-
-    Args:
-        rows: seq, id, sender, is_8bit, is_smtputf8, size_bytes, message_id, origin, arrived_at of
-            the message; seq, recipient, attempts of the delivery.
-        now: on the queue's clock.
-    """
-    grouped: dict[int, list[tuple[object, ...]]] = {}
-    for row in rows:
-        grouped.setdefault(int(str(row[0])), []).append(row)
-    return [_message(group, now) for group in grouped.values()]
-
-
-def _message(rows: Sequence[tuple[object, ...]], now: float) -> QueuedMessage:
-    seq, message_id, sender, is_8bit, is_smtputf8, size_bytes, header_id, origin, arrived_at = rows[0][:9]
-    return QueuedMessage(
-        seq=int(str(seq)),
-        id=str(message_id),
-        envelope=Envelope(str(sender), tuple(str(row[10]) for row in rows), bool(is_8bit), bool(is_smtputf8)),
-        delivery_seqs=tuple(int(str(row[9])) for row in rows),
-        size_bytes=int(str(size_bytes)),
-        message_id=str(header_id),
-        origin=str(origin),
-        age_seconds=max(0.0, now - float(str(arrived_at))),
-        attempts=max(int(str(row[11])) for row in rows),
-    )
 
 
 def _choose(

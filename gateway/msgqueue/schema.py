@@ -89,6 +89,15 @@ MIGRATIONS = (
     """
     ALTER TABLE flush ADD COLUMN ready_at REAL NOT NULL DEFAULT 0;
     """,
+    """
+    ALTER TABLE message ADD COLUMN envid TEXT;
+    ALTER TABLE message ADD COLUMN ret TEXT;
+    ALTER TABLE message ADD COLUMN priority INTEGER;
+    ALTER TABLE message ADD COLUMN deliver_by_at REAL;
+    ALTER TABLE message ADD COLUMN deliver_by_mode TEXT;
+    ALTER TABLE delivery ADD COLUMN notify TEXT;
+    ALTER TABLE delivery ADD COLUMN orcpt TEXT;
+    """,
 )
 """Number N of these leads from version N to version N + 1."""
 

@@ -8,7 +8,7 @@ of free space is kept, because a full disk can't even delete: new messages are r
 import secrets
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,6 +20,7 @@ from gateway.msgqueue.bodies import Bodies, StagedBody
 from gateway.msgqueue.clock import Mark, QueueClock
 from gateway.msgqueue.entry import NewMessage, Role, State
 from gateway.msgqueue.lock import StageLock
+from gateway.msgqueue.rows import mail_columns, recipient_columns
 from gateway.msgqueue.schema import migrate
 from gateway.msgqueue.writer import Writer, as_store_error
 
@@ -152,13 +153,22 @@ class Queue:
         Raises:
             StoreFull: the reserve is touched.
         """
-        size_bytes = len(message.body) if isinstance(message.body, bytes) else message.body.size_bytes
-        self.check_room(size_bytes)
-        staged = message.body if isinstance(message.body, StagedBody) else None
-        if staged is not None:
-            staged.sync()
-        future = self.submit(lambda connection: insert_message(connection, self.clock, message, role))
-        return future if staged is None else _settled(staged, future)
+        return self.put_together([(message, role)])
+
+    def put_together(self, messages: Sequence[tuple[NewMessage, Role]]) -> "Future[None]":
+        """Take several messages in, all of them or none; as ``put``."""
+        bodies = [message.body for message, _ in messages]
+        self.check_room(sum(len(body) if isinstance(body, bytes) else body.size_bytes for body in bodies))
+        staged = [body for body in bodies if isinstance(body, StagedBody)]
+        for body in staged:
+            body.sync()
+
+        def insert(connection: sqlite3.Connection) -> None:
+            for message, role in messages:
+                insert_message(connection, self.clock, message, role)
+
+        future = self.submit(insert)
+        return _settled(staged, future) if staged else future
 
     def read_body(self, seq: int) -> Iterator[bytes]:
         """Yield the body of a message in chunks, with CRLF line ends.
@@ -276,19 +286,19 @@ def insert_message(
         role: outbox or inbox.
         came_by: node id, batch id and packet id it was received by, as text.
     """
-    body = message.body
-    is_inline = isinstance(body, bytes)
+    body, envelope = message.body, message.envelope
     now, wall = clock.now(), clock.wall()
     cursor = connection.execute(
         "INSERT INTO message (id, role, sender, is_8bit, is_smtputf8, size_bytes, message_id, origin,"
-        " origin_node, origin_batch, origin_packet, arrived_at, arrived_wall, body_file)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        " origin_node, origin_batch, origin_packet, arrived_at, arrived_wall, body_file,"
+        " envid, ret, priority, deliver_by_at, deliver_by_mode)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
             message.id,
             role,
-            message.envelope.sender,
-            message.envelope.is_8bit,
-            message.envelope.is_smtputf8,
+            envelope.sender,
+            envelope.is_8bit,
+            envelope.is_smtputf8,
             len(body) if isinstance(body, bytes) else body.size_bytes,
             message.message_id,
             message.origin,
@@ -296,14 +306,15 @@ def insert_message(
             now,
             wall,
             None if isinstance(body, bytes) else body.path.name,
+            *mail_columns(envelope.options, now),
         ),
     )
     seq = cursor.lastrowid
-    if is_inline:
+    if isinstance(body, bytes):
         connection.execute("INSERT INTO body (message, data) VALUES (?, ?)", (seq, body))
     connection.executemany(
         "INSERT INTO delivery (message, recipient, node, nice, state, status, text, next_try_at,"
-        " changed_at, changed_wall) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        " changed_at, changed_wall, notify, orcpt) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         [
             (
                 seq,
@@ -316,6 +327,7 @@ def insert_message(
                 now,
                 now,
                 wall,
+                *recipient_columns(envelope.options_of(target.recipient)),
             )
             for target in message.targets
         ],
@@ -351,18 +363,18 @@ def drop_finished_bodies(
     return files
 
 
-def _settled(staged: StagedBody, inserted: "Future[None]") -> "Future[None]":
-    """A future that is resolved after the body file was released or discarded."""
+def _settled(staged: Sequence[StagedBody], inserted: "Future[None]") -> "Future[None]":
+    """A future that is resolved after the body files were released or discarded."""
     settled: Future[None] = Future()
     settled.set_running_or_notify_cancel()
 
     def settle(done: "Future[None]") -> None:
         error = done.exception()
+        for body in staged:
+            body.release() if error is None else body.discard()
         if error is None:
-            staged.release()
             settled.set_result(None)
         else:
-            staged.discard()
             settled.set_exception(error)
 
     inserted.add_done_callback(settle)

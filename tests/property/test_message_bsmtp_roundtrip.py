@@ -1,5 +1,7 @@
 """A batch comes back as it was written, however it is cut; garbage raises only our own errors."""
 
+import re
+
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -14,7 +16,16 @@ from gateway.message.bsmtp import (
     MessageEnd,
     MessageStart,
 )
-from gateway.message.envelope import Envelope
+from gateway.message.envelope import (
+    DeliverBy,
+    Envelope,
+    LateAction,
+    MailOptions,
+    Notify,
+    RecipientOptions,
+    Return,
+)
+from gateway.message.esmtp import DELIVER_BY_LIMIT_SECONDS
 from gateway.message.lines import find_stray
 
 LOCAL_PARTS = st.sampled_from(["a", "-x", "a.b+c", '"a b"', '"in\\"ner"', "é", '">"', "0" * 100])
@@ -49,7 +60,32 @@ def cut(data: bytes, sizes: list[int]) -> list[bytes]:
     return chunks
 
 
+XTEXTS = st.from_regex(re.compile(r"([!-*,-<>-~]|\+[2-6][0-9A-F]){1,100}"), fullmatch=True)
+MAIL_OPTIONS = st.builds(
+    MailOptions,
+    envid=st.none() | XTEXTS,
+    ret=st.none() | st.sampled_from(Return),
+    priority=st.none() | st.integers(-9, 9),
+    deliver_by=st.none()
+    | st.builds(
+        DeliverBy, st.integers(1, DELIVER_BY_LIMIT_SECONDS), st.sampled_from(LateAction), st.booleans()
+    ),
+)
+NOTIFY = st.just({Notify.NEVER}) | st.sets(st.sampled_from(list(Notify)[1:]))
+RECIPIENT_OPTIONS = st.builds(
+    RecipientOptions, NOTIFY.map(frozenset), st.none() | XTEXTS.map(lambda text: f"rfc822;{text}")
+)
+
+
 SIZES = st.lists(st.integers(0, 50), min_size=1, max_size=6).filter(any)
+
+
+def _asked(recipients: tuple[str, ...]) -> st.SearchStrategy[dict[str, RecipientOptions]]:
+    if len(set(recipients)) < len(recipients):
+        # What becomes of the options of one that is named twice is not a round trip.
+        return st.just({})
+    options = RECIPIENT_OPTIONS.filter(lambda asked: asked != RecipientOptions())
+    return st.dictionaries(st.sampled_from(recipients), options)
 
 
 @st.composite
@@ -62,6 +98,8 @@ def messages(draw: st.DrawFn, domains: st.SearchStrategy[str]) -> tuple[Envelope
         recipients,
         is_8bit=draw(st.booleans()),
         is_smtputf8=not is_ascii or draw(st.booleans()),
+        options=draw(MAIL_OPTIONS),
+        recipient_options=draw(_asked(recipients)),
     )
     return envelope, draw(CONTENTS)
 

@@ -134,7 +134,7 @@ class _Dialogue:
         if verb == "MAIL" and is_positive:
             self._mail, self._recipients = command, []
         elif verb == "RCPT" and text[0] == "2":
-            self._recipients.append(command[len("RCPT TO:<") : -1])
+            self._recipients.append(command[len("RCPT TO:<") :].partition(">")[0])
         elif verb == "DATA" and is_positive:
             return self._take_content()
         return verb != "QUIT"

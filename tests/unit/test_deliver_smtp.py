@@ -3,13 +3,22 @@
 import socket
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import pytest
 
 from gateway.deliver.smtp import SmtpTarget, SmtpTargetSettings
 from gateway.deliver.target import TargetDown
 from gateway.errors import ConfigError, MessageError, StoreCorrupt
-from gateway.message.envelope import Envelope
+from gateway.message.envelope import (
+    DeliverBy,
+    Envelope,
+    LateAction,
+    MailOptions,
+    Notify,
+    RecipientOptions,
+    Return,
+)
 from gateway.message.lines import dot_stuff
 from gateway.msgqueue.entry import Outcome, QueuedMessage, Verdict
 from tests.support.ports import free_port
@@ -63,6 +72,47 @@ def test_a_message_arrives_with_its_envelope() -> None:
     assert message.mail == f"MAIL FROM:<alice@a.test> SIZE={len(BODY)} BODY=8BITMIME"
     assert message.recipients == ["bob@b.test"]
     assert message.data == BODY
+
+
+ASKED = replace(
+    queued(recipients=RECIPIENTS),
+    envelope=Envelope(
+        "alice@a.test",
+        RECIPIENTS,
+        options=MailOptions("QQ+2B1", Return.FULL, 4, DeliverBy(99.9, LateAction.NOTIFY)),
+        recipient_options={
+            RECIPIENTS[0]: RecipientOptions(frozenset({Notify.DELAY, Notify.SUCCESS}), "rfc822;Bob@b.test"),
+            RECIPIENTS[2]: RecipientOptions(frozenset({Notify.NEVER})),
+        },
+    ),
+)
+
+
+@pytest.mark.parametrize(
+    ("offered", "expected"),
+    [
+        ((), ""),
+        (("DSN",), " RET=FULL ENVID=QQ+2B1"),
+        (("MT-PRIORITY MIXER",), " MT-PRIORITY=4"),
+        (("DELIVERBY 60",), " BY=99;N"),
+        (("DSN", "MT-PRIORITY", "DELIVERBY"), " RET=FULL ENVID=QQ+2B1 MT-PRIORITY=4 BY=99;N"),
+    ],
+)
+def test_what_the_sender_asked_for_goes_on_as_far_as_the_server_offers_it(
+    offered: tuple[str, ...], expected: str
+) -> None:
+    with SmtpSink(extensions=("PIPELINING", *offered)) as sink:
+        assert verdicts(deliver(sink, ASKED)) == ["delivered"] * 3
+    assert sink.messages[0].mail == f"MAIL FROM:<alice@a.test>{expected}"
+    asked = [
+        " NOTIFY=SUCCESS,DELAY ORCPT=rfc822;Bob@b.test",
+        "",
+        " NOTIFY=NEVER",
+    ]
+    assert [command for command in sink.commands if command.startswith("RCPT")] == [
+        f"RCPT TO:<{recipient}>{words if 'DSN' in offered else ''}"
+        for recipient, words in zip(RECIPIENTS, asked, strict=True)
+    ]
 
 
 def test_the_null_sender_is_null() -> None:

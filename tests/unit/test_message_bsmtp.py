@@ -16,7 +16,15 @@ from gateway.message.bsmtp import (
     RecipientRefused,
     check_envelope,
 )
-from gateway.message.envelope import Envelope
+from gateway.message.envelope import (
+    DeliverBy,
+    Envelope,
+    LateAction,
+    MailOptions,
+    Notify,
+    RecipientOptions,
+    Return,
+)
 
 BATCH_ID = BatchId(bytes.fromhex("0123456789abcdef0123456789abcdef"))
 GREETING = b"HELO 0123456789abcdef0123456789abcdef.%d.batch.nncp-gateway.invalid\r\n"
@@ -65,13 +73,29 @@ def test_batch_for_a_gateway_declares_what_the_messages_are() -> None:
     plain = (ENVELOPE, [b"x\r\n"])
     eight_bit = (Envelope("a@a.test", ("b@b.test",), is_8bit=True), [b"x\r\n"])
     utf8 = (Envelope("é@a.test", ("b@b.test",), is_8bit=True), [b"x\r\n"])
-    lines = write(plain, eight_bit, utf8, is_esmtp=True).decode().split("\r\n")
+    asked = (
+        Envelope(
+            "a@a.test",
+            ("b@b.test", "c@b.test"),
+            options=MailOptions("q1", Return.FULL, 0, DeliverBy(-0.5, LateAction.RETURN)),
+            recipient_options={"b@b.test": RecipientOptions(frozenset({Notify.NEVER}), "x;y")},
+        ),
+        [b"x\r\n"],
+    )
+    lines = write(plain, eight_bit, utf8, asked, is_esmtp=True).decode().split("\r\n")
     assert lines[0].startswith("EHLO ")
-    assert [line for line in lines if line.startswith("MAIL")] == [
+    assert [line for line in lines if line.startswith(("MAIL", "RCPT"))] == [
         "MAIL FROM:<a@a.test>",
+        "RCPT TO:<b@b.test>",
         "MAIL FROM:<a@a.test> BODY=8BITMIME",
+        "RCPT TO:<b@b.test>",
         "MAIL FROM:<é@a.test> BODY=8BITMIME SMTPUTF8",
+        "RCPT TO:<b@b.test>",
+        "MAIL FROM:<a@a.test> RET=FULL ENVID=q1 MT-PRIORITY=0 BY=1;R",
+        "RCPT TO:<b@b.test> NOTIFY=NEVER ORCPT=x;y",
+        "RCPT TO:<c@b.test>",
     ]
+    assert not any("=" in line for line in write(asked).decode().split("\r\n")), "exim -bS stops at one"
 
 
 @pytest.mark.parametrize("content", [[b"a\nb"], [b"a", b"\n"], [b"a\r"], [b"\r", b"a"], [b"\0"]])
@@ -170,11 +194,22 @@ def test_each_message_has_the_line_end_of_its_data() -> None:
 
 def test_parameters_are_read_or_passed_over() -> None:
     batch = (
-        "MAIL FROM:<é@a.test> size=10 BODY=8BITMIME SMTPUTF8 RET=HDRS ENVID=q1 AUTH=<> MT-PRIORITY=3\r\n"
+        "MAIL FROM:<é@a.test> size=10 BODY=8BITMIME SMTPUTF8 ret=hdrs ENVID=q1 AUTH=<> MT-PRIORITY=3"
+        " BY=-5;NT\r\n"
         "RCPT TO:<b@b.test> NOTIFY=SUCCESS,DELAY ORCPT=rfc822;b+2Bx@b.test\r\n"
         "RCPT TO:<c@b.test> ORCPT=utf-8;é@b.test\r\nDATA\r\n.\r\n"
     )
-    envelope = Envelope("é@a.test", ("b@b.test", "c@b.test"), is_8bit=True, is_smtputf8=True)
+    envelope = Envelope(
+        "é@a.test",
+        ("b@b.test", "c@b.test"),
+        is_8bit=True,
+        is_smtputf8=True,
+        options=MailOptions("q1", Return.HEADERS, 3, DeliverBy(-5, LateAction.NOTIFY, is_traced=True)),
+        recipient_options={
+            "b@b.test": RecipientOptions(frozenset({Notify.SUCCESS, Notify.DELAY}), "rfc822;b+2Bx@b.test"),
+            "c@b.test": RecipientOptions(orcpt="utf-8;é@b.test"),
+        },
+    )
     assert read(batch.encode()) == [MessageStart(envelope), MessageEnd(0, is_8bit=False)]
 
 
@@ -186,7 +221,8 @@ def test_utf8_address_without_the_parameter_is_noted() -> None:
 
 
 @pytest.mark.parametrize(
-    "parameters", ["BODY=BINARYMIME", "BODY", "SMTPUTF8=1", "REQUIRETLS", "X=", "=x", "-X", "a\x7f"]
+    "parameters",
+    ["BODY=BINARYMIME", "BODY", "SMTPUTF8=1", "REQUIRETLS", "X=", "=x", "-X", "a\x7f", "RET=BODY", "BY=0;R"],
 )
 def test_message_with_an_unknown_parameter_is_refused_alone(parameters: str) -> None:
     mail = f"MAIL FROM:<a@a.test> {parameters}\r\nRCPT TO:<b@b.test>\r\nDATA\r\nx\r\n.\r\n"
@@ -195,6 +231,18 @@ def test_message_with_an_unknown_parameter_is_refused_alone(parameters: str) -> 
     assert refused.envelope.recipients == ("b@b.test",)
     assert refused.status in {"5.5.4", "5.1.7"}
     assert rest == SMALL_EVENTS
+
+
+def test_a_recipient_named_twice_has_what_was_asked_for_either() -> None:
+    batch = (
+        b"MAIL FROM:<>\r\nRCPT TO:<b@b.test>\r\nRCPT TO:<b@b.test> NOTIFY=SUCCESS ORCPT=x;1\r\n"
+        b"RCPT TO:<b@b.test> NOTIFY=NEVER ORCPT=x;2\r\nDATA\r\n.\r\n"
+    )
+    start, _ = read(batch)
+    assert isinstance(start, MessageStart)
+    assert start.envelope.recipients == ("b@b.test",) * 3
+    every = frozenset({Notify.SUCCESS, Notify.FAILURE, Notify.DELAY})
+    assert start.envelope.options_of("b@b.test") == RecipientOptions(every, "x;1")
 
 
 def test_bad_recipient_in_the_middle_is_refused_alone() -> None:

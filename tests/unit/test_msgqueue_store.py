@@ -1,5 +1,6 @@
 """The queue takes messages in durably, keeps their bodies, and keeps a reserve of free space."""
 
+import dataclasses
 import sqlite3
 import threading
 from pathlib import Path
@@ -8,12 +9,23 @@ import pytest
 
 from gateway.durable import Disk
 from gateway.errors import StoreBusy, StoreCorrupt, StoreError, StoreFull
+from gateway.message.envelope import (
+    DeliverBy,
+    Envelope,
+    LateAction,
+    MailOptions,
+    Notify,
+    RecipientOptions,
+    Return,
+)
 from gateway.msgqueue import schema
-from gateway.msgqueue.entry import Outcome, Role, State, Target, Verdict
+from gateway.msgqueue.entry import Form, Outcome, Role, State, Target, Verdict
+from gateway.msgqueue.inbox import Inbox
 from gateway.msgqueue.outbox import Outbox
 from gateway.msgqueue.store import INLINE_BODY_BYTES, Queue
 from gateway.msgqueue.views import list_messages, show_message
 from tests.support.messages import NODE_B, new_message
+from tests.support.queue_clock import SetClock
 
 
 def test_a_message_comes_back_as_it_went_in(tmp_path: Path) -> None:
@@ -148,21 +160,84 @@ def test_a_newer_database_is_refused_and_left_alone(tmp_path: Path) -> None:
         Queue(tmp_path, Disk())
 
 
-def test_a_queue_of_version_1_is_migrated_with_its_mail_and_its_flush_inside(tmp_path: Path) -> None:
-    with Queue(tmp_path, Disk()) as queue:
-        queue.put(new_message()).result()
-        Outbox(queue).ask_flush()
-        path = queue.path
-    with sqlite3.connect(path) as connection:
-        connection.execute("ALTER TABLE flush DROP COLUMN ready_at")
-        connection.execute("PRAGMA user_version = 1")
+def make_old_queue(directory: Path, version: int) -> None:
+    """A queue as a program of that version left it, with one message in the outbox and one in the inbox."""
+    connection = sqlite3.connect(directory / "queue.sqlite")
+    for migration in schema.MIGRATIONS[:version]:
+        connection.executescript(migration)
+    for seq, (role, node) in enumerate({"outbox": NODE_B.text, "inbox": ""}.items(), 1):
+        connection.execute(
+            "INSERT INTO message VALUES (?, ?, ?, 'alice@a.test', 1, 0, 4, '<old@a.test>', 'me', '', '',"
+            " '', 5, 5, NULL)",
+            (seq, f"{seq:016x}", role),
+        )
+        connection.execute("INSERT INTO body VALUES (?, ?)", (seq, b"x\r\n."))
+        connection.execute(
+            "INSERT INTO delivery (message, recipient, node, nice, state, changed_at, changed_wall)"
+            " VALUES (?, 'bob@b.test', ?, 96, 'queued', 5, 5)",
+            (seq, node),
+        )
+    connection.execute("INSERT INTO flush (node, until_seq) VALUES (?, 1)", (NODE_B.text,))
+    connection.execute(f"PRAGMA user_version = {version}")
+    connection.commit()
     connection.close()
+
+
+@pytest.mark.parametrize("version", range(1, schema.VERSION))
+def test_an_older_queue_is_migrated_with_its_mail_and_its_flush_inside(tmp_path: Path, version: int) -> None:
+    make_old_queue(tmp_path, version)
     with Queue(tmp_path, Disk()) as queue:
         (figures,) = Outbox(queue).lanes()
         assert figures.is_flush_due
-    with sqlite3.connect(path) as connection:
+        batch = Outbox(queue).claim(
+            figures.lane, Form.GATEWAY, max_count=10, max_bytes=1000, first_hop=NODE_B
+        )
+        assert batch is not None
+        (leaving,) = Outbox(queue).messages_of(batch.id)
+        (arrived,) = Inbox(queue).due(10)
+        for message in (leaving, arrived):
+            assert message.envelope == Envelope("alice@a.test", ("bob@b.test",), is_8bit=True)
+            assert b"".join(queue.read_body(message.seq)) == b"x\r\n."
+        queue.put(new_message(), Role.INBOX).result()
+    with sqlite3.connect(tmp_path / "queue.sqlite") as connection:
         assert connection.execute("PRAGMA user_version").fetchone() == (schema.VERSION,)
     connection.close()
+
+
+OPTIONS = MailOptions("QQ314159", Return.HEADERS, -9, DeliverBy(3600, LateAction.RETURN, is_traced=True))
+BOB_OPTIONS = RecipientOptions(frozenset({Notify.SUCCESS, Notify.FAILURE}), "rfc822;Bob+2Bx@b.test")
+CAROL_OPTIONS = RecipientOptions(frozenset({Notify.NEVER}))
+
+
+@pytest.mark.parametrize("role", Role)
+def test_what_a_sender_asked_for_is_kept_and_its_deadline_comes_nearer(tmp_path: Path, role: Role) -> None:
+    clock = SetClock()
+    node = NODE_B if role is Role.OUTBOX else None
+    envelope = Envelope(
+        "alice@a.test",
+        ("bob@b.test", "carol@b.test", "dave@b.test"),
+        options=OPTIONS,
+        recipient_options={"bob@b.test": BOB_OPTIONS, "carol@b.test": CAROL_OPTIONS},
+    )
+    message = new_message(targets=tuple(Target(to, node, 96) for to in envelope.recipients))
+    with Queue(tmp_path, Disk(), clock=clock.make) as queue:
+        queue.put(dataclasses.replace(message, envelope=envelope), role).result()
+        clock.go_on(600)
+        if role is Role.OUTBOX:
+            lane = Outbox(queue).lanes()[0].lane
+            batch = Outbox(queue).claim(
+                lane, Form.GATEWAY, max_count=1, max_bytes=1000, first_hop=NODE_B, count_fitting=lambda _: 2
+            )
+            assert batch is not None
+            (found,) = Outbox(queue).messages_of(batch.id)
+        else:
+            (found,) = Inbox(queue).due(1)
+    assert found.envelope.options == dataclasses.replace(
+        OPTIONS, deliver_by=DeliverBy(3000, LateAction.RETURN, is_traced=True)
+    )
+    assert found.envelope.options_of("bob@b.test") == BOB_OPTIONS
+    assert found.envelope.options_of("carol@b.test") == CAROL_OPTIONS
+    assert found.envelope.options_of("dave@b.test") == RecipientOptions()
 
 
 def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from gateway.durable import Disk
 from gateway.errors import BadBlock, ConfigError, StoreFull, TooLarge
 from gateway.ids import PacketId
 from gateway.message.bsmtp_dialogue import BatchLimits
+from gateway.message.envelope import MailOptions, Notify, RecipientOptions, Return
 from gateway.msgqueue.entry import State
 from gateway.msgqueue.inbox import Inbox
 from gateway.msgqueue.store import INLINE_BODY_BYTES, Queue
@@ -77,6 +79,23 @@ def test_one_trace_field_says_where_the_message_came_from(queue: Queue) -> None:
         f"Received: from a\r\n\tby mx.b.test with NNCP id {view.id}\r\n\tfor <bob@b.test>;\r\n\t".encode()
     )
     assert b"carl" not in several
+
+
+def test_what_the_sender_asked_for_comes_with_the_message(queue: Queue) -> None:
+    payload = (
+        b"MAIL FROM:<alice@a.test> RET=HDRS ENVID=q1 MT-PRIORITY=-3 BY=600;N\r\n"
+        b"RCPT TO:<bob@b.test> NOTIFY=SUCCESS ORCPT=rfc822;info@b.test\r\nRCPT TO:<carl@b.test>\r\n"
+        b"DATA\r\nSubject: x\r\n\r\n.\r\nQUIT\r\n"
+    )
+    assert take(queue, payload) == Receipt(message_count=1)
+    (message,) = Inbox(queue).due(1)
+    deliver_by = message.envelope.options.deliver_by
+    assert deliver_by is not None
+    assert 0 < deliver_by.seconds <= 600
+    assert replace(message.envelope.options, deliver_by=None) == MailOptions("q1", Return.HEADERS, -3)
+    assert message.envelope.recipient_options == {
+        "bob@b.test": RecipientOptions(frozenset({Notify.SUCCESS}), "rfc822;info@b.test")
+    }
 
 
 def test_a_batch_may_be_cut_anywhere(queue: Queue) -> None:
