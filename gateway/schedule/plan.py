@@ -1,8 +1,10 @@
 """Which calls are due: the entries of all neighbours, each in one of these states.
 
     waiting ──its time has come──→ due ──neighbour free, a line free──→ calling ──ended──→ waiting
-       │                                                                   (for the next time)
-       └──there is no next time──→ over
+       │                            ↑                                      │    (for the next time)
+       └──there is no next time──→ over                                    │
+                                    └──refused, at most RETRY_LIMIT_COUNT──┘
+                                                times: after a pause
 
 What a clock that is set does to an entry that waits:
 
@@ -33,6 +35,10 @@ REDIAL_SECONDS = 2.0
 
 REPEAT_SECONDS = 10.0
 """A clock that is put right by less does not make a call come twice."""
+
+RETRY_LIMIT_COUNT = 2
+"""When two nodes call each other at the same second, each is busy with its own call and refuses the other's.
+Whoever chooses the pauses must not let both choose the same."""
 
 LOOK_SECONDS = 10.0
 """So soon is noticed that the clock was set."""
@@ -70,11 +76,13 @@ class _State:
         phase: what it does.
         next: when it is, or was, due; None: never.
         served_until: its times up to this one have had their call.
+        retry_count: how often it was put off for this time.
     """
 
     phase: _Phase = _Phase.WAITING
     next: float | None = None
     served_until: float = float("-inf")
+    retry_count: int = 0
 
     def wait(self, cron: Cron, wall: float) -> None:
         """Wait for the next time."""
@@ -82,6 +90,7 @@ class _State:
         self.served_until = self.served_until if is_repeated else wall
         self.next = next_instant(cron, self.served_until)
         self.phase = _Phase.WAITING
+        self.retry_count = 0
 
 
 class Plan:
@@ -133,6 +142,25 @@ class Plan:
         """
         self._states[entry].wait(entry.call.cron, wall)
         self._free_at[entry.node] = steady + REDIAL_SECONDS if was_called else steady
+
+    def put_off(self, entry: Entry, steady: float, pause_seconds: float) -> bool:
+        """A call was refused: let it be due again after a pause.
+
+        Args:
+            entry: whose call.
+            steady: the clock that nobody sets.
+            pause_seconds: at least REDIAL_SECONDS.
+
+        Returns:
+            Whether it was put off; if not it has had its tries, and must be given to ``end``.
+        """
+        state = self._states[entry]
+        if state.retry_count >= RETRY_LIMIT_COUNT:
+            return False
+        state.retry_count += 1
+        state.phase = _Phase.DUE
+        self._free_at[entry.node] = steady + pause_seconds
+        return True
 
     def wait_seconds(self, wall: float, steady: float) -> float:
         """How long ``take_due`` need not be asked, unless a call ends; at most LOOK_SECONDS."""

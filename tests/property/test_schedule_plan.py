@@ -21,8 +21,9 @@ ENTRIES = st.lists(st.tuples(st.sampled_from(NODES), CRONS), min_size=1, max_siz
     lambda found: [Entry(node, index, Call(parse_cron(cron))) for index, (node, cron) in enumerate(found)]
 )
 LEAPS = st.one_of(st.just(0.0), st.floats(-20.0, 20.0), st.floats(-1e6, 1e6), st.sampled_from([-1e8, 1e8]))
-STEPS = st.lists(st.tuples(st.floats(0.1, 5000.0), st.just(0.0) | LEAPS, st.integers(0, 3)), max_size=60)
-"""Seconds that pass, seconds that the clock is set by, and how many calls end."""
+ENDS = st.lists(st.booleans(), max_size=3)
+STEPS = st.lists(st.tuples(st.floats(0.1, 5000.0), st.just(0.0) | LEAPS, ENDS), max_size=60)
+"""Seconds that pass, seconds that the clock is set by, and for each call that ends whether it was refused."""
 
 
 @dataclass
@@ -42,6 +43,7 @@ class Caller:
     running: dict[NodeId, Entry] = field(default_factory=dict)
     ended_at: dict[NodeId, float] = field(default_factory=dict)
     began: dict[Entry, list[float]] = field(default_factory=dict)
+    put_off_count: int = 0
 
     def look(self) -> None:
         for entry in self.plan.take_due(self.clock.wall, self.clock.steady):
@@ -50,17 +52,20 @@ class Caller:
             self.running[entry.node] = entry
             self.began.setdefault(entry, []).append(self.clock.wall)
 
-    def end_oldest(self) -> None:
+    def end_oldest(self, *, is_refused: bool) -> None:
         if self.running:
             node, entry = next(iter(self.running.items()))
             del self.running[node]
             self.ended_at[node] = self.clock.steady
-            self.plan.end(entry, self.clock.wall, self.clock.steady)
+            if is_refused and self.plan.put_off(entry, self.clock.steady, REDIAL_SECONDS):
+                self.put_off_count += 1
+            else:
+                self.plan.end(entry, self.clock.wall, self.clock.steady)
 
 
 @given(ENTRIES, STEPS)
 def test_no_entry_is_skipped_and_none_floods(
-    entries: list[Entry], steps: list[tuple[float, float, int]]
+    entries: list[Entry], steps: list[tuple[float, float, list[bool]]]
 ) -> None:
     clock = Clock()
     caller = Caller(Plan(entries, clock.wall), clock)
@@ -70,11 +75,11 @@ def test_no_entry_is_skipped_and_none_floods(
         clock.wall += seconds + leap_seconds
         back_count += leap_seconds < 0
         caller.look()
-        for _ in range(ends):
-            caller.end_oldest()
+        for is_refused in ends:
+            caller.end_oldest(is_refused=is_refused)
         assert_next_times_are_near(caller, entries)
     for entry, walls in caller.began.items():
-        assert len(walls) <= 1 + passed_times(entry, walls) + back_count
+        assert len(walls) <= 1 + passed_times(entry, walls) + back_count + caller.put_off_count
 
 
 def assert_next_times_are_near(caller: Caller, entries: list[Entry]) -> None:

@@ -14,9 +14,11 @@ from gateway.carry.online.office import Office
 from gateway.errors import ConfigError, StoreError
 from gateway.link.announcement import encode_announcement
 from gateway.nodes import Book, Node
-from gateway.schedule.call import AutoToss, Call, Limits, Online
+from gateway.schedule.call import AutoToss, Call, Limits, Link, Online
 from gateway.schedule.cron import parse_cron
-from gateway.spool.layout import Box
+from gateway.spool.layout import Box, LockKind
+from gateway.spool.link_record import Role
+from gateway.spool.link_state import LinkStates
 from gateway.spool.log import Log
 from tests.support.nodes import make_books
 from tests.support.spools import make_packet, new_packet_id, open_spool
@@ -61,8 +63,11 @@ class Wall:
 class Calls:
     """Calls that are only noted; each is over when ``step`` is."""
 
-    def __init__(self, step: Callable[[CallPlan], Awaitable[None]] | None = None) -> None:
+    def __init__(
+        self, step: Callable[[CallPlan], Awaitable[None]] | None = None, *, is_refused: bool = False
+    ) -> None:
         self.plans: list[CallPlan] = []
+        self._is_refused = is_refused
         self._step = step
 
     async def __call__(self, _office: Office, plan: CallPlan) -> CallResult:
@@ -70,7 +75,13 @@ class Calls:
         if self._step is not None:
             await self._step(plan)
         return CallResult(
-            is_connected=True, is_complete=True, address="", sent_bytes=0, received_bytes=0, text=""
+            is_connected=not self._is_refused,
+            is_complete=not self._is_refused,
+            address="",
+            sent_bytes=0,
+            received_bytes=0,
+            text="",
+            is_refused=self._is_refused,
         )
 
     @property
@@ -213,6 +224,41 @@ def test_call_that_fails_ends_no_other(
         assert "Err: no disk\nWho: caller\n" in (tmp_path / "log").read_text()
     else:
         assert "a fault of this program" in caplog.text
+
+
+def test_neighbour_that_talks_with_us_already_is_not_called(tmp_path: Path) -> None:
+    book = make_book(b=[Call(HOURLY)], c=[Call(HOURLY)])
+    office = make_office(tmp_path, book)
+    calls = Calls()
+    with office.spool.lock(book.find("b").id, LockKind.RX):
+        run_caller(office, calls, lambda: bool(calls.plans))
+    assert calls.names == ["c"]
+
+
+QUICK = Link(handshake_seconds=0)
+
+
+def test_call_that_was_refused_is_tried_again(tmp_path: Path) -> None:
+    calls = Calls(is_refused=True)
+    office = make_office(tmp_path, make_book(b=[Call(HOURLY, link=QUICK)]))
+    run_caller(office, calls, lambda: len(calls.plans) == 2)
+
+
+def test_neighbour_that_called_after_it_refused_is_not_called_again(tmp_path: Path) -> None:
+    book = make_book(b=[Call(HOURLY, nice=10, link=QUICK), Call(HOURLY, nice=20, link=QUICK)])
+    spool = open_spool(tmp_path)
+    links = LinkStates(spool.layout, spool.disk)
+    office = Office(book, spool, Log(tmp_path / "log", quiet=True), links=links)
+
+    def be_called() -> None:
+        links.began(book.find("b").id, Role.LISTENER, "b:1").end(1, 1)
+
+    async def answer(_plan: CallPlan) -> None:
+        asyncio.get_running_loop().call_later(0.05, be_called)
+
+    calls = Calls(answer, is_refused=True)
+    run_caller(office, calls, lambda: len(calls.plans) == 2)
+    assert [plan.settings.nice for plan in calls.plans] == [10, 20]
 
 
 def test_neighbour_without_an_address_is_not_called(tmp_path: Path) -> None:

@@ -76,6 +76,28 @@ def test_times_that_pass_during_a_call_are_one() -> None:
     assert called(plan, (NOON + 112, 112.0), (NOON + 112.5, 112.5)) == [0]
 
 
+def test_call_that_was_refused_has_two_more_tries() -> None:
+    plan = Plan([entry(HOURLY)], NOON - 1)
+    for now in (0.0, 5.0, 10.0):
+        assert plan.take_due(NOON + now, now) == [entry(HOURLY)]
+        assert plan.put_off(entry(HOURLY), now, 5.0) is (now < 10)
+        assert plan.wait_seconds(NOON + now, now) == (5.0 if now < 10 else LOOK_SECONDS)
+        assert plan.take_due(NOON + now + 4.9, now + 4.9) == []
+    plan.end(entry(HOURLY), NOON + 10, 10.0)
+    assert plan.next_time(entry(HOURLY)) == NOON + HOUR
+    assert plan.take_due(NOON + HOUR, HOUR) == [entry(HOURLY)]
+    assert plan.put_off(entry(HOURLY), HOUR, 5.0)
+
+
+def test_other_entry_of_a_neighbour_waits_for_the_pause_too() -> None:
+    first, second = entry(HOURLY, BOB, 0), entry("1 * * * *", BOB, 1)
+    plan = Plan([first, second], NOON - 1)
+    assert plan.take_due(NOON, 0.0) == [first]
+    plan.put_off(first, 0.0, 90.0)
+    assert plan.take_due(NOON + 60, 60.0) == []
+    assert plan.take_due(NOON + 90, 90.0) == [first]
+
+
 def test_times_that_never_come() -> None:
     plan = Plan([entry(NEVER)], NOON)
     assert plan.is_over

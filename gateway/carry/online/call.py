@@ -24,6 +24,7 @@ from gateway.carry.online.sockets import connect_tcp, parse_tcp_address, reason_
 from gateway.carry.online.wire import Wire
 from gateway.errors import ConfigError, GatewayError
 from gateway.ids import NICE_MAX, PacketId
+from gateway.link.events import EndReason
 from gateway.link.noise import NoisePair
 from gateway.link.session import Session
 from gateway.link.settings import LinkSettings
@@ -64,6 +65,7 @@ class CallResult:
         sent_bytes: on the wire.
         received_bytes: on the wire.
         text: how it ended, for a person.
+        is_refused: at some address somebody closed without an answer: the neighbour may be busy with us.
     """
 
     is_connected: bool
@@ -72,6 +74,7 @@ class CallResult:
     sent_bytes: int
     received_bytes: int
     text: str
+    is_refused: bool = False
 
 
 async def call(office: Office, plan: CallPlan) -> CallResult:
@@ -116,6 +119,7 @@ async def _try_addresses(
 ) -> CallResult:
     if wire is not None:
         return _result_of(wire.peer, await _converse(office, terms, wire))
+    is_refused = False
     result = _failure("", f"no address of {terms.node.name} is known")
     for address in addresses:
         try:
@@ -125,8 +129,9 @@ async def _try_addresses(
             result = _failure(address, reason_of(error))
         if result.is_connected:
             return result
+        is_refused = is_refused or result.is_refused
         record_failure(office.log, terms.node, address, result.text)
-    return result
+    return replace(result, is_refused=is_refused)
 
 
 @contextlib.asynccontextmanager
@@ -177,6 +182,7 @@ def _result_of(address: str, ending: Ending) -> CallResult:
         sent_bytes=ending.sent_bytes,
         received_bytes=ending.received_bytes,
         text=ending.ended.text,
+        is_refused=ending.ended.reason is EndReason.REFUSED,
     )
 
 

@@ -12,9 +12,11 @@ Spec: NNCP 8 manual, nncp-caller and Call configuration.
 import asyncio
 import contextlib
 import logging
+import random
 import time
 from collections.abc import Awaitable, Callable, Collection, Iterable
 from dataclasses import dataclass
+from enum import Enum, auto
 
 from gateway.carry.online.autotoss import AutoTosser
 from gateway.carry.online.call import CallPlan, CallResult, call
@@ -22,9 +24,12 @@ from gateway.carry.online.discovery import Lookout
 from gateway.carry.online.link_settings import settings_of_call
 from gateway.carry.online.office import Office
 from gateway.carry.online.waiting import Waiting
-from gateway.errors import ConfigError, GatewayError
+from gateway.errors import ConfigError, GatewayError, StoreBusy
+from gateway.moment import Moment, read_moment
 from gateway.nodes import Book, Node
-from gateway.schedule.plan import Entry, Plan
+from gateway.schedule.plan import REDIAL_SECONDS, Entry, Plan
+from gateway.spool.layout import LockKind
+from gateway.spool.link_record import Role
 from gateway.spool.log import Fields
 
 _LOG = logging.getLogger(__name__)
@@ -70,6 +75,14 @@ def find_entries(book: Book, only: Collection[Node] | None = None) -> list[Entry
     return entries
 
 
+class _Outcome(Enum):
+    """What came of an entry that was due."""
+
+    NEEDLESS = auto()
+    CALLED = auto()
+    REFUSED = auto()
+
+
 class Caller:
     """Makes the calls of a configuration.
 
@@ -96,6 +109,8 @@ class Caller:
         self._wall = wall
         self._call = make_call
         self._waiting = Waiting(office.spool)
+        self._refused: dict[Entry, Moment] = {}
+        """When those that were put off were refused."""
         self._ended = asyncio.Event()
 
     async def run(self) -> None:
@@ -113,39 +128,74 @@ class Caller:
                         await self._ended.wait()
 
     async def _serve(self, plan: Plan, entry: Entry) -> None:
-        was_called = False
+        outcome = _Outcome.NEEDLESS
         try:
-            was_called = await self._try(entry)
+            outcome = await self._try(entry)
         except GatewayError as error:
             self._log.error("caller", _fields(entry), error, self._title(entry))
         except Exception:  # noqa: BLE001 - a bug in one call must not end the others
             _LOG.exception("%s: a fault of this program", self._title(entry))
-        plan.end(entry, self._wall(), self._steady(), was_called=was_called)
-        self._tell_next(plan, entry)
+        if outcome is not _Outcome.REFUSED or not self._put_off(plan, entry):
+            was_called = outcome is not _Outcome.NEEDLESS
+            plan.end(entry, self._wall(), self._steady(), was_called=was_called)
+            self._tell_next(plan, entry)
         self._ended.set()
 
-    async def _try(self, entry: Entry) -> bool:
-        """Make a call if there is need for it and somewhere to call; returns whether it was tried."""
-        node = self._node(entry)
-        if entry.call.is_tx_needed:
-            is_needed = await asyncio.to_thread(self._has_something, node, entry.call.nice)
-            if not is_needed:
-                return False
-        addresses = self._addresses(entry)
-        if not addresses:
-            self._log.debug("caller-no-addrs", _fields(entry), f"{self._title(entry)}: no addresses")
+    def _put_off(self, plan: Plan, entry: Entry) -> bool:
+        """Try again later, if there are tries left: perhaps the neighbour was just calling us."""
+        pause_seconds = REDIAL_SECONDS + random.uniform(0, entry.call.link.handshake_seconds)  # noqa: S311
+        if not plan.put_off(entry, self._steady(), pause_seconds):
             return False
-        plan = CallPlan(node, addresses, settings_of_call(entry.call), is_nock=entry.call.is_nock)
-        tosser = self._around.tosser
-        if tosser is None:
-            await self._call(self._office, plan)
-            return True
-        tosser.choose(node, entry.call.autotoss)
-        try:
-            await self._call(self._office, plan)
-        finally:
-            tosser.wake(node)
+        self._refused[entry] = read_moment()
+        self._log.debug("caller", _fields(entry), f"{self._title(entry)}: again in {pause_seconds:.1f} s")
         return True
+
+    async def _try(self, entry: Entry) -> _Outcome:
+        """Make a call if there is need for it and somewhere to call."""
+        refused = self._refused.pop(entry, None)
+        is_needed = await asyncio.to_thread(self._is_needed, entry, refused)
+        addresses = self._addresses(entry) if is_needed else ()
+        if not addresses:
+            return _Outcome.NEEDLESS
+        node, tosser = self._node(entry), self._around.tosser
+        call_plan = CallPlan(node, addresses, settings_of_call(entry.call), is_nock=entry.call.is_nock)
+        if tosser is not None:
+            tosser.choose(node, entry.call.autotoss)
+        try:
+            result = await self._call(self._office, call_plan)
+        finally:
+            if tosser is not None:
+                tosser.wake(node)
+        return _Outcome.REFUSED if result.is_refused else _Outcome.CALLED
+
+    def _is_needed(self, entry: Entry, refused: Moment | None) -> bool:
+        """Whether there is something to call for, and nobody who talks with the neighbour already.
+
+        Args:
+            entry: the call.
+            refused: when the neighbour refused it, if it was put off.
+        """
+        node, call = self._node(entry), entry.call
+        if refused is not None and self._has_called_us(node, refused):
+            return False
+        try:
+            with self._office.spool.lock(node.id, LockKind.RX), self._office.spool.lock(node.id, LockKind.TX):
+                pass
+        except StoreBusy as error:
+            self._log.debug("caller", _fields(entry), f"{self._title(entry)}: {error}")
+            return False
+        if not call.is_tx_needed or self._waiting.has_packet(node.id, call.nice):
+            return True
+        return self._around.has_mail(node, call.nice)
+
+    def _has_called_us(self, node: Node, since: Moment) -> bool:
+        """Whether a neighbour that refused our call was calling us at that time, or has done so later."""
+        if self._office.links is None:
+            return False
+        contact, now = self._office.links.read(node.id).contact, read_moment()
+        if contact is None or contact.role is not Role.LISTENER:
+            return False
+        return contact.at.age_seconds(now) < since.age_seconds(now)
 
     def _addresses(self, entry: Entry) -> tuple[str, ...]:
         """Where to call: where the neighbour was heard, then as configured, in that order."""
@@ -159,10 +209,9 @@ class Caller:
             found.append(entry.call.address)
         else:
             found += self._node(entry).online.addresses.values()
+        if not found:
+            self._log.debug("caller-no-addrs", _fields(entry), f"{self._title(entry)}: no addresses")
         return tuple(dict.fromkeys(found))
-
-    def _has_something(self, node: Node, nice: int) -> bool:
-        return self._waiting.has_packet(node.id, nice) or self._around.has_mail(node, nice)
 
     def _tell_next(self, plan: Plan, entry: Entry) -> None:
         seconds = plan.next_time(entry)
