@@ -22,6 +22,7 @@ _MODULES: Mapping[str, tuple[str, str]] = {
     "route": ("gateway.cli.check", "say where mail for an address goes"),
     "serve": ("gateway.cli.serve", "run everything in one process"),
     "send": ("gateway.cli.send", "take in one message from standard input"),
+    "pipe": ("gateway.cli.pipe", "take in mail as sendmail, rmail, rsmtp or uux do"),
     "receive": ("gateway.cli.receive", "handle of an NNCP tosser: take in a batch or a message"),
     "batch": ("gateway.cli.steps", "make packets of what waits, as far as it is due"),
     "flush": ("gateway.cli.steps", "make packets of all that waits, now"),
@@ -30,7 +31,7 @@ _MODULES: Mapping[str, tuple[str, str]] = {
     "deliver": ("gateway.cli.steps", "deliver the mail that was received"),
     "queue": ("gateway.cli.queue_view", "look at messages"),
     "status": ("gateway.cli.status_view", "look at the links with neighbours"),
-    "links": ("gateway.cli.links", "make the NNCP commands links to this program"),
+    "links": ("gateway.cli.links", "make the NNCP commands, or those for mail, links to this program"),
     "demo": ("gateway.cli.demo", "show two nodes at work, in a temporary directory"),
 }
 

@@ -1,29 +1,26 @@
-"""``nncp-gateway``: finds the command and turns what came of it into an exit status.
+"""``nncp-gateway``: what is started, under whatever name.
 
-Only the module of the command at hand is imported: a handler or a pipe starts a process for each
-packet or message. ``nncp VERB`` goes to the NNCP verbs, past everything else here, and so does
-what is started under the name ``nncp-VERB``.
+A mail server's pipe and a tosser start it for each message or packet. If a daemon runs, they are done
+as soon as it has taken what they bring; so nothing but that is imported here.
 """
 
 import os
 import sys
-from collections.abc import Mapping
-from pathlib import Path
-from typing import TYPE_CHECKING
 
-from gateway.cli.nncp.main import COMMAND_PREFIX
-from gateway.errors import GatewayError, UsageFault
-from gateway.exits import IO, OK, Caller, exit_status, pipe_line
-
-if TYPE_CHECKING:
-    import click
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # typing takes longer to import than all else here
+    from collections.abc import Mapping
 
 PROGRAM = "nncp-gateway"
 NNCP_WORD = "nncp"
-_CALLERS = {"send": Caller.PIPE, "receive": Caller.HANDLER}
-"""Who calls a command; all others are called by people and scripts."""
-NNCP_CONFIG_VARIABLE = "NNCPCFG"
-_OPTIONS_WITH_VALUE = ("-c", "--config")
+NNCP_PREFIX = "nncp-"
+PIPE_WORD = "pipe"
+PIPE_NAMES = ("sendmail", "rmail", "rsmtp", "uux")
+"""Names that mail servers call; ``links --mail`` makes them."""
+DAEMON_WORDS = ("send", "receive")
+"""Commands that a daemon does for us."""
+OPTIONS_WITH_VALUE = ("-c", "--config")
+HELP = ("-h", "--help")
 
 
 def main() -> None:
@@ -38,12 +35,13 @@ def words_of(argv: list[str]) -> list[str]:
         argv: that name, perhaps with a path, and the arguments.
     """
     name, *arguments = argv
-    command = Path(name).name
-    is_verb = command.startswith(COMMAND_PREFIX) and command != PROGRAM
-    return [NNCP_WORD, command, *arguments] if is_verb else arguments
+    command = name.rpartition("/")[2]
+    if command.startswith(NNCP_PREFIX) and command != PROGRAM:
+        return [NNCP_WORD, command, *arguments]
+    return [PIPE_WORD, command, *arguments] if command in PIPE_NAMES else arguments
 
 
-def run(arguments: list[str], environ: Mapping[str, str]) -> int:
+def run(arguments: list[str], environ: "Mapping[str, str]") -> int:
     """Run one command.
 
     Args:
@@ -53,53 +51,20 @@ def run(arguments: list[str], environ: Mapping[str, str]) -> int:
     Returns:
         The exit status.
     """
-    if _command_word(arguments) == NNCP_WORD:
-        return _run_nncp(arguments, environ)
-    caller = _CALLERS.get(_command_word(arguments), Caller.OWN)
-    try:
-        return _run_click(arguments, environ)
-    except BrokenPipeError:
-        # Whoever read us went away. Python would complain again when it flushes at its end.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return IO if caller is Caller.OWN else exit_status(BrokenPipeError(), caller)
-    except GatewayError as error:
-        _say(error, caller)
-        return exit_status(error, caller)
-    except KeyboardInterrupt:
-        return 130
-    except Exception as error:  # noqa: BLE001 - a bug must not become a status that bounces mail
-        _say_bug(error, caller)
-        return exit_status(error, caller)
+    status = _hand_over(arguments, environ)
+    if status is not None:
+        return status
+    from gateway.cli.program import run_program  # noqa: PLC0415 - the rest of the program
+
+    return run_program(arguments, environ)
 
 
-def _run_nncp(arguments: list[str], environ: Mapping[str, str]) -> int:
-    """Run an NNCP verb; ``-c FILE`` before it stands for the NNCP configuration that FILE names."""
-    from gateway.cli.nncp.main import main as run_nncp  # noqa: PLC0415 - its modules only for it
-    from gateway.config.gateway_place import PATH_VARIABLE  # noqa: PLC0415
-
-    place = arguments.index(NNCP_WORD)
-    words = arguments[place + 1 :]
-    own_config = _config_option(arguments[:place])
-    if own_config is not None:
-        environ = {**environ, PATH_VARIABLE: own_config}
-    if own_config is None or NNCP_CONFIG_VARIABLE in environ or _has_cfg_flag(words):
-        return run_nncp(words, environ)
-    from gateway.config.gateway_toml import read_nncp_path  # noqa: PLC0415
-
-    try:
-        path = read_nncp_path(Path(own_config))
-    except GatewayError as error:
-        _say(error, Caller.OWN)
-        return exit_status(error, Caller.OWN)
-    return run_nncp(words, {**environ, NNCP_CONFIG_VARIABLE: str(path)})
-
-
-def _config_option(options: list[str]) -> str | None:
+def config_option(options: list[str]) -> str | None:
     """The value of the last ``-c``, as click reads it."""
     value = None
     words = iter(options)
     for word in words:
-        if word in _OPTIONS_WITH_VALUE:
+        if word in OPTIONS_WITH_VALUE:
             value = next(words, None)
         elif word.startswith("--config="):
             value = word.partition("=")[2]
@@ -108,61 +73,38 @@ def _config_option(options: list[str]) -> str | None:
     return value
 
 
-def _has_cfg_flag(words: list[str]) -> bool:
-    return any(word.startswith("-") and word.lstrip("-").partition("=")[0] == "cfg" for word in words)
+def command_place(arguments: list[str]) -> int:
+    """Where the command's name stands, whether or not its arguments make sense; the length: nowhere."""
+    at = 0
+    while at < len(arguments):
+        if arguments[at] in OPTIONS_WITH_VALUE:
+            at += 1
+        elif not arguments[at].startswith("-"):
+            return at
+        at += 1
+    return len(arguments)
 
 
-def _run_click(arguments: list[str], environ: Mapping[str, str]) -> int:
-    import click  # noqa: PLC0415 - the nncp verbs do without it
+def _hand_over(arguments: list[str], environ: "Mapping[str, str]") -> int | None:
+    """Let the daemon do it; None: it is nothing for a daemon, or there is none."""
+    at = command_place(arguments)
+    words = arguments[at:]
+    if not words or words[0] not in DAEMON_WORDS or any(word in HELP for word in words):
+        return None
+    from gateway.cli.pipe_client import hand_over  # noqa: PLC0415 - only for these commands
+    from gateway.config.state_place import find_state_directory  # noqa: PLC0415
 
-    from gateway.cli.commands import COMMANDS  # noqa: PLC0415
-
-    try:
-        result = COMMANDS.main(arguments, PROGRAM, standalone_mode=False, obj=environ)
-    except click.UsageError as error:
-        raise UsageFault(_usage_text(error)) from None
-    except click.ClickException as error:
-        raise UsageFault(error.format_message()) from None
-    except click.Abort:
-        raise KeyboardInterrupt from None
-    except SystemExit:
-        # What click makes of a reader that went away.
-        raise BrokenPipeError from None
-    sys.stdout.flush()
-    return result if isinstance(result, int) else OK
+    directory = find_state_directory(config_option(arguments[:at]), environ)
+    if directory is None:
+        return None
+    return hand_over(words[0], words[1:], environ, directory, sys.stdin.fileno(), _write)
 
 
-def _usage_text(error: "click.UsageError") -> str:
-    where = "" if error.ctx is None else f" (see {error.ctx.command_path} --help)"
-    return f"{error.format_message()}{where}"
-
-
-def _command_word(arguments: list[str]) -> str:
-    """The command's name, for knowing who calls even when its arguments make no sense."""
-    words = iter(arguments)
-    for word in words:
-        if word in _OPTIONS_WITH_VALUE:
-            next(words, None)
-        elif not word.startswith("-"):
-            return word
-    return ""
-
-
-def _say(error: GatewayError, caller: Caller) -> None:
-    if caller is Caller.PIPE:
-        print(pipe_line(error))
-        return
-    for line in str(error).splitlines():
-        print(f"{PROGRAM}: {line}", file=sys.stderr)
-
-
-def _say_bug(error: Exception, caller: Caller) -> None:
-    import traceback  # noqa: PLC0415 - hardly ever needed
-
-    print(f"{PROGRAM}: a fault of this program, please report it:", file=sys.stderr)
-    traceback.print_exception(error)
-    if caller is Caller.PIPE:
-        print(pipe_line(error))
+def _write(fd: int, data: bytes) -> None:
+    """Write to our standard output (1) or standard error (2)."""
+    stream = sys.stdout if fd == 1 else sys.stderr
+    stream.write(data.decode("utf-8", "replace"))
+    stream.flush()
 
 
 if __name__ == "__main__":

@@ -1,49 +1,21 @@
 """``receive``: the handle that a tosser starts for a packet; reads it from standard input."""
 
-import os
-
 import click
 
 from gateway.cli.commands import Invocation
-from gateway.cli.nncp.standard_input import read_stdin
+from gateway.cli.pipe_direct import run_pipe
 from gateway.config.own_program import HANDLES
-from gateway.daemon.notify import send_wake
-from gateway.daemon.stages import DELIVER
-from gateway.errors import BadIdentifier, ConfigError
-from gateway.ids import NodeId
-
-SENDER_VARIABLE = "NNCP_SENDER"
+from gateway.ingest.pipe_commands import RECEIVE
 
 
 @click.command(context_settings={"ignore_unknown_options": True, "help_option_names": []})
 @click.argument("handle", type=click.Choice(HANDLES))
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 @click.pass_obj
-def receive(invocation: Invocation, handle: str, arguments: tuple[str, ...]) -> None:
-    """Take in a batch (rsmtp) or one message for the recipients given (sendmail).
+def receive(invocation: Invocation, handle: str, arguments: tuple[str, ...]) -> int:
+    """Take in a batch (rsmtp), or one message for the recipients given (sendmail, rmail).
 
     For the exec section of the NNCP configuration: NNCP_SENDER in the environment says who sent it.
     Exit status 0: it is in the inbox, on disk. 75: the packet must be kept and tried again.
     """
-    sender = _sender(invocation)
-    with invocation.open() as parts:
-        parts.receive(
-            handle,
-            read_stdin(),
-            args=tuple(os.fsencode(word) for word in arguments),
-            sender=sender,
-            packet=None,
-        )
-    send_wake(parts.config.state_directory, DELIVER)
-
-
-def _sender(invocation: Invocation) -> NodeId:
-    text = invocation.environ.get(SENDER_VARIABLE)
-    if not text:
-        raise ConfigError(
-            f"{SENDER_VARIABLE} is not set; receive is started by an NNCP tosser, which sets it"
-        )
-    try:
-        return NodeId.parse(text)
-    except BadIdentifier as error:
-        raise ConfigError(f"{SENDER_VARIABLE}: {error}; allowed: the id of a node") from None
+    return run_pipe(invocation, RECEIVE, (handle, *arguments))

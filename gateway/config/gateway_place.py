@@ -9,8 +9,9 @@ import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 
-DEFAULT_PATH = Path("/etc/nncp-gateway/gateway.toml")
-PATH_VARIABLE = "NNCP_GATEWAY_CONFIG"
+from gateway.config.state_place import DEFAULT_PATH_TEXT, PATH_VARIABLE
+
+DEFAULT_PATH = Path(DEFAULT_PATH_TEXT)
 NNCP_NAME = "nncp.hjson"
 """The NNCP configuration beside ``gateway.toml``, where that names no other."""
 

@@ -8,7 +8,7 @@ is wrong is told at once, a line each: ``FILE: section.key: what is wrong; allow
 import os
 import tomllib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -68,6 +68,7 @@ class GatewayConfig:
         keep_finished_seconds: how long sent and delivered messages stay listed.
         keep_batch_ids_seconds: how long the ids of received batches are known.
         smtp: the endpoint, or None: there is none.
+        pipe: limits of what local programs hand in; where it listens means nothing.
         max_message_bytes: largest message that is taken in here, by SMTP or a pipe.
         table: routes.
         nice_by_node: niceness of mail, where a neighbour has its own.
@@ -92,6 +93,7 @@ class GatewayConfig:
     keep_finished_seconds: float
     keep_batch_ids_seconds: float
     smtp: SmtpSettings | None
+    pipe: SmtpSettings
     max_message_bytes: int
     table: Table
     nice_by_node: Mapping[NodeId, int]
@@ -211,6 +213,7 @@ class _Settings:
             keep_finished_seconds=file.queue.keep_finished_days * DAY_SECONDS,
             keep_batch_ids_seconds=file.queue.keep_batch_ids_days * DAY_SECONDS,
             smtp=smtp,
+            pipe=self._pipe(),
             max_message_bytes=file.smtp.max_message_bytes,
             table=table,
             nice_by_node={node.id: file.neighbour[name].nice for name, node in neighbours.items()},
@@ -257,12 +260,15 @@ class _Settings:
         section = self._file.smtp
         if not section.listen:
             return None
-        return SmtpSettings(
-            hostname=self._hostname(),
+        return replace(
+            self._pipe(),
             listen=tuple(_endpoint(text) for text in section.listen),
             relay_from=AccessList.parse(section.relay_from),
-            **section.model_dump(exclude={"listen", "relay_from"}),
         )
+
+    def _pipe(self) -> SmtpSettings:
+        limits = self._file.smtp.model_dump(exclude={"listen", "relay_from"})
+        return SmtpSettings(hostname=self._hostname(), **limits)
 
     def _batch(self, neighbours: Mapping[str, Node]) -> BatchSettings:
         default = _lane_values(self._file.batch)

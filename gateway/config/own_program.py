@@ -12,9 +12,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 PROGRAM_NAME = "nncp-gateway"
+CLIENT_NAME = "nncp-gateway-pipe"
+"""The script behind the names that mail servers call."""
 MODULE_WORDS = ("-m", "gateway.cli.main")
 CONFIG_FLAGS = ("-c", "--config")
 RECEIVE_WORD = "receive"
+PIPE_WORD = "pipe"
 HANDLES = ("rsmtp", "sendmail", "rmail")
 
 

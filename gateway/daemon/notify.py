@@ -2,7 +2,8 @@
 
 ``wake.sock`` in the state directory takes datagrams: the names of stages to wake, separated by
 spaces. It carries no data and needs no answer: work is found on disk, and a wake that is lost
-costs no more than the time to the next rescan.
+costs no more than the time to the next rescan. The socket by which mail is handed in, ``pipe.sock``, is
+made here as well; ``gateway.ingest.pipe_server`` listens on it.
 """
 
 import contextlib
@@ -12,8 +13,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from gateway.durable import Disk, store_errors
+from gateway.handover.frames import SOCKET_NAME
 
 WAKE_NAME = "wake.sock"
+PIPE_MODE = 0o660
 WAKE_LIMIT_BYTES = 1024
 
 
@@ -34,16 +37,39 @@ def open_wake_socket(state_directory: Path, disk: Disk) -> socket.socket:
     Raises:
         StoreError: the state directory refuses.
     """
-    disk.remove(state_directory / WAKE_NAME, is_synced=False)
-    receiver = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    return _bound(state_directory, WAKE_NAME, socket.SOCK_DGRAM, disk)
+
+
+def open_pipe_socket(state_directory: Path, disk: Disk) -> socket.socket:
+    """A socket for local programs that hand mail in: our user and group may connect, nobody else.
+
+    It does not listen yet.
+
+    Raises:
+        StoreError: the state directory refuses.
+    """
+    bound = _bound(state_directory, SOCKET_NAME, socket.SOCK_STREAM, disk)
     try:
-        with store_errors(state_directory / WAKE_NAME, "listen on"), _short_name(state_directory) as name:
-            receiver.bind(name)
-        receiver.setblocking(False)
+        with store_errors(state_directory / SOCKET_NAME, "set the mode of"):
+            (state_directory / SOCKET_NAME).chmod(PIPE_MODE)
     except BaseException:
-        receiver.close()
+        bound.close()
         raise
-    return receiver
+    return bound
+
+
+def _bound(state_directory: Path, name: str, kind: socket.SocketKind, disk: Disk) -> socket.socket:
+    path = state_directory / name
+    disk.remove(path, is_synced=False)
+    bound = socket.socket(socket.AF_UNIX, kind)
+    try:
+        with store_errors(path, "listen on"), _short_name(state_directory, name) as short:
+            bound.bind(short)
+        bound.setblocking(False)
+    except BaseException:
+        bound.close()
+        raise
+    return bound
 
 
 def read_wakes(receiver: socket.socket) -> set[str]:
@@ -64,8 +90,8 @@ def send_wake(state_directory: Path, *names: str) -> bool:
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
         sender.setblocking(False)
         try:
-            with _short_name(state_directory) as name:
-                sender.sendto(" ".join(names).encode("ascii"), name)
+            with _short_name(state_directory, WAKE_NAME) as short:
+                sender.sendto(" ".join(names).encode("ascii"), short)
         except BlockingIOError:
             return True
         except OSError:
@@ -74,10 +100,10 @@ def send_wake(state_directory: Path, *names: str) -> bool:
 
 
 @contextlib.contextmanager
-def _short_name(state_directory: Path) -> Iterator[str]:
-    """A name of the socket that fits the 108 bytes the kernel has for it, however deep we are."""
+def _short_name(state_directory: Path, name: str) -> Iterator[str]:
+    """A name of a socket that fits the 108 bytes the kernel has for it, however deep we are."""
     fd = os.open(state_directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        yield f"/proc/self/fd/{fd}/{WAKE_NAME}"
+        yield f"/proc/self/fd/{fd}/{name}"
     finally:
         os.close(fd)

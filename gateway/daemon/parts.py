@@ -19,11 +19,16 @@ from gateway.deliver.smtp import SmtpTarget
 from gateway.deliver.target import Target
 from gateway.durable import Disk
 from gateway.ids import NodeId, PacketId
-from gateway.ingest.pipe import PipeIntake, PipeSettings
+from gateway.ingest.batch import MESSAGES_LIMIT_COUNT, BatchIntake
+from gateway.ingest.pipe import PipeIntake
+from gateway.ingest.pipe_commands import PipeCommands
+from gateway.ingest.routes import Routes
+from gateway.ingest.stamp import Stamp
+from gateway.message.bsmtp_dialogue import BatchLimits
 from gateway.msgqueue.entry import Lane
 from gateway.msgqueue.store import Queue
 from gateway.receive.quarantine import Source
-from gateway.receive.receiver import Receipt, Reception, Receiver
+from gateway.receive.receiver import Receipt, Receiver, Reception
 from gateway.spool.link_state import LinkStates
 from gateway.spool.log import Log
 from gateway.spool.store import Spool
@@ -98,12 +103,23 @@ class Parts:
         """The stage from the inbox to where mail is kept."""
         return Deliverer(self.queue, self._target(), self.config.deliver)
 
-    def pipe_intake(self) -> PipeIntake:
-        """The way in for single messages of local programs."""
-        settings = PipeSettings(
-            self.config.hostname, self.config.max_message_bytes, self.config.receive.max_hops
+    def pipe_commands(self) -> PipeCommands:
+        """The way in for local programs."""
+        limits = self.config.pipe
+        routes = Routes(self.config.table, self.find_lane, limits.max_recipients)
+        stamp = Stamp(limits.hostname, limits.max_hops)
+        batch_limits = BatchLimits(
+            recipient_count=limits.max_recipients,
+            message_bytes=limits.max_message_bytes,
+            message_count=MESSAGES_LIMIT_COUNT,
         )
-        return PipeIntake(settings, self.queue, self.config.table, self.find_lane)
+        max_batch_bytes = self.config.receive.max_batch_bytes
+        return PipeCommands(
+            PipeIntake(self.queue, routes, stamp, limits.max_message_bytes),
+            BatchIntake(self.queue, self.disk, routes, stamp, batch_limits, max_batch_bytes),
+            lambda handle, args, sender: self.begin_receive(handle, args=args, sender=sender, packet=None),
+            self.queue.new_id,
+        )
 
     def find_lane(self, name: str) -> Lane:
         """Destination and niceness of mail for a neighbour.

@@ -22,8 +22,10 @@ from gateway.daemon.hard_stop import end_at_once
 from gateway.daemon.notify import notify_systemd, open_wake_socket, read_wakes
 from gateway.daemon.online import OnlinePart
 from gateway.daemon.parts import Parts
+from gateway.daemon.pipe_endpoint import make_pipe_server
 from gateway.daemon.supervisor import Stage, Supervisor
 from gateway.errors import ConfigError, StoreBusy
+from gateway.ingest.pipe_server import PipeServer
 from gateway.ingest.server import SmtpServer
 from gateway.status.check import check_node
 
@@ -81,6 +83,7 @@ class _Daemon:
         loop.add_reader(wakes, lambda: self._supervisor.wake(*read_wakes(wakes)))
         try:
             server = await self._start_smtp()
+            pipes = await self._start_pipes()
             self._parts.queue.on_change(lambda: self._supervisor.wake(stages.BATCH, stages.DELIVER))
             self._supervisor.start()
             try:
@@ -89,8 +92,9 @@ class _Daemon:
             finally:
                 self._stopping.set()
                 notify_systemd(self._environ, "STOPPING=1")
-                if server is not None:
-                    await server.stop()
+                for endpoint in (server, pipes):
+                    if endpoint is not None:
+                        await endpoint.stop()
                 await asyncio.to_thread(self._supervisor.stop)
         finally:
             loop.remove_reader(wakes)
@@ -101,6 +105,13 @@ class _Daemon:
         if settings is None or stages.SMTP not in self._only:
             return None
         server = SmtpServer(settings, self._parts.queue, self._parts.config.table, self._parts.find_lane)
+        await server.start()
+        return server
+
+    async def _start_pipes(self) -> PipeServer | None:
+        if stages.PIPE not in self._only:
+            return None
+        server = make_pipe_server(self._parts)
         await server.start()
         return server
 

@@ -18,8 +18,9 @@ TOSS = "toss"
 DELIVER = "deliver"
 HOUSEKEEPING = "housekeeping"
 SMTP = "smtp"
+PIPE = "pipe"
 ONLINE = "online"
-NAMES = (SMTP, BATCH, TOSS, DELIVER, ONLINE)
+NAMES = (SMTP, PIPE, BATCH, TOSS, DELIVER, ONLINE)
 """What ``serve --only`` takes; housekeeping always runs."""
 
 RESCAN_SECONDS = 30.0

@@ -1,192 +1,214 @@
 """One message from a local program: a mail server's pipe, a script, a mail client's sendmail.
 
-Contract: when ``take`` returns, the message is in the queue, on disk, for every recipient; when it
-raises, for none, except that a message for this machine and for neighbours is put in twice, one
-part each, and a disk that fails between the two leaves the first. Line ends may be LF or CRLF and
-become CRLF; a CR alone and NUL are refused. Memory does not grow with the message.
+Contract: when the future of ``Taking.close`` is resolved, the message is in the queue, on disk, for
+every recipient; when there is an error, for none. A message for this machine and for neighbours is two
+in the queue, put there together. Line ends may be LF or CRLF and become CRLF; a CR alone and NUL are
+refused. Memory does not grow with the message.
 """
 
-import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
 
-from gateway.errors import MailLoop, MessageError
-from gateway.ids import NodeId
+from gateway.errors import MessageError
+from gateway.ingest.routes import Routes
+from gateway.ingest.stamp import HEADER_LOOK_BYTES, Stamp
 from gateway.maillog import log_mail
-from gateway.message.address import SENDER_STATUS, check_mailbox, shown
+from gateway.message.address import check_sender
 from gateway.message.envelope import Envelope
-from gateway.message.header import header_section_end, header_value, hop_count, received_line
-from gateway.message.lines import CRLF, crlf_chunks
+from gateway.message.lines import CRLF, LocalLines
 from gateway.msgqueue.bodies import StagedBody
-from gateway.msgqueue.entry import Lane, NewMessage, Role, Target
+from gateway.msgqueue.entry import NewMessage, Role, Target
 from gateway.msgqueue.store import INLINE_BODY_BYTES, Queue
-from gateway.routing.table import LocalRoute, Refusal, Route, Table
 
-HEADER_LOOK_BYTES = 256 << 10
 TOO_LARGE_STATUS = "5.3.4"
-PROTOCOL = "local"
-UTF8_PROTOCOL = "UTF8SMTP"
-
-
-class RecipientRefused(MessageError):
-    """The routes do not take mail for a recipient; the status is the route's."""
-
-
-@dataclass(frozen=True, slots=True)
-class PipeSettings:
-    """What is taken.
-
-    Args:
-        hostname: our name in the Received field.
-        max_message_bytes: largest message, with CRLF line ends.
-        max_hops: Received fields it may come with.
-    """
-
-    hostname: str
-    max_message_bytes: int = 50 << 20
-    max_hops: int = 50
 
 
 class PipeIntake:
     """Takes single messages in.
 
     Args:
-        settings: what is taken.
         queue: where they go.
-        table: routes recipients.
-        find_lane: destination and niceness by a node's name in the table.
-        wall: the time for the Received field.
+        routes: of their recipients.
+        stamp: what is put in front of them.
+        max_message_bytes: largest message, with CRLF line ends.
     """
 
-    def __init__(
-        self,
-        settings: PipeSettings,
-        queue: Queue,
-        table: Table,
-        find_lane: Callable[[str], Lane],
-        wall: Callable[[], float] = time.time,
-    ) -> None:
-        self._settings = settings
+    def __init__(self, queue: Queue, routes: Routes, stamp: Stamp, max_message_bytes: int) -> None:
+        self.stamp = stamp
         self._queue = queue
-        self._table = table
-        self._find_lane = find_lane
-        self._wall = wall
-        self._names: dict[NodeId, str] = {}
+        self._routes = routes
+        self._max_message_bytes = max_message_bytes
 
-    def take(
-        self, sender: str, recipients: Sequence[str], content: Iterable[bytes], origin: str
-    ) -> list[str]:
-        """Take one message in.
+    def check(self, recipients: Sequence[str], node: str | None) -> None:
+        """Say before a message comes whether its recipients are taken; raises as ``begin``."""
+        self._routes.find(recipients, node)
+
+    def begin(
+        self, sender: str, recipients: Sequence[str], origin: str, *, node: str | None = None
+    ) -> "Taking":
+        """Begin to take in a message that comes piece by piece.
 
         Args:
             sender: the envelope's; "" is the null sender.
             recipients: at least one.
+            origin: who hands it in, for people.
+            node: where it goes, whatever the routes say; None: as they say.
+
+        Raises:
+            BadAddress: sender or a recipient is no address.
+            RecipientRefused: no route for a recipient; nobody gets the message.
+            UnknownNode: there is no such node.
+        """
+        check_sender(sender)
+        targets = self._routes.find(recipients, node)
+        drafts = [Draft(self._queue, role, tuple(found)) for role, found in targets.items() if found]
+        return Taking(self._queue, self._routes, self.stamp, drafts, sender, origin, self._max_message_bytes)
+
+    def take(
+        self, sender: str, recipients: Sequence[str], content: Iterable[bytes], origin: str
+    ) -> list[str]:
+        """Take one whole message in, and wait until it is on disk.
+
+        Args:
+            sender: see ``begin``.
+            recipients: see ``begin``.
             content: the message, in pieces of any size.
-            origin: who handed it in, for people.
+            origin: see ``begin``.
 
         Returns:
             Its queue ids: one for neighbours, one for this machine, as far as there are recipients.
 
         Raises:
-            BadAddress: sender or a recipient is no address.
-            RecipientRefused: no route for a recipient; nobody gets the message.
-            MessageError: too large, a stray CR or NUL, or too many hops.
+            GatewayError: see ``begin`` and ``Taking``.
+        """
+        taking = self.begin(sender, recipients, origin)
+        try:
+            for piece in content:
+                taking.write(piece)
+            taking.close().result()
+        except BaseException:
+            taking.discard()
+            raise
+        taking.done()
+        return taking.ids
+
+
+class Taking:
+    """A message on its way in; see ``Handover``. Make one with ``PipeIntake.begin``."""
+
+    def __init__(
+        self,
+        queue: Queue,
+        routes: Routes,
+        stamp: Stamp,
+        drafts: "list[Draft]",
+        sender: str,
+        origin: str,
+        max_message_bytes: int,
+    ) -> None:
+        self._queue = queue
+        self._routes = routes
+        self._stamp = stamp
+        self._drafts = drafts
+        self._sender = sender
+        self._origin = origin
+        self._max_message_bytes = max_message_bytes
+        self._lines = LocalLines()
+        self._head = bytearray()
+        self._size_bytes = 0
+        self._last = CRLF
+        self._message_id = ""
+        everybody = [target.recipient for draft in drafts for target in draft.targets]
+        for draft in drafts:
+            draft.write(stamp.received(draft.id, sender, everybody))
+
+    @property
+    def ids(self) -> list[str]:
+        """The queue ids it has or will have."""
+        return [draft.id for draft in self._drafts]
+
+    def may_block(self, size_bytes: int) -> bool:
+        """See ``Handover``; a line end may take one byte more."""
+        return any(draft.size_bytes + 2 * size_bytes > INLINE_BODY_BYTES for draft in self._drafts)
+
+    def write(self, piece: bytes) -> None:
+        """See ``Handover``.
+
+        Raises:
+            MessageError: too large, a stray CR or NUL.
             StoreError: the disk refused.
         """
-        if sender:
-            try:
-                check_mailbox(sender, is_utf8_allowed=True)
-            except MessageError as error:
-                raise type(error)(str(error), status=SENDER_STATUS) from None
-        targets = self._targets(recipients)
-        parts = [_Part(self._queue, role, found) for role, found in targets.items() if found]
-        try:
-            message_id = self._fill(parts, content, is_ascii=all(map(str.isascii, (sender, *recipients))))
-            for part in parts:
-                part.put(sender, message_id, origin).result()
-                self._log(part, sender, message_id)
-        except BaseException:
-            for part in parts:
-                part.discard()
-            raise
-        return [part.id for part in parts]
+        self._append(self._lines.feed(piece))
 
-    def _targets(self, recipients: Sequence[str]) -> dict[Role, list[Target]]:
-        found: dict[Role, list[Target]] = {Role.INBOX: [], Role.OUTBOX: []}
-        for recipient in dict.fromkeys(recipients):
-            check_mailbox(recipient, is_utf8_allowed=True)
-            match self._table.route(recipient):
-                case Route(name):
-                    lane = self._find_lane(name)
-                    found[Role.OUTBOX].append(Target(recipient, lane.node, lane.nice))
-                    self._names[lane.node] = name
-                case LocalRoute():
-                    found[Role.INBOX].append(Target(recipient))
-                case Refusal(status, text):
-                    raise RecipientRefused(f"{shown(recipient)}: {text}", status=status)
-        return found
+    def close(self) -> "Future[None]":
+        """See ``Handover``.
 
-    def _fill(self, parts: list["_Part"], content: Iterable[bytes], *, is_ascii: bool) -> str:
-        """Write the message into every part; returns its Message-ID."""
-        everybody = [target.recipient for part in parts for target in part.targets]
-        for part in parts:
-            part.write(self._received(part.id, everybody, is_ascii=is_ascii))
-        head, size_bytes, last = bytearray(), 0, CRLF
-        for piece in crlf_chunks(content):
-            size_bytes += len(piece)
-            if size_bytes > self._settings.max_message_bytes:
-                limit = self._settings.max_message_bytes
-                raise MessageError(f"the message is larger than {limit} bytes", status=TOO_LARGE_STATUS)
-            head += piece[: HEADER_LOOK_BYTES - len(head)]
-            last = (last + piece)[-2:]
-            for part in parts:
-                part.write(piece)
-        if last != CRLF:
-            for part in parts:
-                part.write(CRLF)
-        header = bytes(head[: header_section_end(bytes(head))])
-        hops = hop_count(header)
-        if hops > self._settings.max_hops:
-            raise MailLoop(f"too many hops: {hops} Received fields, {self._settings.max_hops} are allowed")
-        return header_value(header, "Message-ID") or ""
+        Raises:
+            MessageError: a stray CR, or too many hops.
+            StoreError: the disk refused.
+        """
+        self._lines.finish()
+        if self._last != CRLF:
+            self._append(CRLF)
+        self._message_id = self._stamp.check(bytes(self._head))
+        messages = [
+            (draft.message(self._sender, self._message_id, self._origin), draft.role)
+            for draft in self._drafts
+        ]
+        committed = self._queue.put_together(messages)
+        # From here on the queue releases the files, or removes them.
+        for draft in self._drafts:
+            draft.give_up()
+        return committed
 
-    def _received(self, part_id: str, everybody: list[str], *, is_ascii: bool) -> bytes:
-        now = self._wall()
-        return received_line(
-            from_helo="",
-            from_ip="",
-            by=self._settings.hostname,
-            protocol=PROTOCOL if is_ascii else UTF8_PROTOCOL,
-            queue_id=part_id,
-            for_recipient=everybody[0] if len(everybody) == 1 else None,
-            unix_seconds=now,
-            utc_offset_seconds=time.localtime(now).tm_gmtoff,
-        )
+    def done(self) -> str:
+        """See ``Handover``."""
+        for draft in self._drafts:
+            for target in draft.targets:
+                log_mail(
+                    "received",
+                    id=draft.id,
+                    message_id=self._message_id or None,
+                    from_=self._sender,
+                    to=target.recipient,
+                    client=self._origin,
+                    node=self._routes.name_of(target),
+                    size=draft.size_bytes,
+                    status="2.0.0",
+                )
+        return f"2.0.0 queued as {' '.join(self.ids)}"
 
-    def _log(self, part: "_Part", sender: str, message_id: str) -> None:
-        for target in part.targets:
-            log_mail(
-                "received",
-                id=part.id,
-                message_id=message_id or None,
-                from_=sender,
-                to=target.recipient,
-                node=None if target.node is None else self._names[target.node],
-                size=part.size_bytes,
-                status="2.0.0",
-            )
+    def discard(self) -> None:
+        """See ``Handover``."""
+        for draft in self._drafts:
+            draft.discard()
+
+    def _append(self, piece: bytes) -> None:
+        self._size_bytes += len(piece)
+        if self._size_bytes > self._max_message_bytes:
+            text = f"the message is larger than {self._max_message_bytes} bytes"
+            raise MessageError(text, status=TOO_LARGE_STATUS)
+        self._head += piece[: HEADER_LOOK_BYTES - len(self._head)]
+        self._last = (self._last + piece)[-2:]
+        for draft in self._drafts:
+            draft.write(piece)
 
 
-class _Part:
-    """The recipients of one role, and the message for them as it grows."""
+class Draft:
+    """The recipients of one role, and the message for them as it grows.
 
-    def __init__(self, queue: Queue, role: Role, targets: list[Target]) -> None:
+    Args:
+        queue: where it will go.
+        role: in which.
+        targets: at least one.
+    """
+
+    def __init__(self, queue: Queue, role: Role, targets: tuple[Target, ...]) -> None:
         self.id = queue.new_id()
-        self.targets = tuple(targets)
+        self.role = role
+        self.targets = targets
         self.size_bytes = 0
         self._queue = queue
-        self._role = role
         self._data = bytearray()
         self._staged: StagedBody | None = None
         self._is_8bit = False
@@ -195,33 +217,32 @@ class _Part:
         """Append bytes; a large message goes on in a file."""
         self.size_bytes += len(piece)
         self._is_8bit = self._is_8bit or not piece.isascii()
-        if self._staged is None and len(self._data) + len(piece) > INLINE_BODY_BYTES:
+        if self._staged is None and self.size_bytes > INLINE_BODY_BYTES:
             self._queue.check_room(self.size_bytes)
             self._staged = self._queue.stage_body(self.id)
-            self._staged.write(bytes(self._data))
+            self._staged.write(self._data)
             self._data.clear()
         if self._staged is None:
             self._data += piece
         else:
             self._staged.write(piece)
 
-    def put(self, sender: str, message_id: str, origin: str) -> "Future[None]":
-        """Put it in the queue."""
+    def message(self, sender: str, message_id: str, origin: str) -> NewMessage:
+        """The message to put in the queue."""
         recipients = tuple(target.recipient for target in self.targets)
         is_smtputf8 = not all(map(str.isascii, (sender, *recipients)))
-        body = bytes(self._data) if self._staged is None else self._staged
-        message = NewMessage(
+        return NewMessage(
             id=self.id,
             envelope=Envelope(sender, recipients, is_8bit=self._is_8bit, is_smtputf8=is_smtputf8),
             targets=self.targets,
-            body=body,
+            body=bytes(self._data) if self._staged is None else self._staged,
             message_id=message_id,
             origin=origin,
         )
-        committed = self._queue.put(message, self._role)
-        # From here on the queue releases the file, or removes it.
+
+    def give_up(self) -> None:
+        """Forget the file: somebody else cares for it."""
         self._staged = None
-        return committed
 
     def discard(self) -> None:
         """Forget what was not put."""

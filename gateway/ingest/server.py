@@ -15,6 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from gateway.errors import ConfigError
 from gateway.ingest.inflight import InFlight
 from gateway.ingest.intake import Intake
+from gateway.ingest.listening import stop_listening
 from gateway.ingest.services import Services
 from gateway.ingest.settings import SmtpSettings
 from gateway.ingest.smtp import SmtpSession
@@ -25,8 +26,6 @@ from gateway.routing.table import Table
 AIOSMTPD_LOG_NAME = "mail.log"
 BACKLOG_COUNT = 1024
 """asyncio's 100 makes clients that come at once wait for a SYN to be sent again."""
-ACCEPT_STEPS_COUNT = 5
-"""An accepted connection reaches its session within this many rounds of the event loop."""
 BODY_THREADS_COUNT = 4
 CLIENTS_CACHED_COUNT = 1024
 
@@ -109,7 +108,7 @@ class SmtpServer:
         Idempotent.
         """
         self._services.is_stopping = True
-        await self._stop_listening()
+        await stop_listening(self._listeners)
         sessions = list(self._services.sessions)
         for session in sessions:
             session.shut_down()
@@ -120,16 +119,3 @@ class SmtpServer:
                 session.abort()
             await asyncio.wait(waits)
         await asyncio.to_thread(self._executor.shutdown)
-
-    async def _stop_listening(self) -> None:
-        # A connection that asyncio has accepted, but not yet handed on, is lost without being closed
-        # when its listener closes first: accept no more, hand on what there is, close then.
-        loop = asyncio.get_running_loop()
-        for listener in self._listeners:
-            for listening in listener.sockets:
-                loop.remove_reader(listening.fileno())
-        for _ in range(ACCEPT_STEPS_COUNT):
-            await asyncio.sleep(0)
-        for listener in self._listeners:
-            listener.close()
-        self._listeners.clear()

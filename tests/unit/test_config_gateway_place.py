@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from gateway.config.gateway_place import PATH_VARIABLE, find_gateway
+from gateway.config.gateway_place import find_gateway
+from gateway.config.state_place import PATH_VARIABLE
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ import pytest
 
 from gateway import errors
 from gateway.exits import Caller, exit_status, pipe_line
-from gateway.ingest.pipe import RecipientRefused
+from gateway.ingest.routes import RecipientRefused
 
 KINDS = [kind for kind in vars(errors).values() if inspect.isclass(kind) and issubclass(kind, Exception)]
 BUG = ValueError("a bug")

@@ -5,15 +5,13 @@ import pytest
 
 from gateway.durable import Disk
 from gateway.errors import BadAddress, MessageError, StoreError, StoreFull
-from gateway.ids import NodeId
-from gateway.ingest.pipe import PipeIntake, PipeSettings, RecipientRefused
-from gateway.msgqueue.entry import Lane, Role
+from gateway.ingest.pipe import PipeIntake
+from gateway.ingest.routes import RecipientRefused
+from gateway.msgqueue.entry import Role
 from gateway.msgqueue.store import INLINE_BODY_BYTES, Queue
 from gateway.msgqueue.views import list_messages
-from gateway.routing.table import Local, Rule, Table, ToNode
+from tests.support import handing_in
 
-NODE = NodeId(b"\xbb" * 32)
-TABLE = Table.from_rules([Rule("b.test", ToNode("bob")), Rule("a.test", Local())])
 ALICE, BOB = "alice@a.test", "bob@b.test"
 
 
@@ -41,7 +39,7 @@ def queue(tmp_path: Path, broken: Broken) -> Generator[Queue]:
 
 @pytest.fixture
 def intake(queue: Queue) -> PipeIntake:
-    return PipeIntake(PipeSettings("mail.a.test"), queue, TABLE, lambda _: Lane(NODE, 64), lambda: 0.0)
+    return handing_in.intake(queue)
 
 
 def bodies(queue: Queue) -> list[bytes]:
@@ -90,6 +88,8 @@ def test_8_bit_and_utf8_addresses_are_noted(queue: Queue, intake: PipeIntake) ->
         ("a b", [BOB], BadAddress, "5.1.7"),
         (ALICE, ["b"], BadAddress, "5.1.3"),
         (ALICE, [BOB, "x@c.test"], RecipientRefused, "5.7.1"),
+        (ALICE, [BOB, "never@b.test", "later@b.test"], RecipientRefused, "4.2.1"),
+        (ALICE, [f"{number}@b.test" for number in range(1001)], MessageError, "5.5.3"),
     ],
 )
 def test_a_bad_envelope_is_refused_before_anything_is_read(
@@ -128,3 +128,18 @@ def test_a_source_that_fails_leaves_nothing(queue: Queue, intake: PipeIntake) ->
         intake.take(ALICE, [BOB, ALICE], content(), "me")
     assert list_messages(queue) == []
     assert list(queue.bodies.directory.iterdir()) == []
+
+
+def test_both_parts_come_in_together_or_not_at_all(queue: Queue, intake: PipeIntake, broken: Broken) -> None:
+    content = [b"x" * 70 + b"\n"] * 4000
+    taking = intake.begin(ALICE, [BOB, ALICE], "me")
+    for piece in content:
+        taking.write(piece)
+    broken.step = "sync"
+    with pytest.raises(StoreFull):
+        taking.close()
+    taking.discard()
+    assert list_messages(queue) == []
+    assert list(queue.bodies.directory.iterdir()) == []
+    broken.step = ""
+    assert len(intake.take(ALICE, [BOB, ALICE], content, "me")) == 2

@@ -1,0 +1,256 @@
+"""The program behind ``sendmail``, ``rmail``, ``rsmtp`` and ``uux``: hands its input to the daemon and ends.
+
+A mail server starts it for each message, so it imports nothing but ``os``, ``_socket`` and the frames.
+What the words mean is the daemon's business. Without a daemon the whole program is started
+in its place, which does the same by itself.
+
+Contract: the exit status 0 comes from the daemon alone. The whole program is started only as long as
+nothing of the message was handed over; from there on everything but an answer is 75: try again later.
+A message whose answer was lost may so be handed in twice; it is never lost.
+
+Spec: docs/reference/pipe.md.
+"""
+
+import os
+from _socket import AF_UNIX, SHUT_WR, SOCK_STREAM, socket
+
+from gateway.handover import frames
+
+TRY_LATER = 75
+READ_BYTES = 256 << 10
+SAID_BYTES = 4096
+"""Of an SMTP session, to know how it ended."""
+CONNECT_SECONDS = 10.0
+"""To be let in and told to go on; a daemon that takes longer is passed by."""
+ANSWER_SECONDS = 900.0
+"""For the answer once all is handed over; Postfix waits for 1000 seconds, Exim for an hour."""
+PATH_LIMIT_BYTES = 100
+"""The kernel takes 107."""
+NODE_VARIABLE = "NNCP_SENDER"
+_LOOP_TEXT = (
+    b"4.3.5 this sendmail hands mail to nncp-gateway, which has just called it to deliver:"
+    b" [deliver] command must name the mail server's own\n"
+)
+_BROKEN_TEXT = b"4.3.0 the daemon ended before it answered\n"
+
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # typing takes longer to import than all else here
+    from collections.abc import Callable, Mapping
+
+    Write = Callable[[int, bytes], None]
+
+
+def run(
+    name: str, arguments: list[str], environ: "Mapping[str, str]", state_directory: str, direct: list[str]
+) -> int:
+    """Do what a command is asked to do; the whole program, if it must be, takes the place of this process.
+
+    Args:
+        name: of the command.
+        arguments: behind it.
+        environ: the environment.
+        state_directory: where the daemon's socket is.
+        direct: the words that start the whole program for a command, but for name and arguments.
+
+    Returns:
+        The exit status.
+    """
+    try:
+        if frames.LOOP_VARIABLE in environ:
+            _write(2, _LOOP_TEXT)
+            return TRY_LATER
+        status = hand_over(name, arguments, environ, state_directory)
+        if status is None:
+            os.execv(direct[0], [*direct, name, *arguments])  # noqa: S606 - no shell is wanted
+    except BaseException as error:  # noqa: BLE001 - every fault of ours must end with 75
+        said = f"4.3.0 {name}: {type(error).__name__}: {error}\n"
+        _write(2, said.encode("utf-8", "replace"))
+        return TRY_LATER
+    return status
+
+
+def hand_over(
+    name: str,
+    arguments: list[str],
+    environ: "Mapping[str, str]",
+    state_directory: str,
+    stdin: int = 0,
+    write: "Write | None" = None,
+) -> int | None:
+    """Hand standard input to the daemon.
+
+    Args:
+        name: see ``run``.
+        arguments: see ``run``.
+        environ: see ``run``.
+        state_directory: see ``run``.
+        stdin: the descriptor that is read.
+        write: writes to standard output (1) and standard error (2).
+
+    Returns:
+        The exit status, or None: there is no daemon that takes it, and nothing was read.
+    """
+    node = os.fsencode(environ.get(NODE_VARIABLE, ""))
+    words = [os.fsencode(word) for word in arguments]
+    request = frames.encode_request(os.fsencode(name), node, words, is_terminal=os.isatty(stdin))
+    if len(request) > frames.REQUEST_LIMIT_BYTES:
+        return None
+    link = socket(AF_UNIX, SOCK_STREAM)
+    try:
+        return _converse(link, request, state_directory, stdin, write or _write)
+    finally:
+        link.close()
+
+
+def _converse(link: socket, request: bytes, state_directory: str, stdin: int, write: "Write") -> int | None:
+    link.settimeout(CONNECT_SECONDS)
+    try:
+        _connect(link, state_directory)
+        answers = _Answers(link, _ask(link, request), write)
+    except OSError:
+        return None
+    kind = answers.next_kind()
+    if kind == frames.SMTP:
+        return relay(link, answers.rest, stdin)
+    if kind == frames.GO:
+        link.settimeout(ANSWER_SECONDS)
+        _send_body(link, stdin)
+        kind = answers.next_kind()
+    elif kind != frames.EXIT:
+        return None
+    return answers.finish(kind)
+
+
+def _connect(link: socket, directory: str) -> None:
+    path = f"{directory}/{frames.SOCKET_NAME}"
+    if len(os.fsencode(path)) <= PATH_LIMIT_BYTES:
+        link.connect(path)
+        return
+    fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        link.connect(f"/proc/self/fd/{fd}/{frames.SOCKET_NAME}")
+    finally:
+        os.close(fd)
+
+
+def _ask(link: socket, request: bytes) -> bytes:
+    """Send the request; returns the beginning of the answer."""
+    try:
+        link.sendall(request)
+    except BrokenPipeError:
+        """It may have answered without reading."""
+    return link.recv(READ_BYTES)
+
+
+def _send_body(link: socket, stdin: int) -> None:
+    """Hand all of standard input over; stops when the daemon has heard enough."""
+    try:
+        while True:
+            data = os.read(stdin, READ_BYTES)
+            link.sendall(frames.encode_piece(data))
+            if not data:
+                return
+    except (BrokenPipeError, ConnectionResetError):
+        """The answer says why."""
+
+
+class _Answers:
+    """What the daemon says."""
+
+    def __init__(self, link: socket, received: bytes, write: "Write") -> None:
+        self.rest = received
+        self._link = link
+        self._write = write
+        self._data = b""
+
+    def next_kind(self) -> bytes | None:
+        """The kind of the next answer, what is to be printed done; None: there is none."""
+        while True:
+            answer = frames.take_answer(self.rest)
+            if answer is None:
+                received = self._receive()
+                if not received:
+                    return None
+                self.rest += received
+                continue
+            kind, self._data, self.rest = answer
+            if kind == frames.OUT:
+                self._write(1, self._data)
+            elif kind == frames.ERR:
+                self._write(2, self._data)
+            else:
+                return kind
+
+    def finish(self, kind: bytes | None) -> int:
+        """The exit status that the last answer names."""
+        if kind == frames.EXIT and len(self._data) == 1:
+            return self._data[0]
+        self._write(2, _BROKEN_TEXT)
+        return TRY_LATER
+
+    def _receive(self) -> bytes:
+        try:
+            return self._link.recv(READ_BYTES)
+        except (ConnectionResetError, TimeoutError):
+            return b""
+
+
+def relay(link: socket, first: bytes = b"", stdin: int = 0) -> int:
+    """Carry an SMTP session between standard input and output and the daemon.
+
+    Args:
+        link: to the daemon.
+        first: what it has said already.
+        stdin: the descriptor that is read.
+
+    Returns:
+        The exit status.
+    """
+    from select import POLLIN, POLLOUT, poll  # noqa: PLC0415 - only for sendmail -bs
+
+    link.setblocking(False)
+    watch = poll()
+    watch.register(link.fileno(), POLLIN)
+    watch.register(stdin, POLLIN)
+    said, waiting, is_ended = first, b"", False
+    _write(1, first)
+    while True:
+        for fd, ready in watch.poll():
+            if fd == stdin:
+                waiting = os.read(stdin, READ_BYTES)
+                watch.unregister(stdin)
+                if waiting:
+                    watch.modify(link.fileno(), POLLIN | POLLOUT)
+                else:
+                    link.shutdown(SHUT_WR)
+                    is_ended = True
+            elif ready & ~POLLOUT:
+                data = link.recv(READ_BYTES)
+                if not data:
+                    return _status_of_session(said, is_ended=is_ended)
+                _write(1, data)
+                said = (said + data)[-SAID_BYTES:]
+            else:
+                waiting = waiting[link.send(waiting) :]
+                if not waiting:
+                    watch.modify(link.fileno(), POLLIN)
+                    watch.register(stdin, POLLIN)
+
+
+def _status_of_session(said: bytes, *, is_ended: bool) -> int:
+    """0 if either side has ended the session in good order."""
+    last = said[:-2].rpartition(b"\n")[2]
+    if is_ended or last.startswith(b"221"):
+        return 0
+    _write(2, _BROKEN_TEXT)
+    return TRY_LATER
+
+
+def _write(fd: int, data: bytes) -> None:
+    """Write all of it; that nobody reads it changes nothing."""
+    try:
+        while data:
+            data = data[os.write(fd, data) :]
+    except OSError:
+        """Nobody reads it."""

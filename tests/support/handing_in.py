@@ -1,0 +1,234 @@
+"""What takes mail in from local programs, on a queue of the test's own."""
+
+import asyncio
+import os
+import socket
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, Self
+
+from gateway.daemon.notify import open_pipe_socket
+from gateway.durable import Disk
+from gateway.errors import UnknownNode
+from gateway.handover import frames
+from gateway.ids import NodeId
+from gateway.ingest.batch import BatchIntake
+from gateway.ingest.handover import Handover
+from gateway.ingest.inflight import InFlight
+from gateway.ingest.intake import Intake
+from gateway.ingest.mail_command import LocalUser
+from gateway.ingest.pipe import PipeIntake
+from gateway.ingest.pipe_commands import PipeCommands, PipeRequest, Wish
+from gateway.ingest.pipe_server import PipeParts, PipeServer
+from gateway.ingest.routes import Routes
+from gateway.ingest.services import Services
+from gateway.ingest.settings import SmtpSettings
+from gateway.ingest.stamp import Stamp
+from gateway.message.bsmtp_dialogue import BatchLimits
+from gateway.msgqueue.entry import Lane
+from gateway.msgqueue.store import Queue
+from gateway.receive.quarantine import Source
+from gateway.receive.receiver import Reception
+from gateway.routing.table import Local, Refuse, Rule, Table, ToNode
+from tests.support.endpoint import Kept, kept_messages
+from tests.support.received import receiver
+
+DEADLINE_SECONDS = 30.0
+HOSTNAME = "mail.a.test"
+NODE_B = NodeId(b"\xbb" * 32)
+NICE = 64
+USER = LocalUser("alice", "Alice A.")
+TABLE = Table.from_rules(
+    [
+        Rule("b.test", ToNode("bob")),
+        Rule("gone.test", ToNode("gone")),
+        Rule("a.test", Local()),
+        Rule(HOSTNAME, Local()),
+        Rule("never@b.test", Refuse("5.1.1", "no such person")),
+        Rule("later@b.test", Refuse("4.2.1", "on holiday")),
+    ]
+)
+
+
+def find_lane(name: str) -> Lane:
+    """The one neighbour that the tests know."""
+    if name != "bob":
+        raise UnknownNode(f"unknown node {name!r}")
+    return Lane(NODE_B, NICE)
+
+
+def routes(max_recipients: int = 1000) -> Routes:
+    """Where mail goes."""
+    return Routes(TABLE, find_lane, max_recipients)
+
+
+def stamp(wall: Callable[[], float] = lambda: 0.0, max_hops: int = 50) -> Stamp:
+    """What is put in front of messages."""
+    return Stamp(HOSTNAME, max_hops, wall)
+
+
+def intake(queue: Queue, max_message_bytes: int = 50 << 20) -> PipeIntake:
+    """Takes single messages."""
+    return PipeIntake(queue, routes(), stamp(), max_message_bytes)
+
+
+def batches(
+    queue: Queue, disk: Disk | None = None, *, message_bytes: int = 50 << 20, max_batch_bytes: int = 1 << 30
+) -> BatchIntake:
+    """Takes batches."""
+    limits = BatchLimits(message_bytes=message_bytes)
+    return BatchIntake(queue, disk or Disk(is_syncing=False), routes(), stamp(), limits, max_batch_bytes)
+
+
+def commands(queue: Queue, disk: Disk | None = None) -> PipeCommands:
+    """All commands; what neighbours send is taken for b.test."""
+
+    def begin_receive(handle: str, args: tuple[bytes, ...], sender: NodeId) -> Reception:
+        return receiver(queue, disk).begin(Source(sender, "a", None, handle, args))
+
+    return PipeCommands(intake(queue), batches(queue, disk), begin_receive, lambda: "1234")
+
+
+def request(name: str, *arguments: str, node: str = "", user: LocalUser = USER) -> PipeRequest:
+    """What a program asks for."""
+    return PipeRequest(name, arguments, node, user)
+
+
+def hand_in(queue: Queue, wish: PipeRequest, content: bytes, size: int = 1 << 16) -> str:
+    """Take one body in, in pieces, as any program that runs a command; what a person may be told."""
+    wanted = commands(queue).begin(wish)
+    assert not isinstance(wanted, Wish)
+    return take(wanted, [content[at : at + size] for at in range(0, len(content), size)])
+
+
+def take(handover: Handover, pieces: Sequence[bytes]) -> str:
+    """Write all pieces and wait until they are on disk."""
+    try:
+        for piece in pieces:
+            handover.write(piece)
+        handover.close().result()
+    except BaseException:
+        handover.discard()
+        raise
+    return handover.done()
+
+
+class PipeEndpoint:
+    """The endpoint for local programs in a thread of its own; a context manager.
+
+    Args:
+        directory: the state directory; the queue is below it.
+        disk: how the queue writes.
+        limits: fields of ``SmtpSettings`` that differ from the defaults.
+    """
+
+    def __init__(self, directory: Path, disk: Disk | None = None, **limits: Any) -> None:
+        self.directory = directory
+        directory.mkdir(exist_ok=True)
+        disk = disk or Disk(is_syncing=False)
+        self.queue = Queue(directory / "queue", disk, reserve_bytes=0)
+        settings = SmtpSettings(hostname=HOSTNAME, **limits)
+        executor = ThreadPoolExecutor(2)
+        services = Services(
+            settings=settings,
+            queue=self.queue,
+            table=TABLE,
+            find_lane=find_lane,
+            permits=lambda _client: True,
+            inflight=InFlight(settings.max_inflight_bytes),
+            intake=Intake(self.queue, HOSTNAME, settings.max_hops, executor),
+        )
+        listening = open_pipe_socket(directory, disk)
+        parts = PipeParts(commands(self.queue, disk), services)
+        self.server = PipeServer(parts, listening, executor)
+        self.loop = asyncio.new_event_loop()
+        self.faults: list[dict[str, Any]] = []
+        self.loop.set_exception_handler(lambda _loop, context: self.faults.append(context))
+        self._thread = threading.Thread(target=self.loop.run_forever, name="pipes")
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        asyncio.run_coroutine_threadsafe(self.server.start(), self.loop).result(DEADLINE_SECONDS)
+        return self
+
+    def stop(self) -> None:
+        """Stop serving; the queue stays open."""
+        asyncio.run_coroutine_threadsafe(self.server.stop(), self.loop).result(DEADLINE_SECONDS)
+
+    def __exit__(self, *exc: object) -> None:
+        try:
+            self.stop()
+        finally:
+            self.loop.call_soon_threadsafe(self.loop.stop)
+            self._thread.join(DEADLINE_SECONDS)
+            self.loop.close()
+            self.queue.close()
+        assert self.faults == []
+
+    def connect(self) -> "PipeCaller":
+        """A program that says exactly what it is told."""
+        return PipeCaller(self.directory / frames.SOCKET_NAME)
+
+    def kept(self) -> list[Kept]:
+        """What is in the queue, in the order of arrival."""
+        return kept_messages(self.queue)
+
+    def leftovers(self) -> list[str]:
+        """Files of bodies and batches that no message has."""
+        queue = self.directory / "queue"
+        named = {view.view.id for view in self.kept()}
+        found = [*(queue / "incoming").glob("*"), *(queue / "bodies").glob("*")]
+        return [path.name for path in found if path.name not in named]
+
+
+class PipeCaller:
+    """The other end of the socket; a context manager."""
+
+    def __init__(self, path: Path) -> None:
+        self.link = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.link.settimeout(DEADLINE_SECONDS)
+        self.link.connect(str(path))
+        self._received = b""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.link.close()
+
+    def ask(self, name: str, *arguments: str, node: str = "") -> tuple[bytes, bytes]:
+        """Send a request; returns the first answer."""
+        words = [os.fsencode(word) for word in arguments]
+        self.link.sendall(frames.encode_request(name.encode(), node.encode(), words, is_terminal=False))
+        return self.answer()
+
+    def send(self, *pieces: bytes) -> None:
+        """Send pieces of the body; an empty one is its end."""
+        for piece in pieces:
+            self.link.sendall(frames.encode_piece(piece))
+
+    def answer(self) -> tuple[bytes, bytes]:
+        """The next answer: kind and data; both empty: the connection has ended."""
+        while (found := frames.take_answer(self._received)) is None:
+            try:
+                data = self.link.recv(1 << 16)
+            except ConnectionResetError:
+                data = b""
+            if not data:
+                return b"", b""
+            self._received += data
+        kind, data, self._received = found
+        return kind, data
+
+    def end(self) -> tuple[int, str]:
+        """All answers to the last: the status, and what is to be printed; -1: there is none."""
+        said = ""
+        while True:
+            kind, data = self.answer()
+            if kind == frames.EXIT:
+                return data[0], said
+            if not kind:
+                return -1, said
+            said += data.decode()
