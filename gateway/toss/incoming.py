@@ -15,6 +15,7 @@ from gateway.durable import Disk, NewFile
 from gateway.errors import StoreError
 from gateway.ids import PacketId
 from gateway.toss.inside import HERE, Traversal, relative_name, resolve_inside
+from gateway.write_behind import write_behind
 
 TEMPORARY_PREFIX = "nncpfile"
 NAME_LIMIT_COUNT = 1_000_000
@@ -67,8 +68,7 @@ class Incoming:
         if os.path.lexists(temporary):
             self._disk.remove(temporary, is_synced=False)
         with self._disk.create(temporary) as new:
-            for piece in content:
-                new.write(piece)
+            write_behind(content, new.write)
             return commit_new(self._disk, new, place)
 
 

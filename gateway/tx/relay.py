@@ -14,6 +14,7 @@ from gateway.packet.sealed import ENCRYPTED_HEADER_BYTES, decode_header
 from gateway.spool.store import Spool
 from gateway.tx.exec_packet import commit_packet
 from gateway.tx.sealing import Outside, PacketWriter, Route, SealedPacket, seal_payload
+from gateway.write_behind import write_behind
 
 NICE_TRNS = 0
 """Inner niceness that Go NNCP writes in a transitional packet; nobody reads it."""
@@ -66,8 +67,7 @@ def _wrap(
 
 def _store(route: Route, packet: Iterable[bytes | memoryview], temporary: NewFile) -> SealedPacket:
     writer = PacketWriter(temporary)
-    for piece in packet:
-        writer.write(piece)
+    write_behind(packet, writer.write)
     name = writer.finish()
     decode_header(writer.header)
     return SealedPacket(

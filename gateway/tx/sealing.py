@@ -7,6 +7,7 @@ error the temporary has no meaning and is the caller's to discard.
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 from gateway.durable import NewFile
@@ -18,6 +19,7 @@ from gateway.packet.padding import UNLIMITED_BYTES, sealed_size_bytes
 from gateway.packet.plain import PlainHeader
 from gateway.packet.seal import Hop, OnionSealer
 from gateway.packet.sealed import ENCRYPTED_HEADER_BYTES, area_message_id
+from gateway.write_behind import write_behind
 
 WRITE_BYTES = 64 * 1024
 """Smaller pieces are gathered, so that a small packet costs one write."""
@@ -186,11 +188,7 @@ def seal_payload(
         area=None if area is None else Hop(area.id, area.keys()[0]),
     )
     writer = PacketWriter(temporary)
-    for piece in payload:
-        if sealed := sealer.feed(piece):
-            writer.write(sealed)
-    for sealed in sealer.finish_pieces():
-        writer.write(sealed)
+    write_behind(chain(map(sealer.feed, payload), sealer.finish_pieces()), writer.write)
     return SealedPacket(
         temporary=temporary.path,
         packet=writer.finish(),

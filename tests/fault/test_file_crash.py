@@ -31,6 +31,8 @@ from tests.support.tossing import Pair, failing_disk, files_below, packets_below
 
 STEP_LIMIT = 200
 CONTENT = bytes(range(256)) * 1000
+LARGE = bytes(range(256)) * 12_000
+"""So much is written by a thread of its own."""
 
 
 def arrived(incoming: Path) -> list[bytes]:
@@ -39,31 +41,34 @@ def arrived(incoming: Path) -> list[bytes]:
     return [path.read_bytes() for path in named]
 
 
-def pair_with_file(directory: Path) -> tuple[Pair, Path]:
+def pair_with_file(directory: Path, content: bytes = CONTENT) -> tuple[Pair, Path]:
     pair = Pair(directory)
     incoming = allow_files(pair)
-    put_file(pair, b"new/sub/name", CONTENT)
+    put_file(pair, b"new/sub/name", content)
     return pair, incoming
 
 
-def test_a_stop_at_any_step_delivers_the_file_at_least_once_and_never_in_part(tmp_path: Path) -> None:
+@pytest.mark.parametrize("whole", [CONTENT, LARGE], ids=["small", "large"])
+def test_a_stop_at_any_step_delivers_the_file_at_least_once_and_never_in_part(
+    tmp_path: Path, whole: bytes
+) -> None:
     """Under its name a file is whole; the next toss delivers what a stop kept back, and cleans up."""
     stopped_count = 0
     for step in range(STEP_LIMIT):
-        pair, incoming = pair_with_file(tmp_path / str(step))
+        pair, incoming = pair_with_file(tmp_path / str(step), whole)
 
         def work(disk: Disk, pair: Pair = pair) -> None:
             pair.toss(disk=disk)
 
         was_stopped, _ = run_until_step(step, work)
-        assert all(content == CONTENT for content in arrived(incoming))
+        assert all(content == whole for content in arrived(incoming))
         assert pair.received() or arrived(incoming)
         pair.toss()
         assert pair.received() == []
-        assert arrived(incoming) in ([CONTENT], [CONTENT, CONTENT])
+        assert arrived(incoming) in ([whole], [whole, whole])
         assert not list(incoming.rglob("nncpfile*"))
         if not was_stopped:
-            assert arrived(incoming) == [CONTENT]
+            assert arrived(incoming) == [whole]
             break
         stopped_count += 1
     else:
@@ -71,16 +76,17 @@ def test_a_stop_at_any_step_delivers_the_file_at_least_once_and_never_in_part(tm
     assert stopped_count > 8
 
 
+@pytest.mark.parametrize("whole", [CONTENT, LARGE], ids=["small", "large"])
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EIO])
 def test_a_disk_that_refuses_any_step_keeps_the_packet_and_leaves_no_part(
-    tmp_path: Path, number: int
+    tmp_path: Path, number: int, whole: bytes
 ) -> None:
     """A refusal is told and the packet stays until the file is there; no temporary is left."""
     for step in range(STEP_LIMIT):
-        pair, incoming = pair_with_file(tmp_path / str(step))
+        pair, incoming = pair_with_file(tmp_path / str(step), whole)
         disk, steps = failing_disk(step, number)
         result = pair.toss(disk=disk)
-        assert all(content == CONTENT for content in arrived(incoming))
+        assert all(content == whole for content in arrived(incoming))
         assert not list(incoming.rglob("nncpfile*"))
         if len(steps) <= step:
             assert result.done_count == 1
@@ -89,7 +95,7 @@ def test_a_disk_that_refuses_any_step_keeps_the_packet_and_leaves_no_part(
             assert "made to fail" in pair.log_text()
         assert pair.received() or arrived(incoming)
         pair.toss()
-        assert arrived(incoming) in ([CONTENT], [CONTENT, CONTENT])
+        assert arrived(incoming) in ([whole], [whole, whole])
     else:
         raise AssertionError("toss never came to its end")
 

@@ -19,10 +19,13 @@ from tests.support.tossing import Pair, failing_disk, files_below, packets_below
 
 STEP_LIMIT = 100
 BODY = os.urandom(300_000)
+LARGE_BODY = os.urandom(3_000_000)
+"""So much is written by a thread of its own."""
 
 
+@pytest.mark.parametrize("body", [BODY, LARGE_BODY], ids=["small", "large"])
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS])
-def test_a_refusal_at_any_step_leaves_no_half_packet(tmp_path: Path, number: int) -> None:
+def test_a_refusal_at_any_step_leaves_no_half_packet(tmp_path: Path, number: int, body: bytes) -> None:
     """Either the packet is in tx and whole, or the caller is told and no temporary is left."""
     for step in range(STEP_LIMIT):
         pair = Pair(tmp_path / str(step))
@@ -30,7 +33,7 @@ def test_a_refusal_at_any_step_leaves_no_half_packet(tmp_path: Path, number: int
         spool = Spool(pair.spools["a"].root, disk)
         fault: StoreError | None = None
         try:
-            send_exec(spool, pair.books["a"].private_keys(), pair.request("x"), [BODY])
+            send_exec(spool, pair.books["a"].private_keys(), pair.request("x"), [body])
         except StoreError as error:
             fault = error
         packets = packets_below(spool.root)
@@ -47,14 +50,15 @@ def test_a_refusal_at_any_step_leaves_no_half_packet(tmp_path: Path, number: int
     assert step > 5
 
 
-def test_a_stop_at_any_step_leaves_a_whole_packet_or_none(tmp_path: Path) -> None:
+@pytest.mark.parametrize("body", [BODY, LARGE_BODY], ids=["small", "large"])
+def test_a_stop_at_any_step_leaves_a_whole_packet_or_none(tmp_path: Path, body: bytes) -> None:
     """What kill -9 leaves under a packet's name is whole; else there is at most a temporary."""
     for step in range(STEP_LIMIT):
         pair = Pair(tmp_path / str(step))
         root = pair.spools["a"].root
 
         def work(disk: Disk, pair: Pair = pair, root: Path = root) -> None:
-            send_exec(Spool(root, disk), pair.books["a"].private_keys(), pair.request("x"), [BODY])
+            send_exec(Spool(root, disk), pair.books["a"].private_keys(), pair.request("x"), [body])
 
         was_stopped, steps = run_until_step(step, work)
         packets = packets_below(root)
