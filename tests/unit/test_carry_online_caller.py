@@ -1,4 +1,5 @@
 import asyncio
+import contextlib
 import dataclasses
 import logging
 from collections.abc import Awaitable, Callable
@@ -226,16 +227,22 @@ def test_call_that_fails_ends_no_other(
         assert "a fault of this program" in caplog.text
 
 
-def test_neighbour_that_talks_with_us_already_is_not_called(tmp_path: Path) -> None:
-    book = make_book(b=[Call(HOURLY)], c=[Call(HOURLY)])
-    office = make_office(tmp_path, book)
-    calls = Calls()
-    with office.spool.lock(book.find("b").id, LockKind.RX):
-        run_caller(office, calls, lambda: bool(calls.plans))
-    assert calls.names == ["c"]
-
-
 QUICK = Link(handshake_seconds=0)
+
+
+@pytest.mark.parametrize("kind", [LockKind.RX, LockKind.TX])
+def test_neighbour_that_somebody_is_at_work_with_is_called_after_that(tmp_path: Path, kind: LockKind) -> None:
+    book = make_book(b=[Call(HOURLY, link=QUICK)], c=[Call(HOURLY)])
+    office = make_office(tmp_path, book)
+    with contextlib.ExitStack() as locked:
+        locked.enter_context(office.spool.lock(book.find("b").id, kind))
+
+        async def unlock(_plan: CallPlan) -> None:
+            locked.close()
+
+        calls = Calls(unlock)
+        run_caller(office, calls, lambda: len(calls.plans) == 2)
+    assert calls.names == ["c", "b"]
 
 
 def test_call_that_was_refused_is_tried_again(tmp_path: Path) -> None:

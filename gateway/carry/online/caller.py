@@ -81,6 +81,7 @@ class _Outcome(Enum):
     NEEDLESS = auto()
     CALLED = auto()
     REFUSED = auto()
+    """By the neighbour, or by its locks: somebody talks with it, or carries packets to it otherwise."""
 
 
 class Caller:
@@ -142,7 +143,7 @@ class Caller:
         self._ended.set()
 
     def _put_off(self, plan: Plan, entry: Entry) -> bool:
-        """Try again later, if there are tries left: perhaps the neighbour was just calling us."""
+        """Try again later, if there are tries left: perhaps the neighbour is just calling us."""
         pause_seconds = REDIAL_SECONDS + random.uniform(0, entry.call.link.handshake_seconds)  # noqa: S311
         if not plan.put_off(entry, self._steady(), pause_seconds):
             return False
@@ -151,10 +152,12 @@ class Caller:
         return True
 
     async def _try(self, entry: Entry) -> _Outcome:
-        """Make a call if there is need for it and somewhere to call."""
+        """Make a call if there is need for it, nobody else at work, and somewhere to call."""
         refused = self._refused.pop(entry, None)
-        is_needed = await asyncio.to_thread(self._is_needed, entry, refused)
-        addresses = self._addresses(entry) if is_needed else ()
+        obstacle = await asyncio.to_thread(self._find_obstacle, entry, refused)
+        if obstacle is not None:
+            return obstacle
+        addresses = self._addresses(entry)
         if not addresses:
             return _Outcome.NEEDLESS
         node, tosser = self._node(entry), self._around.tosser
@@ -168,8 +171,8 @@ class Caller:
                 tosser.wake(node)
         return _Outcome.REFUSED if result.is_refused else _Outcome.CALLED
 
-    def _is_needed(self, entry: Entry, refused: Moment | None) -> bool:
-        """Whether there is something to call for, and nobody who talks with the neighbour already.
+    def _find_obstacle(self, entry: Entry, refused: Moment | None) -> _Outcome | None:
+        """What there is against a call, or None.
 
         Args:
             entry: the call.
@@ -177,19 +180,21 @@ class Caller:
         """
         node, call = self._node(entry), entry.call
         if refused is not None and self._has_called_us(node, refused):
-            return False
+            return _Outcome.NEEDLESS
+        if call.is_tx_needed and not self._has_something(node, call.nice):
+            return _Outcome.NEEDLESS
         try:
             with self._office.spool.lock(node.id, LockKind.RX), self._office.spool.lock(node.id, LockKind.TX):
-                pass
+                return None
         except StoreBusy as error:
             self._log.debug("caller", _fields(entry), f"{self._title(entry)}: {error}")
-            return False
-        if not call.is_tx_needed or self._waiting.has_packet(node.id, call.nice):
-            return True
-        return self._around.has_mail(node, call.nice)
+            return _Outcome.REFUSED
+
+    def _has_something(self, node: Node, nice: int) -> bool:
+        return self._waiting.has_packet(node.id, nice) or self._around.has_mail(node, nice)
 
     def _has_called_us(self, node: Node, since: Moment) -> bool:
-        """Whether a neighbour that refused our call was calling us at that time, or has done so later."""
+        """Whether a neighbour that could not be called then talks with us now, or has called us since."""
         if self._office.links is None:
             return False
         contact, now = self._office.links.read(node.id).contact, read_moment()
