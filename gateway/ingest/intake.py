@@ -5,19 +5,19 @@ not say that it was taken. Once it was called, the message may be in the queue e
 is gone before it hears so: the client then sends it again and the recipient sees it twice, which
 RFC 1047 describes and no server can avoid; it is never lost.
 
-A message for this machine and for neighbours becomes two in the queue, one in each role. Should
-the second of them fail, the first stays, and the client's next try brings it once more.
+A message for this machine and for neighbours becomes two in the queue, one in each role; both are put
+in one transaction.
 """
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor, Future
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from gateway.errors import MailLoop
 from gateway.maillog import log_mail
-from gateway.message.envelope import Envelope
+from gateway.message.envelope import Envelope, MailOptions, RecipientOptions
 from gateway.message.header import header_section_end, header_value, hop_count, received_line
 from gateway.msgqueue.bodies import StagedBody
 from gateway.msgqueue.entry import Lane, NewMessage, Role, Target
@@ -54,6 +54,8 @@ class Submission:
         client_ip: address of the client.
         helo: what the client called itself.
         protocol: for the Received field: ``SMTP``, ``ESMTP`` or ``UTF8SMTP``.
+        options: what the sender asked for the message.
+        recipient_options: what the sender asked for single recipients, by address.
     """
 
     sender: str
@@ -63,6 +65,8 @@ class Submission:
     client_ip: str
     helo: str
     protocol: str
+    options: MailOptions = field(default_factory=MailOptions)
+    recipient_options: Mapping[str, RecipientOptions] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +89,8 @@ class _Part:
                 tuple(recipient.address for recipient in self.recipients),
                 is_8bit=self.submission.is_8bit,
                 is_smtputf8=self.submission.is_smtputf8,
+                options=self.submission.options,
+                recipient_options=self.submission.recipient_options,
             ),
             targets=tuple(_target(recipient) for recipient in self.recipients),
             body=body,
@@ -139,13 +145,14 @@ class Intake:
         if hops_count > self._max_hops:
             raise MailLoop(f"too many hops: {hops_count} Received fields, {self._max_hops} are allowed")
         message_id = header_value(header, "Message-ID") or ""
-        ids = []
-        for role, recipients in _by_role(submission.recipients):
-            part = self._part(submission, role, recipients, message_id)
-            await self._put(part, content)
+        parts = [
+            self._part(submission, role, recipients, message_id)
+            for role, recipients in _by_role(submission.recipients)
+        ]
+        await self._put(parts, content)
+        for part in parts:
             _log_received(part, len(content))
-            ids.append(part.id)
-        return " ".join(ids)
+        return " ".join(part.id for part in parts)
 
     def _part(
         self, submission: Submission, role: Role, recipients: tuple[Recipient, ...], message_id: str
@@ -164,23 +171,31 @@ class Intake:
         )
         return _Part(part_id, role, recipients, received, message_id, submission)
 
-    async def _put(self, part: _Part, content: bytearray) -> None:
-        if len(part.received) + len(content) <= INLINE_BODY_BYTES:
-            committed = self._queue.put(part.message(b"".join((part.received, content))), part.role)
+    async def _put(self, parts: Sequence[_Part], content: bytearray) -> None:
+        if all(len(part.received) + len(content) <= INLINE_BODY_BYTES for part in parts):
+            committed = self._queue.put_together(
+                [(part.message(b"".join((part.received, content))), part.role) for part in parts]
+            )
         else:
             loop = asyncio.get_running_loop()
-            committed = await loop.run_in_executor(self._executor, self._put_large, part, content)
+            committed = await loop.run_in_executor(self._executor, self._put_large, parts, content)
         await asyncio.wrap_future(committed)
 
-    def _put_large(self, part: _Part, content: bytearray) -> "Future[None]":
-        self._queue.check_room(len(part.received) + len(content))
-        staged = self._queue.stage_body(part.id)
+    def _put_large(self, parts: Sequence[_Part], content: bytearray) -> "Future[None]":
+        self._queue.check_room(len(parts) * len(content))
+        staged: list[StagedBody] = []
         try:
-            staged.write(part.received)
-            staged.write(content)
-            return self._queue.put(part.message(staged), part.role)
+            for part in parts:
+                body = self._queue.stage_body(part.id)
+                staged.append(body)
+                body.write(part.received)
+                body.write(content)
+            return self._queue.put_together(
+                [(part.message(body), part.role) for part, body in zip(parts, staged, strict=True)]
+            )
         except BaseException:
-            staged.discard()
+            for body in staged:
+                body.discard()
             raise
 
 

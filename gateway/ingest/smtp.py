@@ -10,18 +10,18 @@ recipient is accepted only from a client that may relay, and only if the routing
 for it. Whatever is refused leaves a line in the mail log.
 
 Spec: RFC 5321; RFC 2034 (enhanced status codes), RFC 2920 (PIPELINING), RFC 1870 (SIZE), RFC 6152
-(8BITMIME), RFC 6531 (SMTPUTF8).
+(8BITMIME), RFC 6531 (SMTPUTF8), RFC 3461 (DSN), RFC 6710 (MT-PRIORITY), RFC 2852 (DELIVERBY).
 """
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from gateway.errors import BadAddress, GatewayError, StoreError
 from gateway.ingest.connection import STOPPING, TIMED_OUT, HungUp, SmtpConnection
 from gateway.ingest.content import ContentReader
 from gateway.ingest.intake import Recipient
-from gateway.ingest.parameters import MailParameters, parse_mail_parameters
+from gateway.ingest.parameters import MailParameters, parse_mail_parameters, parse_rcpt_parameters
 from gateway.ingest.reply import Reply, refusal, reply_to
 from gateway.ingest.services import Services
 from gateway.ingest.transaction import Transaction
@@ -30,6 +30,7 @@ from gateway.message.address import NON_ASCII_STATUS, parse_path, shown
 from gateway.routing.table import LocalRoute, Refusal, Route
 
 POSTMASTER = "postmaster"
+EXTENSIONS = ("PIPELINING", "8BITMIME", "SMTPUTF8", "DSN", "MT-PRIORITY", "DELIVERBY")
 GREETING_LIMIT_CHARS = 255
 
 _LOG = logging.getLogger(__name__)
@@ -38,6 +39,7 @@ _FORBIDDEN = frozenset({b"CONNECT", b"GET", b"HEAD", b"OPTIONS", b"POST", b"PUT"
 """A browser that was made to talk to us."""
 _OK = Reply(250, "2.0.0", "Ok")
 _NO_GREETING = Reply(503, "5.5.1", "send EHLO or HELO first")
+_NEEDS_EHLO = Reply(555, "5.5.4", "parameters need EHLO")
 _OUT_OF_STEP = Reply(554, "5.5.0", "data sent before our answer, closing")
 
 
@@ -99,10 +101,12 @@ class SmtpSession(SmtpConnection):
     async def smtp_EHLO(self, hostname: str) -> None:  # noqa: N802 - as above
         """Greet and say what we can."""
         if self._greet(hostname, is_extended=True):
-            self.reply(
-                f"250-{self.hostname}\r\n250-PIPELINING\r\n250-SIZE {self._settings.max_message_bytes}\r\n"
-                "250-8BITMIME\r\n250-SMTPUTF8\r\n250 ENHANCEDSTATUSCODES"
-            )
+            lines = [self.hostname, f"SIZE {self._settings.max_message_bytes}", *self._extensions()]
+            self.reply("\r\n".join(f"250-{line}" for line in lines) + "\r\n250 ENHANCEDSTATUSCODES")
+
+    def _extensions(self) -> Sequence[str]:
+        """What is offered beside SIZE and ENHANCEDSTATUSCODES."""
+        return EXTENSIONS
 
     def _greet(self, hostname: str, *, is_extended: bool) -> bool:
         session = self.session
@@ -142,7 +146,7 @@ class SmtpSession(SmtpConnection):
             return
         parameters = parse_mail_parameters(raw_parameters)
         if raw_parameters and not self._is_extended():
-            parameters = Reply(555, "5.5.4", "parameters need EHLO")
+            parameters = _NEEDS_EHLO
         if isinstance(parameters, Reply):
             self.fault(parameters)
             return
@@ -189,25 +193,27 @@ class SmtpSession(SmtpConnection):
 
     def _add(self, path: bytes) -> None:
         transaction = self._transaction
+        is_utf8_allowed = transaction.parameters.is_smtputf8
         try:
-            address, raw_parameters = parse_path(
-                path, is_utf8_allowed=transaction.parameters.is_smtputf8, is_recipient=True
-            )
+            address, raw_parameters = parse_path(path, is_utf8_allowed=is_utf8_allowed, is_recipient=True)
         except BadAddress as error:
             self._refuse(reply_to(error), sender=transaction.mail_from)
             self.count_error()
             return
-        if raw_parameters:
-            self.fault(Reply(555, "5.5.4", "parameters of RCPT are not known here"))
+        options = parse_rcpt_parameters(raw_parameters, is_utf8_allowed=is_utf8_allowed)
+        if raw_parameters and not self._is_extended():
+            options = _NEEDS_EHLO
+        if isinstance(options, Reply):
+            self.fault(options)
             return
         if address.lower() == POSTMASTER:
             address = f"{address}@{self.hostname}"
-        if not transaction.has(address):
+        if not transaction.join(address, options):
             recipient = self._recipient(address)
             if isinstance(recipient, Reply):
                 self._refuse(recipient, sender=transaction.mail_from, to=address)
                 return
-            transaction.add(recipient)
+            transaction.add(recipient, options)
         self.reply(_RECIPIENT_OK)
 
     def _recipient(self, address: str) -> Recipient | Reply:

@@ -4,6 +4,9 @@ from aiosmtpd.smtp import Envelope
 
 from gateway.ingest.intake import Recipient, Submission
 from gateway.ingest.parameters import MailParameters
+from gateway.message.envelope import RecipientOptions
+
+_NO_OPTIONS = RecipientOptions()
 
 
 class Transaction(Envelope):
@@ -12,7 +15,10 @@ class Transaction(Envelope):
     def __init__(self) -> None:
         super().__init__()
         self.parameters = MailParameters()
+        self.accepted_count = 0
+        """RCPT commands that were answered with yes; one recipient may be named by several."""
         self._recipients: dict[str, Recipient] = {}
+        self._options: dict[str, RecipientOptions] = {}
 
     @property
     def recipients(self) -> tuple[Recipient, ...]:
@@ -24,13 +30,23 @@ class Transaction(Envelope):
         """How many were accepted so far."""
         return len(self._recipients)
 
-    def has(self, address: str) -> bool:
-        """Whether an address was accepted already; domains have no case."""
-        return _key(address) in self._recipients
+    def join(self, address: str, options: RecipientOptions) -> bool:
+        """Accept an address that was accepted before once more; returns whether it was.
 
-    def add(self, recipient: Recipient) -> None:
+        Domains have no case. What is asked for is joined.
+        """
+        known = self._recipients.get(_key(address))
+        if known is None:
+            return False
+        self.accepted_count += 1
+        self._options[known.address] = self._options[known.address].joined(options)
+        return True
+
+    def add(self, recipient: Recipient, options: RecipientOptions) -> None:
         """Accept a recipient."""
+        self.accepted_count += 1
         self._recipients[_key(recipient.address)] = recipient
+        self._options[recipient.address] = options
 
     def submission(self, *, client_ip: str, helo: str, is_extended: bool, is_8bit_found: bool) -> Submission:
         """The whole envelope, once the content is there.
@@ -50,6 +66,10 @@ class Transaction(Envelope):
             client_ip=client_ip,
             helo=helo,
             protocol="UTF8SMTP" if self.parameters.is_smtputf8 else protocol,
+            options=self.parameters.options,
+            recipient_options={
+                address: options for address, options in self._options.items() if options != _NO_OPTIONS
+            },
         )
 
 

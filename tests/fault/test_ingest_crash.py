@@ -189,22 +189,26 @@ def test_database_that_can_not_grow(tmp_path: Path) -> None:
         assert [each.content for each in endpoint.kept()] == [FIRST, body]
 
 
-def test_part_of_a_split_message_fails(tmp_path: Path) -> None:
-    """When one of two parts is refused the client is told to come again, and no recipient is left out."""
+@pytest.mark.parametrize("body", [SMALL, LARGE])
+@pytest.mark.parametrize("failing", [1, 2])
+def test_a_message_in_two_parts_is_taken_whole_or_not_at_all(
+    tmp_path: Path, body: bytes, failing: int
+) -> None:
+    """When the disk fails no part stays behind, so that the client's next try brings nothing twice."""
     commits = 0
 
     def hook(step: str, _path: Path) -> None:
         nonlocal commits
         if step == "commit":
             commits += 1
-            if commits == 2:
+            if commits == failing:
                 raise _database_error(sqlite3.SQLITE_FULL)
 
     with Endpoint(tmp_path, disk=Disk(is_syncing=False, hook=hook)) as endpoint, endpoint.client() as client:
-        assert client.mail(SMALL, "a@a.test", "eve@here.test", "bob@b.test")[0] == 452
-        assert client.mail(SMALL, "a@a.test", "eve@here.test", "bob@b.test")[0] == 250
-        reached = {recipient for each in endpoint.kept() for recipient in each.recipients}
-        assert reached == {"eve@here.test", "bob@b.test"}
+        codes = [client.mail(body, "a@a.test", "eve@here.test", "bob@b.test")[0] for _ in range(2)]
+        assert sorted(codes) == [250, 452]
+        assert sorted(each.recipients for each in endpoint.kept()) == [("bob@b.test",), ("eve@here.test",)]
+        assert len(list(endpoint.queue.bodies.directory.iterdir())) == (2 if body is LARGE else 0)
 
 
 @pytest.mark.parametrize("cut", [0, 1, len(SMALL), len(stuffed(SMALL)) - 3, len(stuffed(SMALL)) - 1])

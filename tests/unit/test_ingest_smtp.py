@@ -2,13 +2,17 @@
 
 import logging
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from gateway.msgqueue.entry import Role
+from gateway.message.envelope import MailOptions, Notify, RecipientOptions, Return
+from gateway.msgqueue.entry import Form, Role
+from gateway.msgqueue.inbox import Inbox
+from gateway.msgqueue.outbox import Outbox
 from gateway.routing.access import AccessList
-from tests.support.endpoint import HOSTNAME, Client, Endpoint
+from tests.support.endpoint import HOSTNAME, Client, Endpoint, stuffed
 from tests.support.processes import wait_until
 
 MESSAGE = b"Message-ID: <1@a.test>\r\nSubject: x\r\n\r\nhello\r\n"
@@ -41,8 +45,8 @@ def test_ehlo_says_what_is_offered_and_nothing_else(endpoint: Endpoint) -> None:
     with endpoint.client(is_greeted=False) as client:
         assert client.answer() == (220, f"{HOSTNAME} ESMTP nncp-gateway")
         code, text = client.command("EHLO client.test")
-    offered = ["PIPELINING", f"SIZE {4 << 20}", "8BITMIME", "SMTPUTF8", "ENHANCEDSTATUSCODES"]
-    assert (code, text.split("\n")) == (250, [HOSTNAME, *offered])
+    offered = [f"SIZE {4 << 20}", "PIPELINING", "8BITMIME", "SMTPUTF8", "DSN", "MT-PRIORITY", "DELIVERBY"]
+    assert (code, text.split("\n")) == (250, [HOSTNAME, *offered, "ENHANCEDSTATUSCODES"])
 
 
 def test_helo_takes_mail_without_extensions(endpoint: Endpoint) -> None:
@@ -51,6 +55,10 @@ def test_helo_takes_mail_without_extensions(endpoint: Endpoint) -> None:
         assert client.command("helo client.test") == (250, HOSTNAME)
         assert client.command("MAIL FROM:<a@a.test> SIZE=1")[0] == 555
         assert client.command("MAIL FROM:<a@a.test> BODY=7BIT")[0] == 555
+        assert client.command("MAIL FROM:<a@a.test> RET=FULL")[0] == 555
+        assert client.command("MAIL FROM:<a@a.test>")[0] == 250
+        assert client.command("RCPT TO:<bob@b.test> NOTIFY=NEVER")[0] == 555
+        assert client.command("RSET")[0] == 250
         assert client.mail(MESSAGE)[0] == 250
     assert b" with SMTP id " in endpoint.kept()[0].received
 
@@ -115,7 +123,13 @@ def test_nested_mail_is_refused_after_the_null_sender_too(client: Client) -> Non
         ("MAIL FROM:<a b@a.test>", 501, "5.1.7"),
         ("MAIL FROM:<a@>", 501, "5.1.7"),
         ("MAIL FROM:<" + "a" * 300 + "@a.test>", 501, "5.1.7"),
-        ("MAIL FROM:<a@a.test> RET=FULL", 555, "5.5.4"),
+        ("MAIL FROM:<a@a.test> RET=NONE", 501, "5.5.4"),
+        ("MAIL FROM:<a@a.test> ENVID=a+0Ab", 501, "5.5.4"),
+        ("MAIL FROM:<a@a.test> MT-PRIORITY=10", 501, "5.5.4"),
+        ("MAIL FROM:<a@a.test> BY=0;R", 501, "5.5.4"),
+        ("MAIL FROM:<a@a.test> NOTIFY=NEVER", 555, "5.5.4"),
+        ("MAIL FROM:<a@a.test> HOLDFOR=1", 555, "5.5.4"),
+        ("MAIL FROM:<a@a.test> AUTH=<>", 555, "5.5.4"),
         ("MAIL FROM:<a@a.test> BODY=BINARYMIME", 501, "5.5.4"),
         (f"MAIL FROM:<a@a.test> SIZE={(4 << 20) + 1}", 552, "5.3.4"),
         ("MAIL FROM:<ä@a.test>", 553, "5.6.7"),
@@ -129,6 +143,30 @@ def test_bad_sender_is_refused(client: Client, line: str | bytes, code: int, sta
     assert client.command("RCPT TO:<bob@b.test>")[0] == 503
 
 
+def test_what_a_sender_asks_for_is_kept_with_the_message(endpoint: Endpoint, client: Client) -> None:
+    mail = "MAIL FROM:<ä@a.test> SMTPUTF8 RET=hdrs ENVID=a+2Bb MT-PRIORITY=7 BY=3600;RT SIZE=10"
+    assert client.command(mail)[0] == 250
+    assert client.command("RCPT TO:<bob@b.test> NOTIFY=success,delay ORCPT=utf-8;ä@b.test")[0] == 250
+    assert client.command("RCPT TO:<eve@here.test>  NOTIFY=NEVER")[0] == 250
+    assert client.command("RCPT TO:<carl@b.test>")[0] == 250
+    assert client.command("DATA")[0] == 354
+    assert client.content(stuffed(MESSAGE))[0] == 250
+    (here,) = Inbox(endpoint.queue).due(10)
+    lane = Outbox(endpoint.queue).lanes()[0].lane
+    batch = Outbox(endpoint.queue).claim(lane, Form.GATEWAY, max_count=1, max_bytes=1, first_hop=lane.node)
+    assert batch is not None
+    (away,) = Outbox(endpoint.queue).messages_of(batch.id)
+    assert here.envelope.recipient_options == {"eve@here.test": RecipientOptions(frozenset({Notify.NEVER}))}
+    assert away.envelope.recipient_options == {
+        "bob@b.test": RecipientOptions(frozenset({Notify.SUCCESS, Notify.DELAY}), "utf-8;ä@b.test")
+    }
+    for envelope in (here.envelope, away.envelope):
+        deliver_by = envelope.options.deliver_by
+        assert deliver_by is not None
+        assert 3500 < deliver_by.seconds <= 3600
+        assert replace(envelope.options, deliver_by=None) == MailOptions("a+2Bb", Return.HEADERS, 7)
+
+
 @pytest.mark.parametrize(
     ("line", "code", "status"),
     [
@@ -136,7 +174,12 @@ def test_bad_sender_is_refused(client: Client, line: str | bytes, code: int, sta
         ("RCPT FROM:<a@b.test>", 501, "5.5.4"),
         ("RCPT TO:<>", 501, "5.1.3"),
         ("RCPT TO:a@b.test", 501, "5.1.3"),
-        ("RCPT TO:<a@b.test> NOTIFY=NEVER", 555, "5.5.4"),
+        ("RCPT TO:<a@b.test> NOTIFY=NEVER,DELAY", 501, "5.5.4"),
+        ("RCPT TO:<a@b.test> ORCPT=a@b.test", 501, "5.5.4"),
+        ("RCPT TO:<a@b.test> ORCPT=rfc822;a+0D+0AX:@b.test", 501, "5.5.4"),
+        ("RCPT TO:<a@b.test> ORCPT=utf-8;ä@b.test", 501, "5.5.4"),
+        ("RCPT TO:<a@b.test> NOTIFY=DELAY NOTIFY=DELAY", 501, "5.5.4"),
+        ("RCPT TO:<a@b.test> RET=FULL", 555, "5.5.4"),
         ("RCPT TO:<a@elsewhere.test>", 550, "5.7.1"),
         ("RCPT TO:<a%b.test@elsewhere.test>", 550, "5.7.1"),
         ("RCPT TO:<never@b.test>", 550, "5.1.1"),
