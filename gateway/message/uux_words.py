@@ -54,10 +54,11 @@ def parse_uux(arguments: Sequence[str]) -> UuxWords:
         UsageFault: an option that is not known, or a command that takes no mail.
     """
     requestor, rest = _take_options(list(arguments))
+    # The command and its arguments may come as one word.
+    rest[:1] = rest[0].split() if rest else []
     if not rest:
         raise UsageFault("a command is missing, allowed: NODE!rmail RECIPIENT... or NODE!rsmtp")
-    # The command and its arguments may come as one word.
-    target, *words = [*rest[0].split(), *rest[1:]]
+    target, *words = rest
     node, mark, name = target.partition("!")
     if not mark or not node:
         raise UsageFault(f"{shown(target)} names no neighbour, allowed: NODE!rmail or NODE!rsmtp")

@@ -39,6 +39,7 @@ from gateway.toss.expansion import expand, limited
 from tests.fuzz.configurations import CONFIGURATIONS
 from tests.fuzz.containers import CONTAINERS
 from tests.fuzz.links import LINKS
+from tests.fuzz.messages import MESSAGES
 from tests.fuzz.stages import STAGES
 from tests.fuzz.target import Target, in_pieces, text_of
 from tests.support.packets import (
@@ -237,6 +238,7 @@ TARGETS: Mapping[str, Target] = {
     **CONFIGURATIONS,
     **LINKS,
     **STAGES,
+    **MESSAGES,
     "plain": Target(
         plain_header, lambda: [encode_plain(PlainHeader(3, 96, b"sendmail\0a@b.test"))], limit_bytes=300
     ),

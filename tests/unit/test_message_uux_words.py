@@ -51,6 +51,12 @@ def test_what_is_no_mail_is_told(line: str) -> None:
         parse_uux(line.split())
 
 
+@pytest.mark.parametrize("words", [[""], ["-", " "]])
+def test_a_command_of_blanks_alone_is_none(words: list[str]) -> None:
+    with pytest.raises(UsageFault):
+        parse_uux(words)
+
+
 def test_news_is_kept_by_whoever_has_it() -> None:
     with pytest.raises(UsageFault, match="news") as caught:
         parse_uux(["-", "-z", "-r", "-gd", "b!rnews"])
