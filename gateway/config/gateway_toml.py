@@ -23,7 +23,7 @@ from gateway.config.toml_schema import DAY_SECONDS, BatchKeys, DeliverSection, G
 from gateway.deliver.deliverer import DeliverSettings
 from gateway.deliver.maildir import MaildirTargetSettings
 from gateway.deliver.retry import RetrySchedule
-from gateway.deliver.sendmail_command import SendmailTargetSettings
+from gateway.deliver.sendmail_command import SendmailTargetSettings, refuse_own_program
 from gateway.deliver.smtp import SmtpTargetSettings
 from gateway.errors import ConfigError, UnknownNode
 from gateway.ids import NICE_PRIORITY, NodeId
@@ -202,7 +202,8 @@ class _Settings:
         }
         table = self._table()
         smtp = self._gather("smtp", self._smtp)
-        if self._problems:
+        target = self._gather("deliver.command", self._target)
+        if self._problems or target is None:
             raise join_problems(self._path, self._problems)
         return GatewayConfig(
             path=self._path,
@@ -221,7 +222,7 @@ class _Settings:
             local_domains=_local_domains(file),
             receive=self._receive(),
             deliver=DeliverSettings(retry=_retry(file.deliver)),
-            target=self._target(),
+            target=target,
             toss=self._toss(),
             toss_interval_seconds=file.toss.interval_seconds,
             toss_retry_seconds=file.toss.retry_seconds,
@@ -309,6 +310,7 @@ class _Settings:
                 is_mailbox_made=section.make_mailboxes,
             )
         if section.to == "sendmail":
+            refuse_own_program(section.command[0])
             return SendmailTargetSettings(tuple(section.command), section.timeout_seconds)
         host, port = _endpoint(section.address)
         return SmtpTargetSettings(

@@ -24,6 +24,7 @@ from typing import IO, Self
 from gateway.deliver.outcome import of_exit, of_os_error
 from gateway.deliver.target import Body, same_for_all
 from gateway.errors import ConfigError
+from gateway.handover.frames import LOOP_VARIABLE
 from gateway.message.address import RECIPIENT_STATUS, SENDER_STATUS, is_option_like
 from gateway.message.lines import lf_chunks
 from gateway.msgqueue.entry import Outcome, QueuedMessage, Verdict
@@ -34,8 +35,9 @@ ARGUMENTS_LIMIT_BYTES = 32 << 10
 """Recipients of one run; far below the kernel's limit, which the environment shares."""
 RECIPIENT_LIMIT_COUNT = 100
 """Recipients of one run; RFC 5321 section 4.5.3.1.8 makes every server take so many."""
-ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C"}
-OWN_PROGRAM = "nncp-gateway"
+ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C", LOOP_VARIABLE: "1"}
+OWN_PROGRAMS = frozenset({"nncp-gateway", "nncp-gateway-pipe"})
+"""What a command of ours is called, once links are followed. One that a script starts finds LOOP_VARIABLE."""
 
 _PIPE_BYTES = 1 << 16
 _REAP_SECONDS = 10.0
@@ -57,6 +59,19 @@ class SendmailTargetSettings:
     timeout_seconds: float = 300.0
 
 
+def refuse_own_program(program: str) -> None:
+    """Make sure that a command is not this program under another name: it would get its own mail again.
+
+    Raises:
+        ConfigError: it is.
+    """
+    if Path(program).resolve().name in OWN_PROGRAMS:
+        raise ConfigError(
+            f"deliver.command: {program} is nncp-gateway itself, and mail would go round; allowed: the mail"
+            " server's own command, such as /usr/sbin/sendmail"
+        )
+
+
 class SendmailTarget:
     """Delivers by a command.
 
@@ -70,11 +85,9 @@ class SendmailTarget:
     def __init__(self, settings: SendmailTargetSettings) -> None:
         if not settings.command or not Path(settings.command[0]).is_absolute():
             raise ConfigError(f"the sendmail command {settings.command!r} must begin with an absolute path")
-        program = Path(settings.command[0])
-        if program.resolve().name == OWN_PROGRAM:
-            raise ConfigError(f"the sendmail command {program} is {OWN_PROGRAM} itself: mail would go round")
+        refuse_own_program(settings.command[0])
         self._settings = settings
-        self._name = program.name
+        self._name = Path(settings.command[0]).name
 
     def deliver(self, message: QueuedMessage, body: Body) -> Sequence[Outcome]:
         """Try to deliver one message; see ``Target``."""

@@ -1,4 +1,5 @@
 import os
+import stat
 import subprocess
 import sys
 from pathlib import Path
@@ -7,12 +8,12 @@ import pytest
 
 from gateway.cli.main import words_of
 from gateway.cli.nncp.main import MODULES
-from tests.support.gateways import clean_environ, run_here
+from tests.support.gateways import GatewayNode, clean_environ, run_here
 from tests.support.nncp_verbs import PROJECT
 
 
-def linked(place: Path) -> dict[str, str]:
-    return {path.name: str(path.readlink()) for path in place.iterdir()}
+def linked(place: Path, *others: Path) -> dict[str, str]:
+    return {path.name: str(path.readlink()) for path in place.iterdir() if path not in others}
 
 
 @pytest.fixture
@@ -85,6 +86,59 @@ def test_link_runs_the_command_of_its_name(program: Path, tmp_path: Path) -> Non
     assert run(str(program), "--version").stdout.startswith("nncp-gateway ")
 
 
+@pytest.fixture
+def node(place: Path) -> GatewayNode:
+    return GatewayNode(place / "a", "a.test")
+
+
+def test_names_for_mail_lead_to_a_script_of_ours(node: GatewayNode, program: Path) -> None:
+    place = node.home / "bin"
+    done = node.run("links", "--mail", str(place))
+    client = place / "nncp-gateway-pipe"
+    assert linked(place, client) == {name: str(client) for name in ("sendmail", "rmail", "rsmtp", "uux")}
+    assert f"{place}/sendmail -> {client}\n" in done.out
+    assert stat.S_IMODE(client.stat().st_mode) == 0o755
+    text = client.read_text()
+    assert text.startswith("#!/")
+    assert text.splitlines()[0].endswith(" -IS")
+    assert repr(str(node.home / "state")) in text
+    assert repr([str(program), "-c", str(node.config_path), "pipe"]) in text
+    assert node.run("links", "--mail", str(place)).out == f"{place}: all 4 links are there already\n"
+
+
+def test_the_script_is_made_anew_and_others_are_not_touched(node: GatewayNode, program: Path) -> None:
+    place = node.home / "bin"
+    node.run("links", "--mail", str(place))
+    client = place / "nncp-gateway-pipe"
+    client.write_text("#!/old -IS\n# Made by nncp-gateway\n")
+    node.run("links", "--mail", str(place))
+    assert "pipe_client" in client.read_text()
+    client.write_text("theirs")
+    done = node.run("links", "--mail", str(place), is_checked=False)
+    assert (done.status, client.read_text()) == (78, "theirs")
+    assert f"{client}: is there and is not ours" in done.err
+
+
+def test_a_sendmail_that_is_there_keeps_its_name(node: GatewayNode, program: Path) -> None:
+    place = node.home / "bin"
+    place.mkdir()
+    (place / "sendmail").symlink_to("/usr/sbin/sendmail")
+    (place / "uux").write_text("theirs")
+    done = node.run("links", "--mail", str(place), is_checked=False)
+    assert done.status == 78
+    assert f"{place}/sendmail: is there and is not ours" in done.err
+    assert sorted(path.name for path in place.iterdir()) == ["sendmail", "uux"]
+
+
+def test_a_python_that_no_script_can_name_is_told(
+    node: GatewayNode, program: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "executable", "/opt/a b/python3")
+    done = node.run("links", "--mail", str(node.home / "bin"), is_checked=False)
+    assert done.status == 78
+    assert "/opt/a b/python3" in done.err
+
+
 @pytest.mark.parametrize(
     ("argv", "words"),
     [
@@ -92,6 +146,8 @@ def test_link_runs_the_command_of_its_name(program: Path, tmp_path: Path) -> Non
         (["/usr/bin/nncp-toss"], ["nncp", "nncp-toss"]),
         (["/x/nncp-gateway", "serve"], ["serve"]),
         (["/x/main.py", "nncp", "stat"], ["nncp", "stat"]),
+        (["/usr/bin/sendmail", "-t"], ["pipe", "sendmail", "-t"]),
+        (["rmail", "x"], ["pipe", "rmail", "x"]),
     ],
 )
 def test_name_decides_what_is_run(argv: list[str], words: list[str]) -> None:

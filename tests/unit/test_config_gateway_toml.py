@@ -121,7 +121,7 @@ def test_every_section_reaches_its_stage(load: Load) -> None:
     assert config.keep_batch_ids_seconds == 2.5 * 86_400
     assert config.smtp is not None
     assert config.smtp.listen == (("127.0.0.1", 2525), ("::1", 0))
-    assert config.smtp.max_message_bytes == config.max_message_bytes == 2048
+    assert config.smtp.max_message_bytes == config.max_message_bytes == config.pipe.max_message_bytes == 2048
     assert not config.smtp.relay_from.permits("127.0.0.1")
     assert config.table.route("x@sub.b.test") == Route("bob")
     assert config.table.route("spam@b.test") == Refusal("5.7.9", "no")
@@ -189,6 +189,14 @@ def test_an_error_names_file_key_and_what_is_allowed(
     head, separator, rest = line.partition("; allowed: ")
     assert separator, head
     assert allowed in rest
+
+
+@pytest.mark.parametrize("program", ["nncp-gateway", "nncp-gateway-pipe"])
+def test_our_own_sendmail_may_not_be_the_one_that_delivers(load: Load, tmp_path: Path, program: str) -> None:
+    (tmp_path / program).touch()
+    (tmp_path / "sendmail").symlink_to(tmp_path / program)
+    with pytest.raises(ConfigError, match=r"deliver\.command: .*/sendmail is nncp-gateway itself"):
+        load(f'[deliver]\nto = "sendmail"\ncommand = ["{tmp_path}/sendmail", "-i"]')
 
 
 def test_all_errors_come_at_once(load: Load) -> None:

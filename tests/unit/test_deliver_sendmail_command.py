@@ -11,6 +11,7 @@ import pytest
 from gateway.deliver.outcome import TEXT_LIMIT_CHARS
 from gateway.deliver.sendmail_command import SendmailTarget, SendmailTargetSettings
 from gateway.errors import ConfigError, MessageError, StoreCorrupt
+from gateway.handover.frames import LOOP_VARIABLE
 from gateway.message.envelope import Envelope
 from gateway.msgqueue.entry import Outcome, QueuedMessage, Verdict
 from tests.support.processes import is_alive, wait_until
@@ -66,6 +67,7 @@ def test_sender_and_recipients_are_arguments_and_the_message_has_lf(command: Com
     assert args == ["-i", "-f", "alice@a.test", "--", "bob@b.test", "carl@b.test"]
     assert text == "Subject: test\n\n.\nhello\n"
     assert "PATH" in environment  # type: ignore[operator]
+    assert LOOP_VARIABLE in environment  # type: ignore[operator]
     assert "HOME" not in environment  # type: ignore[operator]
 
 
@@ -195,8 +197,9 @@ def test_the_command_needs_an_absolute_path(argv: tuple[str, ...]) -> None:
         SendmailTarget(SendmailTargetSettings(argv))
 
 
-def test_our_own_sendmail_is_not_called(tmp_path: Path) -> None:
-    own = tmp_path / "nncp-gateway"
+@pytest.mark.parametrize("name", ["nncp-gateway", "nncp-gateway-pipe"])
+def test_our_own_sendmail_is_not_called(tmp_path: Path, name: str) -> None:
+    own = tmp_path / name
     own.touch()
     (tmp_path / "sendmail").symlink_to(own)
     with pytest.raises(ConfigError, match="itself"):
