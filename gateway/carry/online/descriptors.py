@@ -73,6 +73,11 @@ class Command:
             os.close(its_output)
         self.wire = Wire(read_end, write_end, Descriptors(read_end, write_end), COMMAND_PREFIX + command)
 
+    @property
+    def status(self) -> int | None:
+        """Its exit status; None while it runs."""
+        return self._process.poll()
+
     async def end(self) -> None:
         """Wait for its end, and bring it about when that takes long."""
         self.wire.abort()

@@ -70,11 +70,17 @@ class Listener:
         self._doors: list[Door] = []
         self._tasks: set[asyncio.Task[None]] = set()
         self._strangers: dict[Conversation, None] = {}
-        self._session_count = 0
+        self.session_count = 0
+        """Neighbours that are being served."""
         self._stranger_log = StrangerLog(office.log)
         links = [node.online.link.handshake_seconds for node in office.book]
-        # Who calls is not known yet, so the most patient of all links counts.
-        self._patience = LinkSettings(handshake_seconds=max(links))
+        self.patience = LinkSettings(handshake_seconds=max(links))
+        """For those not known yet: the most patient of all links counts."""
+
+    @property
+    def stranger_count(self) -> int:
+        """Connections that have not told who they are."""
+        return len(self._strangers)
 
     async def open(self, bind: str) -> list[tuple[str, int]]:
         """Start listening, without taking connections yet; may be called for several addresses.
@@ -110,43 +116,49 @@ class Listener:
 
     async def serve(self, wire: Wire) -> Ending:
         """Run one session with whoever is at the other end of a connection; cancelled, it ends cleanly."""
+        return await self._hold(self._begin(wire))
+
+    def _take(self, wire: Wire) -> None:
+        while len(self._strangers) >= self._settings.stranger_limit_count:
+            victim = choose_victim(self._strangers)
+            del self._strangers[victim]
+            victim.drop("too many connections that do not tell who they are")
+        task = asyncio.ensure_future(self._serve(self._begin(wire)))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        # A task that is cancelled before its first step closes nothing.
+        task.add_done_callback(lambda _: wire.abort())
+
+    def _begin(self, wire: Wire) -> Conversation:
         own = self._office.book.private_keys()
         session = Session(
             is_initiator=False,
             keys=NoisePair(own.noiseprv, own.noisepub),
             remote_pub=None,
             ephemeral_private=os.urandom(KEY_BYTES),
-            settings=self._patience,
+            settings=self.patience,
             now=asyncio.get_running_loop().time(),
         )
         conversation = Conversation(self._office, wire, session, Role.LISTENER)
         self._strangers[conversation] = None
+        return conversation
+
+    async def _serve(self, conversation: Conversation) -> None:
+        try:
+            await self._hold(conversation)
+        except Exception:  # noqa: BLE001 - one connection's fault
+            _LOG.exception("a session with %s: a fault of this program", conversation.wire.peer)
+            conversation.wire.abort()
+
+    async def _hold(self, conversation: Conversation) -> Ending:
         async with AsyncExitStack() as stack:
             try:
                 ending = await conversation.answer(lambda key: self._admit(conversation, key, stack))
             finally:
                 self._strangers.pop(conversation, None)
         if not ending.is_established and ending.ended.reason is not EndReason.STOPPED:
-            self._stranger_log.tell(wire.peer, ending, conversation.refusal)
+            self._stranger_log.tell(conversation.wire.peer, ending, conversation.refusal)
         return ending
-
-    def _take(self, wire: Wire) -> None:
-        if len(self._strangers) >= self._settings.stranger_limit_count:
-            victim = choose_victim(self._strangers)
-            del self._strangers[victim]
-            victim.drop("too many connections that tell nothing")
-        task = asyncio.ensure_future(self._serve(wire))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        # One that is cancelled before it began closes nothing.
-        task.add_done_callback(lambda _task: wire.abort())
-
-    async def _serve(self, wire: Wire) -> None:
-        try:
-            await self.serve(wire)
-        except Exception:  # noqa: BLE001 - one connection's fault
-            _LOG.exception("a session with %s: a fault of this program", wire.peer)
-            wire.abort()
 
     async def _admit(self, conversation: Conversation, static_key: bytes, stack: AsyncExitStack) -> Terms:
         """Agree on terms with who has a key.
@@ -160,8 +172,8 @@ class Listener:
         node = office.find_noisepub(static_key)
         if node is None:
             raise UnknownNode(f"unknown peer: {encode_base32(static_key)}")
-        if self._session_count >= self._settings.session_limit_count:
-            raise StoreBusy(f"{node.name}: {self._session_count} sessions run already")
+        if self.session_count >= self._settings.session_limit_count:
+            raise StoreBusy(f"{node.name}: {self.session_count} sessions run already")
         self._strangers.pop(conversation, None)
         self._count(1)
         stack.callback(self._count, -1)
@@ -172,13 +184,13 @@ class Listener:
         return Terms(node, settings, offers, Wants(is_nock=self._settings.is_nock))
 
     def _count(self, change: int) -> None:
-        self._session_count += change
+        self.session_count += change
         self._look_at_doors()
 
     def _look_at_doors(self) -> None:
         """Who calls while there are enough sessions waits outside."""
         for door in self._doors:
-            if self._session_count < self._settings.session_limit_count:
+            if self.session_count < self._settings.session_limit_count:
                 door.open()
             else:
                 door.shut()

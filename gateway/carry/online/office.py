@@ -79,7 +79,7 @@ class Office:
         self.progress = progress
         self.room = Room(spool, reserve_bytes)
         self._threads = ThreadPoolExecutor(THREAD_COUNT, "online")
-        self._by_noisepub = {node.keys.noisepub: node for node in book if node.keys.noisepub is not None}
+        self._by_noisepub = {node.keys.noisepub: node for node in book if node is not book.self_node}
         self._verifier: Verifier | None = None
         self._watch: Watch | None = None
 

@@ -67,10 +67,12 @@ class Answer:
 
 @dataclass(slots=True)
 class _Growing:
-    path: Path
+    """Little, since there may be a hundred thousand of them: the rest comes with the first piece."""
+
     size_bytes: int
     at_bytes: int
-    tree: MerkleTreeHash | None
+    is_hashed: bool
+    tree: MerkleTreeHash | None = None
     header: bytearray = field(default_factory=bytearray)
 
 
@@ -163,18 +165,16 @@ class Parts:
         known = self._known(packet, name)
         if known is not None:
             return Answer(packet, known)
-        part_name = name + PART_SUFFIX
-        path = Path(self._prefix + part_name)
-        offset_bytes = self._offset(path, offer) if self._exists(part_name) else 0
+        offset_bytes = self._offset(self._path(packet), offer) if self._exists(name + PART_SUFFIX) else 0
         if wants.is_listing or (wants.only is not None and packet not in wants.only):
             return Answer(packet, Verdict.LIST, offset_bytes)
         if offset_bytes == offer.size_bytes:
-            self._on_whole(Whole(packet, path, offset_bytes, None, is_verified=False))
+            self._on_whole(Whole(packet, self._path(packet), offset_bytes, None, is_verified=False))
             return Answer(packet, Verdict.UNCHECKED)
         if not self._room.take(offer.size_bytes - offset_bytes):
             return Answer(packet, Verdict.NO_SPACE)
-        tree = None if offset_bytes or wants.is_nock else MerkleTreeHash()
-        self._growing[packet] = _Growing(path, offer.size_bytes, offset_bytes, tree)
+        is_hashed = not (offset_bytes or wants.is_nock)
+        self._growing[packet] = _Growing(offer.size_bytes, offset_bytes, is_hashed)
         return Answer(packet, Verdict.REQUEST, offset_bytes)
 
     def _known(self, packet: PacketId, name: str) -> Verdict | None:
@@ -227,7 +227,8 @@ class Parts:
         self._opened(piece.packet, growing).write(piece.data)
         growing.at_bytes += len(piece.data)
         self._room.give_back(len(piece.data))
-        if growing.tree is not None:
+        if growing.is_hashed:
+            growing.tree = growing.tree or MerkleTreeHash()
             growing.tree.update(piece.data)
             if len(growing.header) < ENCRYPTED_HEADER_BYTES:
                 growing.header += piece.data[: ENCRYPTED_HEADER_BYTES - len(growing.header)]
@@ -239,25 +240,28 @@ class Parts:
         if file is None:
             if len(self._open) >= OPEN_COUNT:
                 self._open.popitem(last=False)[1].close()
-            file = self._open[packet] = self._disk.open_part(growing.path, growing.at_bytes)
+            file = self._open[packet] = self._disk.open_part(self._path(packet), growing.at_bytes)
         else:
             self._open.move_to_end(packet)
         return file
 
     def _finish(self, packet: PacketId, growing: _Growing) -> None:
         self._forget(packet)
-        tree = growing.tree
+        tree, path = growing.tree, self._path(packet)
         if tree is None or tree.digest() == packet.raw:
             header = bytes(growing.header) if len(growing.header) == ENCRYPTED_HEADER_BYTES else None
             is_verified = tree is not None
-            self._on_whole(Whole(packet, growing.path, growing.size_bytes, header, is_verified=is_verified))
+            self._on_whole(Whole(packet, path, growing.size_bytes, header, is_verified=is_verified))
             return
         self._records.failed("sp-file-bad-checksum", packet, "the hash is wrong; it is removed")
         self._on_failed(packet)
         try:
-            self._disk.remove(growing.path, is_synced=False)
+            self._disk.remove(path, is_synced=False)
         except StoreError as error:
             self._records.failed("sp-file-bad-checksum", packet, error)
+
+    def _path(self, packet: PacketId) -> Path:
+        return Path(f"{self._prefix}{packet}{PART_SUFFIX}")
 
     def _fail(self, packet: PacketId, growing: _Growing) -> None:
         self._room.give_back(growing.size_bytes - growing.at_bytes)

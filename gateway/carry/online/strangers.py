@@ -7,7 +7,6 @@ from typing import Protocol, TypeVar
 from gateway.carry.online.ending import Ending
 from gateway.carry.online.wire import Wire
 from gateway.errors import GatewayError, UnknownNode
-from gateway.link.events import EndReason
 from gateway.spool.log import Log
 
 START, UNKNOWN = "sp-startR", "sp-startR-unknown"
@@ -61,7 +60,7 @@ class StrangerLog:
             ending: how it went.
             refusal: why it was not answered, if that was so.
         """
-        if ending.ended.reason is EndReason.BAD_HANDSHAKE and not ending.received_bytes:
+        if not ending.received_bytes:
             # Somebody looked whether we listen.
             self._journal.debug(START, [("Addr", peer)], f"Connection from {peer}: {ending.ended.text}")
             return
