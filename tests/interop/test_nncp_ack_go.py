@@ -15,10 +15,13 @@ from tests.support.both_nncp import GO, OURS, carry, records_of, run_nncp, witho
 from tests.support.gonncp import GoMesh, GoNode, is_go_8_8
 from tests.support.nncp_configs import changed, config_tree, write_config
 from tests.support.nncp_verbs import run_verb_process, verb_environ
+from tests.support.online import OnlinePair
 from tests.support.peers import require
+from tests.support.processes import wait_until
 
 BOTH = (OURS, GO)
 BOTH_WAYS = list(itertools.product(BOTH, BOTH))
+WAIT_SECONDS = 60
 P, Q = "P" * 51 + "A", "Q" * 51 + "A"
 ACKS: list[dict[str, object]] = [
     {}, {"nice": "F"}, {"nice": "77", "minsize": 4}, {"nice": "MAX", "minsize": 0}, {"minsize": 1},
@@ -130,6 +133,29 @@ def test_what_one_sides_toss_acknowledges_leaves_the_others_tx(
     run_nncp(sender, mesh["a"], "toss", "-quiet", "-gen-ack")
     for box in ("tx", "rx"):
         assert mesh["a"].packets(box, mesh["b"].id) == []
+
+
+@pytest.mark.parametrize(("tosser", "caller"), [(OURS, GO), (GO, OURS), (GO, GO)])
+def test_a_session_acknowledges_what_it_tosses(place: Path, tosser: str, caller: str) -> None:
+    """With -autotoss-gen-ack each file that comes is acknowledged, as the neighbour's ack says."""
+    pair = OnlinePair(place / "pair")
+    incoming = place / "incoming"
+    incoming.mkdir()
+    pair.change("a", incoming=str(incoming), ack={"nice": "F"})
+    for name in ("one", "two"):
+        (place / name).write_text(name)
+        pair.run(GO, "b", "file", "-quiet", str(place / name), "a:")
+    with pair.listening(tosser, "a", "-autotoss", "-autotoss-gen-ack") as (port, _):
+        pair.call(caller, "b", "--", f"127.0.0.1:{port}")
+        wait_until(
+            lambda: pair.log_text("a").count("\nWho: tx\nType: ack\n") == 2,
+            WAIT_SECONDS,
+            "acknowledgements",
+            explain=pair.explain,
+        )
+    made = [record for record in records_of(pair.log_text("a")) if "Type: ack" in record]
+    assert all("Who: tx" in record and "Nice: 32" in record for record in made)
+    assert {path.name for path in incoming.iterdir()} == {"one", "two"}
 
 
 @pytest.mark.parametrize(("tosser", "remover"), BOTH_WAYS)
