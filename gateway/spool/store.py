@@ -12,7 +12,6 @@ Spec: NNCP manual, Spool directory.
 import contextlib
 import fcntl
 import os
-import secrets
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -92,7 +91,7 @@ class Spool:
             StoreError: the disk refused.
         """
         self.disk.make_directories(self.layout.temporaries)
-        return self.disk.create(self.temporary_path(name or secrets.token_hex(TEMPORARY_RANDOM_BYTES)))
+        return self.disk.create(self.temporary_path(name or os.urandom(TEMPORARY_RANDOM_BYTES).hex()))
 
     def temporary_path(self, name: str) -> Path:
         """Where the temporary of a name lies."""
@@ -187,7 +186,7 @@ class Spool:
         with contextlib.suppress(StoreError):
             self._unsynced.make_directories(path.parent)
             self._unsynced.make_directories(self.layout.temporaries)
-            name = TEMPORARY_PREFIX + secrets.token_hex(TEMPORARY_RANDOM_BYTES)
+            name = TEMPORARY_PREFIX + os.urandom(TEMPORARY_RANDOM_BYTES).hex()
             with self._unsynced.create(self.layout.temporaries / name) as copy:
                 copy.write(header)
                 copy.commit(path)

@@ -2,9 +2,8 @@
 
 import dataclasses
 import threading
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from gateway.carry.online.autotoss import Toss
 from gateway.cli.nncp.context import Context
 from gateway.cli.nncp.flags import Parsed
 from gateway.config.nncp import MailPair, Notify
@@ -13,6 +12,9 @@ from gateway.schedule.call import AutoToss
 from gateway.toss.notice import Notice
 from gateway.toss.settings import TossSettings
 from gateway.toss.tosser import Tosser
+
+if TYPE_CHECKING:  # nncp toss, which a mail system may start often, does without its threads
+    from gateway.carry.online.autotoss import Toss
 
 KINDS = ("file", "freq", "exec", "trns", "area", "ack")
 _PREFIX = "autotoss"
@@ -35,7 +37,7 @@ def with_flags(autotoss: AutoToss | None, parsed: Parsed) -> AutoToss | None:
     )
 
 
-def make_toss(context: Context, stop: threading.Event) -> Toss:
+def make_toss(context: Context, stop: threading.Event) -> "Toss":
     """What tosses the packets of a neighbour.
 
     Args:
