@@ -6,7 +6,6 @@ import os
 import signal
 import socket
 import subprocess
-from collections import deque
 from pathlib import Path
 
 import pytest
@@ -71,9 +70,9 @@ def test_of_several_addresses_the_first_to_answer_is_taken(monkeypatch: pytest.M
         dead = free_port()
         with socket.create_server(("127.0.0.1", 0)) as server:
             port = server.getsockname()[1]
-            places = deque(
+            places = [
                 (socket.AF_INET, socket.SOCK_STREAM, 0, "", ("127.0.0.1", number)) for number in (dead, port)
-            )
+            ]
             sock = await sockets._connect_first(places)
             assert sock.getpeername()[1] == port
             sock.close()
@@ -95,10 +94,10 @@ def test_an_address_that_does_not_answer_is_not_waited_for(monkeypatch: pytest.M
                 filler.setblocking(False)
                 filler.connect_ex(silent.getsockname())
                 fillers.append(filler)
-            places = deque(
+            places = [
                 (socket.AF_INET, socket.SOCK_STREAM, 0, "", place)
                 for place in (silent.getsockname(), server.getsockname())
-            )
+            ]
             async with asyncio.timeout(WAIT_SECONDS):
                 sock = await sockets._connect_first(places)
             assert sock.getpeername() == server.getsockname()

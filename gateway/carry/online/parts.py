@@ -12,6 +12,7 @@ thread.
 
 import contextlib
 import os
+import stat
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
@@ -194,9 +195,12 @@ class Parts:
         """
         with store_errors(path, "look at"):
             try:
-                size_bytes = path.lstat().st_size
+                found = path.lstat()
             except FileNotFoundError:
                 return 0
+        if not stat.S_ISREG(found.st_mode):
+            raise StoreError(f"{path} is not a regular file")
+        size_bytes = found.st_size
         if size_bytes <= offer.size_bytes:
             return size_bytes
         if not self._wants.is_listing:

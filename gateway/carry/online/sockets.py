@@ -127,25 +127,26 @@ async def connect_tcp(address: TcpAddress) -> Wire:
     loop = asyncio.get_running_loop()
     host = address.host or "localhost"
     found = await loop.getaddrinfo(host, address.port, type=socket.SOCK_STREAM)
-    sock = await _connect_first(deque(found))
+    sock = await _connect_first(found)
     return wire_of(sock, format_place(sock.getpeername()))
 
 
-async def _connect_first(found: deque[tuple[int, int, int, str, Place]]) -> socket.socket:
+async def _connect_first(found: Sequence[tuple[int, int, int, str, Place]]) -> socket.socket:
     """Try addresses, each some time after the one before, and take the first that answers.
 
     Raises:
         OSError: none does.
     """
+    left = deque(found)
     tasks: set[asyncio.Task[socket.socket]] = set()
     error: BaseException = OSError("no address was found")
     try:
-        while found or tasks:
-            if found:
-                family, kind, protocol, _, place = found.popleft()
+        while left or tasks:
+            if left:
+                family, kind, protocol, _, place = left.popleft()
                 tasks.add(asyncio.ensure_future(_connect(family, kind, protocol, place)))
             done, tasks = await asyncio.wait(
-                tasks, timeout=STAGGER_SECONDS if found else None, return_when=asyncio.FIRST_COMPLETED
+                tasks, timeout=STAGGER_SECONDS if left else None, return_when=asyncio.FIRST_COMPLETED
             )
             connected = [task.result() for task in done if task.exception() is None]
             for spare in connected[1:]:
