@@ -99,7 +99,7 @@ class Exchange:
             self._arrivals.start()
         if self._terms.settings.is_sending:
             self._departures.start(self._terms.offers)
-            self._records.infos("tx", len(self._terms.offers), _sum_bytes(self._terms.offers))
+            self._sum("tx", self._terms.offers)
 
     def rescan(self) -> None:
         """Look for packets that nobody told of."""
@@ -129,7 +129,11 @@ class Exchange:
         if confirmed and self._terms.settings.is_sending:
             self._departures.confirmed(confirmed)
         if any(isinstance(event, Established) for event in events) and self._terms.settings.is_receiving:
-            self._records.infos("rx", len(offers), _sum_bytes(offers))
+            self._sum("rx", offers)
+
+    def _sum(self, xx: str, offers: Sequence[Offer] | Sequence[Offered]) -> None:
+        if offers:
+            self._records.infos(xx, len(offers), sum(offer.size_bytes for offer in offers))
 
     def _note(self, event: Event) -> None:
         match event:
@@ -252,7 +256,3 @@ class Exchange:
         self._session.give_up(packet)
         self._reserved = deque(chunk for chunk in self._reserved if chunk.packet != packet)
         return ()
-
-
-def _sum_bytes(offers: Sequence[Offer] | Sequence[Offered]) -> int:
-    return sum(offer.size_bytes for offer in offers)
