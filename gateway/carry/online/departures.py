@@ -97,7 +97,8 @@ class Departures:
         self._readings: dict[PacketId, _Reading] = {}
         self._plan: list[tuple[int, int, _Reading]] = []
         self._sequence = 0
-        self._ahead_bytes = 0
+        self.ahead_bytes = 0
+        """Read, or being read, and not taken."""
         self._unwatch: Callable[[], None] = lambda: None
 
     # Offers
@@ -115,9 +116,10 @@ class Departures:
 
     def confirmed(self, packets: Sequence[PacketId]) -> None:
         """The neighbour has these: remove them."""
+        # Before anything looks for more: it must not find these.
+        self._worker.put(partial(self._remove, packets))
         for packet in packets:
             self.drop(packet)
-        self._worker.put(partial(self._remove, packets))
 
     def _noticed(self, names: Sequence[str] | None) -> None:
         if names is None or len(self._offers) + len(names) > 2 * OFFER_LIMIT_COUNT:
@@ -173,7 +175,7 @@ class Departures:
             if not reading.asked_count:
                 self._ask([self._block(reading, chunk.length_bytes)])
             return None
-        self._ahead_bytes -= len(data)
+        self.ahead_bytes -= len(data)
         if reading.taken_bytes == reading.size_bytes:
             del self._readings[chunk.packet]
         self._read_ahead()
@@ -186,7 +188,7 @@ class Departures:
 
     def _read_ahead(self) -> None:
         blocks = []
-        while self._plan and self._ahead_bytes < AHEAD_BYTES:
+        while self._plan and self.ahead_bytes < AHEAD_BYTES:
             reading = self._plan[0][2]
             if (
                 self._readings.get(reading.packet) is not reading
@@ -202,7 +204,7 @@ class Departures:
         block = _Block(reading, reading.planned_bytes, length_bytes)
         reading.planned_bytes += length_bytes
         reading.asked_count += 1
-        self._ahead_bytes += length_bytes
+        self.ahead_bytes += length_bytes
         return block
 
     def _ask(self, blocks: list[_Block]) -> None:
@@ -214,9 +216,9 @@ class Departures:
             reading = block.reading
             reading.asked_count -= 1
             if self._readings.get(reading.packet) is not reading:
-                self._ahead_bytes -= block.length_bytes
+                self.ahead_bytes -= block.length_bytes
             elif data is None:
-                self._ahead_bytes -= block.length_bytes
+                self.ahead_bytes -= block.length_bytes
                 self.drop(reading.packet)
                 self._readiness.unreadable(reading.packet)
             else:
@@ -226,7 +228,7 @@ class Departures:
     def _forget(self, packet: PacketId) -> None:
         reading = self._readings.pop(packet, None)
         if reading is not None:
-            self._ahead_bytes -= sum(map(len, reading.blocks))
+            self.ahead_bytes -= sum(map(len, reading.blocks))
 
     def _follow(self) -> None:
         self._unwatch = self._watch.add(self._outbox.directory, self._noticed)
