@@ -8,7 +8,7 @@ is wrong is told at once, a line each: ``FILE: section.key: what is wrong; allow
 import os
 import tomllib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -16,10 +16,12 @@ from pydantic import ValidationError
 
 from gateway.batch.policy import BatchSettings, LanePolicy
 from gateway.carry.online.service_settings import OnlineSettings
+from gateway.config.endpoints import address_of, limits_of, smtp_settings
 from gateway.config.gateway_place import resolve_beside
 from gateway.config.nncp import MailPair, NncpConfig, load_nncp_config
 from gateway.config.toml_errors import ALLOWED, describe_all, join_problems
-from gateway.config.toml_schema import DAY_SECONDS, BatchKeys, DeliverSection, GatewayFile, RouteSection
+from gateway.config.toml_schema import BatchKeys, DeliverSection, GatewayFile, RouteSection
+from gateway.config.toml_values import DAY_SECONDS
 from gateway.deliver.deliverer import DeliverSettings
 from gateway.deliver.maildir import MaildirTargetSettings
 from gateway.deliver.retry import RetrySchedule
@@ -32,7 +34,6 @@ from gateway.message.bsmtp_dialogue import BatchLimits
 from gateway.msgqueue.entry import Form
 from gateway.nodes import SELF_NAME, Node
 from gateway.receive.receiver import ReceiveSettings
-from gateway.routing.access import AccessList
 from gateway.routing.table import ANY, Local, Refuse, Rule, Table, ToNode
 from gateway.toss.notice import Notice
 from gateway.toss.settings import TossSettings
@@ -201,7 +202,7 @@ class _Settings:
             if (node := self._node(name, f"neighbour.{name}")) is not None
         }
         table = self._table()
-        smtp = self._gather("smtp", self._smtp)
+        smtp = self._gather("smtp", lambda: smtp_settings(self._hostname(), file.smtp))
         target = self._gather("deliver.command", self._target)
         if self._problems or target is None:
             raise join_problems(self._path, self._problems)
@@ -214,7 +215,7 @@ class _Settings:
             keep_finished_seconds=file.queue.keep_finished_days * DAY_SECONDS,
             keep_batch_ids_seconds=file.queue.keep_batch_ids_days * DAY_SECONDS,
             smtp=smtp,
-            pipe=self._pipe(),
+            pipe=limits_of(self._hostname(), file.smtp),
             max_message_bytes=file.smtp.max_message_bytes,
             table=table,
             nice_by_node={node.id: file.neighbour[name].nice for name, node in neighbours.items()},
@@ -257,20 +258,6 @@ class _Settings:
         rules += [Rule(domain, Local()) for domain in self._file.deliver.domains]
         return self._gather("route", lambda: Table.from_rules(rules)) or Table.from_rules([])
 
-    def _smtp(self) -> SmtpSettings | None:
-        section = self._file.smtp
-        if not section.listen:
-            return None
-        return replace(
-            self._pipe(),
-            listen=tuple(_endpoint(text) for text in section.listen),
-            relay_from=AccessList.parse(section.relay_from),
-        )
-
-    def _pipe(self) -> SmtpSettings:
-        limits = self._file.smtp.model_dump(exclude={"listen", "relay_from"})
-        return SmtpSettings(hostname=self._hostname(), **limits)
-
     def _batch(self, neighbours: Mapping[str, Node]) -> BatchSettings:
         default = _lane_values(self._file.batch)
         by_node = {}
@@ -312,7 +299,7 @@ class _Settings:
         if section.to == "sendmail":
             refuse_own_program(section.command[0])
             return SendmailTargetSettings(tuple(section.command), section.timeout_seconds)
-        host, port = _endpoint(section.address)
+        host, port = address_of(section.address)
         return SmtpTargetSettings(
             host=host, port=port, own_name=self._hostname(), reply_seconds=section.timeout_seconds
         )
@@ -381,8 +368,3 @@ def _retry(section: DeliverSection) -> RetrySchedule:
         max_age_seconds=section.max_age_seconds,
         max_attempts=section.max_attempts,
     )
-
-
-def _endpoint(text: str) -> tuple[str, int]:
-    host, _, port = text.rpartition(":")
-    return host.removeprefix("[").removesuffix("]"), int(port)

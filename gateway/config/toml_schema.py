@@ -4,124 +4,37 @@ Contract: a key that is not here is an error. Each key's ``description`` is what
 and ``docs/reference/config.md`` say is allowed. Units stand in the names of the keys.
 """
 
-import re
-from collections.abc import Callable
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from gateway.batch.policy import FLUSH_INTERVAL_SECONDS
 from gateway.config.gateway_place import NNCP_NAME
-from gateway.errors import GatewayError
-from gateway.ids import NICE_ALLOWED, NICE_MAX, NICE_PRIORITY, parse_nice
+from gateway.config.toml_endpoints import SmtpSection
+from gateway.config.toml_values import (
+    DAY_SECONDS,
+    HOST_NAME,
+    KIB,
+    MIB,
+    CommandWords,
+    Endpoint,
+    LocalDomain,
+    MaildirPath,
+    Nice,
+    Pattern,
+    RefusalText,
+    Section,
+    bytes_field,
+    count_field,
+    days_field,
+    level_field,
+    seconds_field,
+)
+from gateway.ids import NICE_ALLOWED, NICE_MAX, NICE_PRIORITY
 from gateway.message.bsmtp_dialogue import MESSAGE_LIMIT_BYTES, MESSAGE_LIMIT_COUNT, RECIPIENT_LIMIT_COUNT
-from gateway.routing.access import AccessList
-from gateway.routing.table import Local, Refuse, Rule, Table
-
-KIB = 1 << 10
-MIB = 1 << 20
-DAY_SECONDS = 86_400
 
 Understands = Literal["sendmail", "bsmtp", "gateway"]
 Destination = Literal["smtp", "sendmail", "maildir"]
-
-_HOST_NAME = r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?)*"
-_ENDPOINT = re.compile(r"(\[[0-9A-Fa-f:.%\w]+\]|[^\s:\[\]/]+):(\d{1,5})", re.ASCII)
-_TEMPLATE_FIELD = re.compile(r"\{(?:local|domain)\}")
-PORT_LIMIT = 65_535
-
-Result = TypeVar("Result")
-
-
-def _count(default: int, low: int, high: int) -> Any:
-    return Field(default=default, ge=low, le=high, description=f"a whole number from {low} to {high}")
-
-
-def _bytes(default: int, low: int, high: int = 1 << 50) -> Any:
-    return Field(default=default, ge=low, le=high, description=f"a number of bytes from {low} to {high}")
-
-
-def _seconds(default: float, low: float = 0.1, high: float = 400 * DAY_SECONDS) -> Any:
-    return Field(default=default, ge=low, le=high, description=f"seconds, from {low:g} to {high:g}")
-
-
-def _days(default: float, low: float = 0) -> Any:
-    return Field(default=default, ge=low, le=100_000, description=f"days, from {low:g} to 100000")
-
-
-def _level(default: Any) -> Any:
-    return Field(default=default, ge=1, le=22, description="a zstd level, a whole number from 1 to 22")
-
-
-def _read_nice(value: object) -> int:
-    if isinstance(value, bool) or not isinstance(value, int | str):
-        raise ValueError("must be a number or a text")  # noqa: TRY004 - pydantic takes ValueError
-    return _told(parse_nice, str(value))
-
-
-def _check_endpoint(text: str) -> str:
-    found = _ENDPOINT.fullmatch(text)
-    if found is None or int(found[2]) > PORT_LIMIT:
-        raise ValueError("is not ADDRESS:PORT")
-    return text
-
-
-def _check_network(text: str) -> str:
-    _told(AccessList.parse, [text])
-    return text
-
-
-def _check_pattern(text: str) -> str:
-    _told(Table.from_rules, [Rule(text, Local())])
-    return text
-
-
-def _check_local_domain(text: str) -> str:
-    if "@" in text or text == "*":
-        raise ValueError("is not a domain")
-    return _check_pattern(text)
-
-
-def _check_maildir_path(text: str) -> str:
-    fixed = _TEMPLATE_FIELD.sub("", text)
-    if not text or "{" in fixed or "}" in fixed or ".." in text.split("/"):
-        raise ValueError("is not usable as a path")
-    return text
-
-
-def _check_command(words: list[str]) -> list[str]:
-    if not words[0].startswith("/"):
-        raise ValueError("does not begin with an absolute path")
-    return words
-
-
-def _check_refusal(text: str) -> str:
-    _told(Table.from_rules, [Rule("x.invalid", Refuse("5.7.1", text))])
-    return text
-
-
-def _told(read: Callable[[Any], Result], value: object) -> Result:
-    """Let a reader of ours speak through pydantic, which takes ValueErrors only."""
-    try:
-        return read(value)
-    except GatewayError as error:
-        raise ValueError(str(error).partition("allowed:")[0].rstrip("; ")) from None
-
-
-Nice = Annotated[int, BeforeValidator(_read_nice)]
-Endpoint = Annotated[str, AfterValidator(_check_endpoint)]
-Network = Annotated[str, AfterValidator(_check_network)]
-Pattern = Annotated[str, AfterValidator(_check_pattern)]
-LocalDomain = Annotated[str, AfterValidator(_check_local_domain)]
-MaildirPath = Annotated[str, AfterValidator(_check_maildir_path)]
-CommandWords = Annotated[list[str], Field(min_length=1), AfterValidator(_check_command)]
-RefusalText = Annotated[str, AfterValidator(_check_refusal)]
-
-
-class Section(BaseModel):
-    """A table of the file; unknown keys are errors, and no value is ever printed."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, hide_input_in_errors=True)
 
 
 class NodeSection(Section):
@@ -129,7 +42,7 @@ class NodeSection(Section):
 
     hostname: str | None = Field(
         default=None,
-        pattern=rf"^{_HOST_NAME}$",
+        pattern=rf"^{HOST_NAME}$",
         max_length=253,
         description="a host name such as mail.example.org; this machine's own name if left out",
     )
@@ -146,37 +59,9 @@ class NodeSection(Section):
 class QueueSection(Section):
     """``[queue]``: how long things are kept, and what must stay free."""
 
-    reserve_bytes: int = _bytes(64 * MIB, 0)
-    keep_finished_days: float = _days(30)
-    keep_batch_ids_days: float = _days(400, 1)
-
-
-class SmtpSection(Section):
-    """``[smtp]``: the endpoint that takes mail in."""
-
-    listen: list[Endpoint] = Field(
-        default_factory=list,
-        description='a list of ADDRESS:PORT, such as ["127.0.0.1:2525", "[::1]:2525"]; empty: no endpoint',
-    )
-    relay_from: list[Network] = Field(
-        default_factory=lambda: ["127.0.0.0/8", "::1/128"],
-        description='a list of addresses and networks, such as ["127.0.0.0/8", "192.0.2.0/24"]',
-    )
-    max_message_bytes: int = _bytes(50 * MIB, KIB)
-    max_recipients: int = _count(1000, 1, 100_000)
-    max_inflight_bytes: int = _bytes(256 * MIB, KIB)
-    max_connections: int = _count(500, 1, 100_000)
-    idle_seconds: float = _seconds(300.0, 1, DAY_SECONDS)
-    data_seconds: float = _seconds(7200.0, 1, 30 * DAY_SECONDS)
-    stop_seconds: float = _seconds(30.0, 0, DAY_SECONDS)
-    max_hops: int = _count(50, 1, 1000)
-    max_errors: int = _count(20, 1, 10_000)
-
-    @model_validator(mode="after")
-    def _one_message_fits(self) -> "SmtpSection":
-        if self.max_inflight_bytes < self.max_message_bytes:
-            raise ValueError("has max_inflight_bytes below max_message_bytes; allowed: at least as much")
-        return self
+    reserve_bytes: int = bytes_field(64 * MIB, 0)
+    keep_finished_days: float = days_field(30)
+    keep_batch_ids_days: float = days_field(400, 1)
 
 
 class RouteSection(Section):
@@ -225,7 +110,7 @@ class BatchKeys(Section):
     max_age_seconds: float | None = Field(
         default=None, ge=0, le=365 * DAY_SECONDS, description="seconds, from 0 to 31536000"
     )
-    level: int | None = _level(None)
+    level: int | None = level_field(None)
     window_log: int | None = Field(
         default=None, ge=10, le=29, description="a power of two from 10 to 29; the zstd window is that large"
     )
@@ -240,7 +125,7 @@ class BatchKeys(Section):
 class BatchSection(BatchKeys):
     """``[batch]``: when batches are closed."""
 
-    flush_interval_seconds: float = _seconds(FLUSH_INTERVAL_SECONDS, 0, DAY_SECONDS)
+    flush_interval_seconds: float = seconds_field(FLUSH_INTERVAL_SECONDS, 0, DAY_SECONDS)
 
 
 class NeighbourSection(BatchKeys):
@@ -256,12 +141,12 @@ class NeighbourSection(BatchKeys):
 class ReceiveSection(Section):
     """``[receive]``: what is taken from neighbours."""
 
-    max_batch_bytes: int = _bytes(1 << 30, KIB)
-    max_message_bytes: int = _bytes(MESSAGE_LIMIT_BYTES, KIB)
-    max_messages: int = _count(MESSAGE_LIMIT_COUNT, 1, 10_000_000)
-    max_recipients: int = _count(RECIPIENT_LIMIT_COUNT, 1, 10_000_000)
-    max_hops: int = _count(50, 1, 1000)
-    max_quarantine_bytes: int = _bytes(1 << 30, 0)
+    max_batch_bytes: int = bytes_field(1 << 30, KIB)
+    max_message_bytes: int = bytes_field(MESSAGE_LIMIT_BYTES, KIB)
+    max_messages: int = count_field(MESSAGE_LIMIT_COUNT, 1, 10_000_000)
+    max_recipients: int = count_field(RECIPIENT_LIMIT_COUNT, 1, 10_000_000)
+    max_hops: int = count_field(50, 1, 1000)
+    max_quarantine_bytes: int = bytes_field(1 << 30, 0)
 
 
 class DeliverSection(Section):
@@ -292,13 +177,13 @@ class DeliverSection(Section):
         default=True,
         description='with to = "maildir": true, or false: mail for a Maildir that does not exist is refused',
     )
-    first_wait_seconds: float = _seconds(60.0)
-    longest_wait_seconds: float = _seconds(4 * 3600.0)
-    max_age_seconds: float = _seconds(5.0 * DAY_SECONDS, 0)
+    first_wait_seconds: float = seconds_field(60.0)
+    longest_wait_seconds: float = seconds_field(4 * 3600.0)
+    max_age_seconds: float = seconds_field(5.0 * DAY_SECONDS, 0)
     max_attempts: int | None = Field(
         default=None, ge=1, le=1_000_000, description="a whole number from 1 to 1000000; left out: no limit"
     )
-    timeout_seconds: float = _seconds(300.0, 1, DAY_SECONDS)
+    timeout_seconds: float = seconds_field(300.0, 1, DAY_SECONDS)
 
     @model_validator(mode="after")
     def _is_complete(self) -> "DeliverSection":
@@ -310,13 +195,13 @@ class DeliverSection(Section):
 class TossSection(Section):
     """``[toss]``: what is done with packets that arrive."""
 
-    interval_seconds: float = _seconds(5.0)
-    retry_seconds: float = _seconds(300.0)
+    interval_seconds: float = seconds_field(5.0)
+    retry_seconds: float = seconds_field(300.0)
     max_nice: Nice = Field(
         default=NICE_MAX, description=f"a niceness: {NICE_ALLOWED}; packets above it are left alone"
     )
-    handler_timeout_seconds: float = _seconds(3600.0, 1)
-    max_payload_bytes: int = _bytes(256 << 30, MIB)
+    handler_timeout_seconds: float = seconds_field(3600.0, 1)
+    max_payload_bytes: int = bytes_field(256 << 30, MIB)
     is_seen_marked: bool = Field(
         default=False,
         description="true or false: remember tossed packets, so that no carrier brings them again",
@@ -338,7 +223,7 @@ class OnlineSection(Section):
         default=False,
         description="true or false: call neighbours as their calls in the NNCP configuration say",
     )
-    max_connections: int = _count(128, 1, 100_000)
+    max_connections: int = count_field(128, 1, 100_000)
 
 
 class LogSection(Section):

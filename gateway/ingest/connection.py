@@ -14,7 +14,7 @@ import asyncio
 import contextlib
 import logging
 from abc import abstractmethod
-from typing import AnyStr
+from typing import AnyStr, ClassVar
 
 from aiosmtpd.smtp import SMTP
 
@@ -46,6 +46,9 @@ class SmtpConnection(SMTP):
         settings: of the endpoint.
         loop: the running event loop.
     """
+
+    SPOKEN: ClassVar[str] = "ESMTP"
+    """The protocol, as the greeting names it."""
 
     def __init__(self, settings: SmtpSettings, loop: asyncio.AbstractEventLoop) -> None:
         # SMTP.__init__ is left out: it inspects every method of every connection for AUTH and for
@@ -196,7 +199,7 @@ class SmtpConnection(SMTP):
         if refusal is not None:
             self.leave(refusal)
         else:
-            self.reply(f"220 {self.hostname} ESMTP nncp-gateway")
+            self.reply(f"220 {self.hostname} {self.SPOKEN} nncp-gateway")
         while not self._is_closing:
             await self._run_line(await self._read_line())
             if self._is_stopping:

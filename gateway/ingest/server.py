@@ -1,4 +1,6 @@
-"""The SMTP endpoint: listens, makes a session for each client, and ends in good order.
+"""An endpoint for mail: listens, makes a session for each client, and ends in good order.
+
+The same for SMTP, LMTP and submission; what is spoken is the session's affair.
 
 Contract: after ``start`` every listening address accepts connections; after ``stop`` none does,
 no session lives, and no message is half in the queue. Runs in one event loop, all methods are
@@ -8,8 +10,9 @@ called there.
 import asyncio
 import functools
 import logging
+import socket
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 
 from gateway.errors import ConfigError
@@ -19,6 +22,7 @@ from gateway.ingest.listening import stop_listening
 from gateway.ingest.services import Services
 from gateway.ingest.settings import SmtpSettings
 from gateway.ingest.smtp import SmtpSession
+from gateway.ingest.unix_socket import UnixSocket, bind_unix, remove_unix
 from gateway.msgqueue.entry import Lane
 from gateway.msgqueue.store import Queue
 from gateway.routing.table import Table
@@ -30,8 +34,12 @@ BODY_THREADS_COUNT = 4
 CLIENTS_CACHED_COUNT = 1024
 
 
+Speak = Callable[[Services, asyncio.AbstractEventLoop], SmtpSession]
+"""Makes the session of a client that has just connected."""
+
+
 class SmtpServer:
-    """One SMTP endpoint.
+    """One endpoint.
 
     Args:
         settings: where it listens, whom it serves, its limits.
@@ -39,6 +47,7 @@ class SmtpServer:
         table: routes recipients.
         find_lane: destination and niceness by a node's name in the table; raises ``GatewayError``
             for a node that is not known.
+        speak: what is spoken.
         wall: the time for Received fields, seconds since 1970.
     """
 
@@ -49,9 +58,11 @@ class SmtpServer:
         table: Table,
         find_lane: Callable[[str], Lane],
         *,
+        speak: Speak = SmtpSession,
         wall: Callable[[], float] = time.time,
     ) -> None:
         self._settings = settings
+        self._speak = speak
         self._executor = ThreadPoolExecutor(BODY_THREADS_COUNT, thread_name_prefix="smtp-body")
         self._services = Services(
             settings=settings,
@@ -64,6 +75,7 @@ class SmtpServer:
         )
         self._listeners: list[asyncio.Server] = []
         self._ports: tuple[int, ...] = ()
+        self._unix: socket.socket | None = None
 
     @property
     def ports(self) -> tuple[int, ...]:
@@ -90,17 +102,36 @@ class SmtpServer:
         # aiosmtpd writes a line for each connection there, beside the mail log.
         logging.getLogger(AIOSMTPD_LOG_NAME).setLevel(logging.WARNING)
 
-        def session() -> SmtpSession:
-            return SmtpSession(self._services, loop)
-
         for host, port in self._settings.listen:
-            try:
-                listener = await loop.create_server(session, host, port, backlog=BACKLOG_COUNT)
-            except OSError as error:
-                await self.stop()
-                raise ConfigError(f"smtp.listen: can not listen on {host}:{port}: {error}") from error
-            self._listeners.append(listener)
+            await self._listen(
+                "listen",
+                f"{host}:{port}",
+                loop.create_server(self._make_session, host, port, backlog=BACKLOG_COUNT),
+            )
         self._ports = tuple(listener.sockets[0].getsockname()[1] for listener in self._listeners)
+        if self._settings.unix is not None:
+            await self._listen_unix(self._settings.unix)
+
+    def _make_session(self) -> SmtpSession:
+        return self._speak(self._services, asyncio.get_running_loop())
+
+    async def _listen(self, key: str, where: str, listening: Awaitable[asyncio.Server]) -> None:
+        try:
+            self._listeners.append(await listening)
+        except OSError as error:
+            await self.stop()
+            text = f"{self._settings.section}.{key}: can not listen on {where}"
+            raise ConfigError(f"{text}: {error}") from error
+
+    async def _listen_unix(self, place: UnixSocket) -> None:
+        try:
+            self._unix = bind_unix(place, f"{self._settings.section}.socket")
+        except ConfigError:
+            await self.stop()
+            raise
+        loop = asyncio.get_running_loop()
+        listening = loop.create_unix_server(self._make_session, sock=self._unix, backlog=BACKLOG_COUNT)
+        await self._listen("socket", str(place.path), listening)
 
     async def stop(self) -> None:
         """Take no more connections, let messages that are being taken in finish, end the rest.
@@ -109,6 +140,10 @@ class SmtpServer:
         """
         self._services.is_stopping = True
         await stop_listening(self._listeners)
+        if self._unix is not None and self._settings.unix is not None:
+            self._unix.close()
+            remove_unix(self._settings.unix)
+            self._unix = None
         sessions = list(self._services.sessions)
         for session in sessions:
             session.shut_down()

@@ -16,6 +16,7 @@ Spec: RFC 5321; RFC 2034 (enhanced status codes), RFC 2920 (PIPELINING), RFC 187
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, ClassVar
 
 from gateway.errors import BadAddress, GatewayError, StoreError
 from gateway.ingest.connection import STOPPING, TIMED_OUT, HungUp, SmtpConnection
@@ -32,6 +33,9 @@ from gateway.routing.table import LocalRoute, Refusal, Route
 POSTMASTER = "postmaster"
 EXTENSIONS = ("PIPELINING", "8BITMIME", "SMTPUTF8", "DSN", "MT-PRIORITY", "DELIVERBY")
 GREETING_LIMIT_CHARS = 255
+
+Commands = Mapping[bytes, Callable[[Any, str], Awaitable[None]]]
+"""Methods of a session, by the word a command begins with."""
 
 _LOG = logging.getLogger(__name__)
 
@@ -50,6 +54,8 @@ class SmtpSession(SmtpConnection):
         services: of the endpoint.
         loop: the running event loop.
     """
+
+    NO_RECIPIENTS: ClassVar[Reply] = Reply(554, "5.5.1", "no valid recipients")
 
     def __init__(self, services: Services, loop: asyncio.AbstractEventLoop) -> None:
         super().__init__(services.settings, loop)
@@ -83,15 +89,19 @@ class SmtpSession(SmtpConnection):
         self.envelope = self._transaction = Transaction()
 
     async def _run(self, verb: bytes, arg: str) -> None:
-        command = _COMMANDS.get(verb)
+        command = self._commands().get(verb)
         if command is not None:
             await command(self, arg)
         elif verb in _FORBIDDEN:
             self.leave(Reply(421, "4.7.0", "this is not a web server, closing"))
-        elif verb in _NOT_OFFERED:
+        elif verb in NOT_OFFERED:
             self.fault(Reply(502, "5.5.1", f"{verb.decode()} is not offered here"))
         else:
             self.fault(Reply(500, "5.5.2", "command not known"))
+
+    def _commands(self) -> "Commands":
+        """What may be said, by the word it begins with."""
+        return COMMANDS
 
     async def smtp_HELO(self, hostname: str) -> None:  # noqa: N802 - aiosmtpd's name for a command
         """Greet, without extensions."""
@@ -242,7 +252,7 @@ class SmtpSession(SmtpConnection):
         elif transaction.mail_from is None:
             self.fault(Reply(503, "5.5.1", "send MAIL first"))
         elif not transaction.recipients_count:
-            self.fault(Reply(554, "5.5.1", "no valid recipients"))
+            self.fault(self.NO_RECIPIENTS)
         elif self.is_input_waiting():
             self.leave(_OUT_OF_STEP)
         else:
@@ -268,6 +278,10 @@ class SmtpSession(SmtpConnection):
             self._log_refused(transaction, answer)
         else:
             self._errors_count = self._idle_commands_count = 0
+        self._answer_content(answer)
+
+    def _answer_content(self, answer: Reply) -> None:
+        """Say what became of a message that was read to its end."""
         self.reply(answer)
 
     async def _read_content(self, reader: ContentReader) -> None:
@@ -288,7 +302,7 @@ class SmtpSession(SmtpConnection):
         submission = transaction.submission(
             client_ip=self.client_ip,
             helo=session.host_name or "",
-            is_extended=session.extended_smtp,
+            protocol=self._protocol(is_smtputf8=transaction.parameters.is_smtputf8),
             is_8bit_found=not content.isascii(),
         )
         self._is_committing = True
@@ -300,6 +314,12 @@ class SmtpSession(SmtpConnection):
         finally:
             self._is_committing = False
         return Reply(250, "2.0.0", f"Ok: queued as {queue_id}")
+
+    def _protocol(self, *, is_smtputf8: bool) -> str:
+        """How the message came, for its Received field."""
+        if is_smtputf8:
+            return "UTF8SMTP"
+        return "ESMTP" if self._is_extended() else "SMTP"
 
     async def smtp_RSET(self, arg: str) -> None:  # noqa: N802 - as above
         """Forget the message begun."""
@@ -334,7 +354,7 @@ class SmtpSession(SmtpConnection):
     async def smtp_HELP(self, arg: str) -> None:  # noqa: ARG002, N802 - as above
         """Name the commands."""
         self._count_idle()
-        self.reply(Reply(214, "2.0.0", " ".join(verb.decode() for verb in sorted(_COMMANDS))))
+        self.reply(Reply(214, "2.0.0", " ".join(verb.decode() for verb in sorted(self._commands()))))
 
     def _count_idle(self) -> None:
         self._idle_commands_count += 1
@@ -363,7 +383,7 @@ def _after(keyword: str, arg: str | None) -> bytes | None:
 
 _SENDER_OK = "250 2.1.0 Ok"
 _RECIPIENT_OK = "250 2.1.5 Ok"
-_COMMANDS: Mapping[bytes, Callable[[SmtpSession, str], Awaitable[None]]] = {
+COMMANDS: "Commands" = {
     b"HELO": SmtpSession.smtp_HELO,
     b"EHLO": SmtpSession.smtp_EHLO,
     b"MAIL": SmtpSession.smtp_MAIL,
@@ -376,4 +396,4 @@ _COMMANDS: Mapping[bytes, Callable[[SmtpSession, str], Awaitable[None]]] = {
     b"EXPN": SmtpSession.smtp_EXPN,
     b"HELP": SmtpSession.smtp_HELP,
 }
-_NOT_OFFERED = frozenset({b"AUTH", b"STARTTLS", b"BDAT", b"ETRN", b"TURN", b"SEND", b"SAML", b"SOML"})
+NOT_OFFERED = frozenset({b"AUTH", b"STARTTLS", b"BDAT", b"ETRN", b"TURN", b"SEND", b"SAML", b"SOML"})

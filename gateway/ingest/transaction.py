@@ -48,16 +48,15 @@ class Transaction(Envelope):
         self._recipients[_key(recipient.address)] = recipient
         self._options[recipient.address] = options
 
-    def submission(self, *, client_ip: str, helo: str, is_extended: bool, is_8bit_found: bool) -> Submission:
+    def submission(self, *, client_ip: str, helo: str, protocol: str, is_8bit_found: bool) -> Submission:
         """The whole envelope, once the content is there.
 
         Args:
             client_ip: address of the client.
             helo: what the client called itself.
-            is_extended: it said EHLO.
+            protocol: how it came, for the Received field.
             is_8bit_found: the content has 8-bit bytes, declared or not.
         """
-        protocol = "ESMTP" if is_extended else "SMTP"
         return Submission(
             sender=self.mail_from or "",
             recipients=self.recipients,
@@ -65,7 +64,7 @@ class Transaction(Envelope):
             is_smtputf8=self.parameters.is_smtputf8,
             client_ip=client_ip,
             helo=helo,
-            protocol="UTF8SMTP" if self.parameters.is_smtputf8 else protocol,
+            protocol=protocol,
             options=self.parameters.options,
             recipient_options={
                 address: options for address, options in self._options.items() if options != _NO_OPTIONS

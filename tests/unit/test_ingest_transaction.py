@@ -11,7 +11,7 @@ def test_null_sender_is_a_sender() -> None:
     assert transaction.mail_from is None
     transaction.mail_from = ""
     transaction.add(Recipient("a@b.test"), RecipientOptions())
-    submission = transaction.submission(client_ip="", helo="", is_extended=True, is_8bit_found=False)
+    submission = transaction.submission(client_ip="", helo="", protocol="ESMTP", is_8bit_found=False)
     assert submission.sender == ""
 
 
@@ -31,30 +31,16 @@ def test_what_is_asked_for_a_recipient_stands_under_the_address_that_is_kept() -
     transaction.add(Recipient("bob@B.test"), RecipientOptions(frozenset({Notify.NEVER}), "rfc822;one@b.test"))
     transaction.add(Recipient("carl@b.test"), RecipientOptions())
     transaction.join("bob@b.test", RecipientOptions(frozenset({Notify.DELAY}), "rfc822;two@b.test"))
-    submission = transaction.submission(client_ip="", helo="", is_extended=True, is_8bit_found=False)
+    submission = transaction.submission(client_ip="", helo="", protocol="ESMTP", is_8bit_found=False)
     assert submission.recipient_options == {
         "bob@B.test": RecipientOptions(frozenset({Notify.DELAY}), "rfc822;one@b.test")
     }
 
 
-def test_protocol_says_how_it_came() -> None:
-    transaction = Transaction()
-    for is_extended, is_smtputf8, wanted in [
-        (False, False, "SMTP"),
-        (True, False, "ESMTP"),
-        (True, True, "UTF8SMTP"),
-    ]:
-        transaction.parameters = MailParameters(is_smtputf8=is_smtputf8)
-        submission = transaction.submission(
-            client_ip="", helo="", is_extended=is_extended, is_8bit_found=False
-        )
-        assert submission.protocol == wanted
-
-
 def test_8bit_content_is_8bit_whatever_was_declared() -> None:
     transaction = Transaction()
-    found = transaction.submission(client_ip="", helo="", is_extended=True, is_8bit_found=True)
+    found = transaction.submission(client_ip="", helo="", protocol="ESMTP", is_8bit_found=True)
     assert found.is_8bit
     transaction.parameters = MailParameters(is_8bit=True)
-    declared = transaction.submission(client_ip="", helo="", is_extended=True, is_8bit_found=False)
+    declared = transaction.submission(client_ip="", helo="", protocol="ESMTP", is_8bit_found=False)
     assert declared.is_8bit
