@@ -167,7 +167,7 @@ class _Conversation:
             TimeoutError: it took too long.
             RemoteProtocolError: it does not speak our language.
         """
-        async with asyncio.timeout(REQUEST_SECONDS):
+        async with asyncio.timeout(min(REQUEST_SECONDS, self._parts.limits.idle_seconds)):
             request = await self._read_request()
         try:
             wanted = self._parts.commands.begin(request)

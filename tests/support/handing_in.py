@@ -82,13 +82,14 @@ def batches(
     return BatchIntake(queue, disk or Disk(is_syncing=False), routes(), stamp(), limits, max_batch_bytes)
 
 
-def commands(queue: Queue, disk: Disk | None = None) -> PipeCommands:
+def commands(queue: Queue, disk: Disk | None = None, max_message_bytes: int = 50 << 20) -> PipeCommands:
     """All commands; what neighbours send is taken for b.test."""
 
     def begin_receive(handle: str, args: tuple[bytes, ...], sender: NodeId) -> Reception:
         return receiver(queue, disk).begin(Source(sender, "a", None, handle, args))
 
-    return PipeCommands(intake(queue), batches(queue, disk), begin_receive, lambda: "1234")
+    singles = intake(queue, max_message_bytes)
+    return PipeCommands(singles, batches(queue, disk), begin_receive, lambda: "1234")
 
 
 def request(name: str, *arguments: str, node: str = "", user: LocalUser = USER) -> PipeRequest:
@@ -124,7 +125,7 @@ class PipeEndpoint:
         limits: fields of ``SmtpSettings`` that differ from the defaults.
     """
 
-    def __init__(self, directory: Path, disk: Disk | None = None, **limits: Any) -> None:
+    def __init__(self, directory: Path, *, disk: Disk | None = None, **limits: Any) -> None:
         self.directory = directory
         directory.mkdir(exist_ok=True)
         disk = disk or Disk(is_syncing=False)
@@ -141,7 +142,7 @@ class PipeEndpoint:
             intake=Intake(self.queue, HOSTNAME, settings.max_hops, executor),
         )
         listening = open_pipe_socket(directory, disk)
-        parts = PipeParts(commands(self.queue, disk), services)
+        parts = PipeParts(commands(self.queue, disk, settings.max_message_bytes), services)
         self.server = PipeServer(parts, listening, executor)
         self.loop = asyncio.new_event_loop()
         self.faults: list[dict[str, Any]] = []
@@ -190,7 +191,6 @@ class PipeCaller:
         self.link = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self.link.settimeout(DEADLINE_SECONDS)
         self.link.connect(str(path))
-        self._received = b""
 
     def __enter__(self) -> Self:
         return self
@@ -210,17 +210,22 @@ class PipeCaller:
             self.link.sendall(frames.encode_piece(piece))
 
     def answer(self) -> tuple[bytes, bytes]:
-        """The next answer: kind and data; both empty: the connection has ended."""
-        while (found := frames.take_answer(self._received)) is None:
+        """The next answer, and not a byte more: kind and data; both empty: the connection has ended."""
+        head = self._exactly(1 + frames.LENGTH_BYTES)
+        data = self._exactly(int.from_bytes(head[1:], "big"))
+        return head[:1], data
+
+    def _exactly(self, size_bytes: int) -> bytes:
+        data = b""
+        while len(data) < size_bytes:
             try:
-                data = self.link.recv(1 << 16)
+                piece = self.link.recv(size_bytes - len(data))
             except ConnectionResetError:
-                data = b""
-            if not data:
-                return b"", b""
-            self._received += data
-        kind, data, self._received = found
-        return kind, data
+                piece = b""
+            if not piece:
+                return b""
+            data += piece
+        return data
 
     def end(self) -> tuple[int, str]:
         """All answers to the last: the status, and what is to be printed; -1: there is none."""
