@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from tests.support.gateways import GatewayNode, mail, pair
+from tests.support.gateways import MODULE, GatewayNode, clean_environ, mail, pair
 from tests.support.network import CABLE, cabled
 from tests.support.ports import free_port
-from tests.support.processes import tail, wait_until
+from tests.support.processes import Running, tail, wait_until
 
 ALICE, BOB = "alice@a.test", "bob@b.test"
 EVERY_SECOND = "* * * * * * *"
@@ -114,6 +114,18 @@ def test_open_lane_makes_a_call_needed_and_travels_with_it(nodes: Nodes) -> None
         a.submit(ALICE, [BOB], mail(1, ALICE, BOB))
         b.wait_for_mails(1)
     assert 1 <= call_count(a) <= 3
+
+
+def test_caller_without_a_daemon_takes_mail_along(nodes: Nodes) -> None:
+    """Mail in the outbox is reason for a call of nncp caller too, and travels with it."""
+    a, b = nodes
+    connect(nodes, onlinedeadline=1, **{"when-tx-exists": True})
+    a.send(ALICE, [BOB], mail(1, ALICE, BOB))
+    argv = [*MODULE, "-c", str(a.config_path), "nncp", "caller"]
+    with b.serving(), Running(argv, a.home / "caller.log", env=clean_environ()) as caller:
+        b.wait_for_mails(1)
+        assert caller.stop() == 0
+    assert "Traceback" not in (a.home / "caller.log").read_text()
 
 
 def test_mail_that_comes_up_during_a_session_travels_in_it(nodes: Nodes) -> None:
