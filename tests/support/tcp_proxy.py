@@ -45,20 +45,25 @@ class Proxy:
         target: the port it passes them on to.
         delay_seconds: what has been read goes on so much later.
         bytes_per_second: in each direction; 0: unlimited.
+        window_bytes: so much a sender may have under way; 0: what the kernel thinks good, which is much.
     """
 
-    def __init__(self, target: int, *, delay_seconds: float = 0, bytes_per_second: int = 0) -> None:
+    def __init__(
+        self, target: int, *, delay_seconds: float = 0, bytes_per_second: int = 0, window_bytes: int = 0
+    ) -> None:
         self.port = free_port()
         self.target = target
         self.passed_bytes = 0
         self.connection_count = 0
         self._delay_seconds = delay_seconds
         self._bytes_per_second = bytes_per_second
+        self._window_bytes = window_bytes
         self._cut: Cut | None = None
         self._lock = threading.Lock()
         self._threads: list[threading.Thread] = []
         self._pairs: list[_Pair] = []
         self._listener = socket.create_server((HOST, self.port), backlog=128)
+        self._narrow(self._listener)
         self._start(self._accept)
 
     @property
@@ -88,7 +93,7 @@ class Proxy:
             self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
         for pair in list(self._pairs):
-            pair.cut(is_reset=False)
+            pair.cut()
         for thread in list(self._threads):
             thread.join()
 
@@ -110,10 +115,14 @@ class Proxy:
             except OSError:
                 return
             self.connection_count += 1
+            far = socket.socket()
+            self._narrow(far)
             try:
-                far = socket.create_connection((HOST, self.target), timeout=CONNECT_SECONDS)
+                far.settimeout(CONNECT_SECONDS)
+                far.connect((HOST, self.target))
             except OSError:
                 near.close()
+                far.close()
                 continue
             far.settimeout(None)
             for end in (near, far):
@@ -130,6 +139,11 @@ class Proxy:
                 self._hold(len(data))
                 is_whole = self._pass_on(pair, data, target)
         pair.leave(target)
+
+    def _narrow(self, end: socket.socket) -> None:
+        """Must come before the handshake, which tells the peer of the window."""
+        if self._window_bytes:
+            end.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, self._window_bytes)
 
     def _hold(self, size_bytes: int) -> None:
         seconds = self._delay_seconds
@@ -150,7 +164,7 @@ class Proxy:
                 allowed = min(allowed, self._cut.after_bytes - self.passed_bytes)
                 if allowed < len(data):
                     cut, self._cut = self._cut, None
-                    pair.is_ending = True
+                    pair.prepare(is_reset=cut.is_reset)
             self.passed_bytes += allowed
         if allowed:
             target.sendall(data[:allowed])
@@ -158,7 +172,7 @@ class Proxy:
             return True
         if cut.then is not None:
             cut.then()
-        pair.cut(is_reset=cut.is_reset)
+        pair.cut()
         return False
 
 
@@ -172,10 +186,14 @@ class _Pair:
         self._running_count = 2
         self._is_reset = False
 
-    def cut(self, *, is_reset: bool) -> None:
-        """End both, and wake whoever reads from them."""
+    def prepare(self, *, is_reset: bool) -> None:
+        """Pass on nothing any more; the other direction may see it before it is cut."""
         with self._lock:
-            self._is_reset = is_reset
+            self.is_ending, self._is_reset = True, is_reset
+
+    def cut(self) -> None:
+        """End both, and wake whoever reads from them."""
+        is_reset = self._is_reset
         for end in self._ends:
             with contextlib.suppress(OSError):
                 if is_reset:
