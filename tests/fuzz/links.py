@@ -3,7 +3,9 @@
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain
 
-from gateway.ids import PacketId
+from gateway.ids import NodeId, PacketId
+from gateway.link.announcement import MAGIC as ANNOUNCEMENT_MAGIC
+from gateway.link.announcement import decode_announcement, encode_announcement
 from gateway.link.envelope import BODY_LIMIT_BYTES, MAGIC, EnvelopeReader, wrap
 from gateway.link.events import Ended, EndReason, Event, Offer, Offered, Received
 from gateway.link.frames import (
@@ -176,6 +178,11 @@ def peer_seeds() -> Iterator[bytes]:
     yield b"\1" + script((0, ASKED + PING), (5, b""), (4, b"\x05"), (5, b""), (0, HALT), (4, b"\xff"))
 
 
+def announcement(data: bytes) -> None:
+    """A datagram of multicast discovery."""
+    assert encode_announcement(decode_announcement(data)) == data
+
+
 WORDS = (ANNOUNCED, ASKED, encode_done(OURS), HALT, PING, encode_file(THEIRS, 0, b"")[0])
 
 LINKS: Mapping[str, Target] = {
@@ -193,5 +200,8 @@ LINKS: Mapping[str, Target] = {
     "stranger": Target(in_pieces(stranger), stranger_seeds, (MAGIC, MAGIC + b"\0\0\0\x90"), 512),
     "answer": Target(in_pieces(answer), lambda: [b"\x0d" + wrap(bytes(96))], (MAGIC,), 512),
     "peer": Target(peer_script, peer_seeds, WORDS, 2048),
+    "announcement": Target(
+        announcement, lambda: [encode_announcement(NodeId(bytes(range(32))))], (ANNOUNCEMENT_MAGIC,), 64
+    ),
 }
 """The online protocol, from the first byte of a stranger to what a neighbour says."""
