@@ -156,11 +156,8 @@ class Proxy:
         """Pass on what the cut allows; returns False when that was the end."""
         cut: Cut | None = None
         with self._lock:
-            # The other direction came to the byte at which everything ends.
-            if pair.is_ending:
-                return False
-            allowed = len(data)
-            if self._cut is not None:
+            allowed = 0 if pair.is_ending else len(data)
+            if self._cut is not None and not pair.is_ending:
                 allowed = min(allowed, self._cut.after_bytes - self.passed_bytes)
                 if allowed < len(data):
                     cut, self._cut = self._cut, None
@@ -168,12 +165,12 @@ class Proxy:
             self.passed_bytes += allowed
         if allowed:
             target.sendall(data[:allowed])
-        if cut is None:
-            return True
-        if cut.then is not None:
-            cut.then()
-        pair.cut()
-        return False
+        if cut is not None:
+            if cut.then is not None:
+                cut.then()
+            pair.cut()
+        # The other direction may have come to the end: nobody is to see anything of it before the cut.
+        return not pair.is_ending or not pair.is_cut.wait()
 
 
 class _Pair:
@@ -181,6 +178,7 @@ class _Pair:
 
     def __init__(self, near: socket.socket, far: socket.socket) -> None:
         self.is_ending = False
+        self.is_cut = threading.Event()
         self._ends = (near, far)
         self._lock = threading.Lock()
         self._running_count = 2
@@ -200,6 +198,7 @@ class _Pair:
                     end.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _ABORT)
                 # Of these two only the second tells the peer; the RST comes when both directions ended.
                 end.shutdown(socket.SHUT_RD if is_reset else socket.SHUT_RDWR)
+        self.is_cut.set()
 
     def leave(self, target: socket.socket) -> None:
         """End one direction: what was passed on arrives, and then the end itself."""
