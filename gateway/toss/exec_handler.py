@@ -30,6 +30,7 @@ WIDE_PIPE_BYTES = 1024 * 1024
 """What it may hold for everybody (fs.pipe-max-size)."""
 KILLED_WAIT_SECONDS = 30.0
 OUTPUT_CUT = b"\n[more output was dropped]"
+Meanwhile = Callable[[], None]
 
 
 class HandlerFailed(GatewayError):
@@ -73,13 +74,23 @@ class HandlerLimits:
     output_limit_bytes: int
 
 
-def run_handler(command: Command, payload: Iterable[bytes | memoryview], limits: HandlerLimits) -> bytes:
+def do_nothing() -> None:
+    """Stand in where nothing else is to be done."""
+
+
+def run_handler(
+    command: Command,
+    payload: Iterable[bytes | memoryview],
+    limits: HandlerLimits,
+    meanwhile: Meanwhile = do_nothing,
+) -> bytes:
     """Run a handler on a payload and wait for its end.
 
     Args:
         command: what to run.
         payload: its standard input; an error that it raises kills the handler and comes through.
         limits: how far it may go.
+        meanwhile: called once, when the handler has all of its input; short, and raises nothing.
 
     Returns:
         Its output.
@@ -90,7 +101,7 @@ def run_handler(command: Command, payload: Iterable[bytes | memoryview], limits:
     child = _spawn(command)
     conversation = _Conversation(child, iter(payload), limits)
     try:
-        conversation.hold()
+        conversation.hold(meanwhile)
     except BaseException:
         conversation.kill()
         raise
@@ -170,20 +181,28 @@ class _Conversation:
         """What the child wrote, as far as it was kept."""
         return bytes(self._captured) + (OUTPUT_CUT if self._is_cut else b"")
 
-    def hold(self) -> None:
+    def hold(self, meanwhile: Meanwhile) -> None:
         """Feed and drain until the child has ended and needs no more input.
+
+        Args:
+            meanwhile: what to do when the child has all of its input.
 
         Raises:
             HandlerFailed: the time is up.
         """
-        while self._is_feeding or not self._has_ended:
+        self._converse(lambda: self._is_feeding)
+        meanwhile()
+        self._converse(lambda: not self._has_ended)
+        if not self._stdout.closed:
+            self._drain()
+
+    def _converse(self, is_wanted: Callable[[], bool]) -> None:
+        while is_wanted():
             left_seconds = self._deadline - time.monotonic()
             if left_seconds <= 0:
                 raise HandlerFailed(f"did not end within {self._limits.timeout_seconds:g} s", self.output)
             for fd, _events in self._poll.poll(left_seconds * 1000 + 1):
                 self._actions[fd]()
-        if not self._stdout.closed:
-            self._drain()
 
     def kill(self) -> None:
         """Kill the child and all of its group, and wait until it is gone; its input is still open."""

@@ -17,7 +17,14 @@ from gateway.ids import NodeId, PacketId
 from gateway.nodes import Book, Node
 from gateway.packet.plain import PacketType, PlainHeader, decode_exec_path
 from gateway.spool.sizes import ibytes
-from gateway.toss.exec_handler import Command, HandlerFailed, HandlerLimits, run_handler
+from gateway.toss.exec_handler import (
+    Command,
+    HandlerFailed,
+    HandlerLimits,
+    Meanwhile,
+    do_nothing,
+    run_handler,
+)
 from gateway.toss.expansion import expand, limited
 from gateway.toss.opened import Readable, Reading
 from gateway.toss.packet import Failed, ReceivedPacket, Tossed
@@ -71,9 +78,17 @@ class ExecToss:
         book: who we are and whom we know.
         settings: limits.
         find_in_process: gives the handler within this process for a configured command, or None.
+        meanwhile: what may be done while a handler works on its input.
     """
 
-    def __init__(self, book: Book, settings: TossSettings, find_in_process: FindInProcess) -> None:
+    def __init__(
+        self,
+        book: Book,
+        settings: TossSettings,
+        find_in_process: FindInProcess,
+        meanwhile: Meanwhile = do_nothing,
+    ) -> None:
+        self._meanwhile = meanwhile
         self._book = book
         self._settings = settings
         self._find_in_process = find_in_process
@@ -132,7 +147,7 @@ class ExecToss:
         body = iter(kept) if kept is not None else self._second(call, opened)
         in_process = self._find_in_process(argv)
         if in_process is None:
-            return run_handler(self._command(call, argv), body, self.limits)
+            return run_handler(self._command(call, argv), body, self.limits, self._meanwhile)
         in_process(body, args=call.args, sender=call.sender.id, nice=call.plain.nice, packet=call.packet)
         return b""
 
@@ -166,7 +181,7 @@ def toss_exec(work: Work, packet: ReceivedPacket) -> Tossed:
         Failed: there is no such handle, the packet is not whole, or the handler failed.
     """
     call = read_call(packet.sender, packet.job.packet, packet.plain)
-    toss = ExecToss(work.book, work.settings, work.find_in_process)
+    toss = ExecToss(work.book, work.settings, work.find_in_process, work.meanwhile)
     try:
         argv = toss.configured(call)
         kept = toss.prove(call, packet.first)

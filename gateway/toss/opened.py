@@ -47,7 +47,7 @@ class Pass:
         path: of the packet, for messages.
         fd: the open file.
         book: who we are and whom we know.
-        buffer: what is read lies here; a second pass overwrites it.
+        buffer: what is read lies here, but only within a step: all passes may share it.
         bar: shows how far the reading is, until its end or a fault.
     """
 
@@ -113,7 +113,7 @@ class OpenedPacket:
     Args:
         path: the file.
         book: who we are and whom we know.
-        buffer: BUFFER_BYTES that nobody else uses meanwhile.
+        buffer: BUFFER_BYTES, which all packets of a thread may share.
         progress: shows how far each reading is.
 
     Raises:
@@ -125,11 +125,28 @@ class OpenedPacket:
         self._progress = progress
         self._book = book
         self._buffer = buffer
+        self._begun: Pass | None = None
         with store_errors(path, "open"):
             self._fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
 
+    def begin(self) -> None:
+        """Start the first pass already; what is wrong with the packet is told by that pass again.
+
+        Raises:
+            GatewayError: what is wrong.
+        """
+        self._begun = self.read()
+        self._begun.start()
+
+    def close(self) -> None:
+        """Close the file."""
+        os.close(self._fd)
+
     def read(self) -> Pass:
         """Start a pass; the one before ends with that."""
+        if self._begun is not None:
+            begun, self._begun = self._begun, None
+            return begun
         bar = self._progress.bar(f"opening {self._path.name}", os.fstat(self._fd).st_size)
         return Pass(self._path, self._fd, self._book, self._buffer, bar)
 
@@ -139,4 +156,4 @@ class OpenedPacket:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        os.close(self._fd)
+        self.close()

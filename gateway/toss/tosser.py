@@ -13,6 +13,7 @@ areas.
 """
 
 from collections.abc import Callable, Collection
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,7 +27,9 @@ from gateway.spool.log import Log
 from gateway.spool.progress import SILENT, Progress
 from gateway.spool.store import Job, Spool
 from gateway.toss.ack_toss import acknowledge
+from gateway.toss.exec_handler import do_nothing
 from gateway.toss.kinds import KINDS
+from gateway.toss.lookahead import Lookahead
 from gateway.toss.opened import BUFFER_BYTES, OpenedPacket
 from gateway.toss.packet import Failed, Fields, ReceivedPacket, Tossed, job_fields
 from gateway.toss.settings import FindInProcess, InProcess, TossResult, TossSettings
@@ -79,8 +82,11 @@ class Tosser:
         self._settings = settings
         self._is_stopping = is_stopping
         self._progress = progress
-        self._work = Work(book, spool, log, settings, in_process)
         self._buffer = bytearray(BUFFER_BYTES)
+        self._lookahead = Lookahead(self._open)
+        # A bar would count the time that the handler takes.
+        meanwhile = do_nothing if progress.is_shown else self._lookahead.advance
+        self._work = Work(book, spool, log, settings, in_process, meanwhile)
         self._tally = _Tally()
 
     def run_once(self, only: Collection[NodeId] | None = None) -> TossResult:
@@ -118,8 +124,12 @@ class Tosser:
             self._log.error("rx", [("Node", node.id.text)], error, f"Tossing {node.name}")
 
     def _toss_box(self, node: Node, box: Box) -> None:
-        with LateSync(self._spool.disk, self._spool.layout.box(node.id, box)) as removals:
-            for job in self._spool.jobs(node.id, box, self._report_unreadable):
+        listed = self._spool.jobs(node.id, box, self._report_unreadable)
+        with (
+            LateSync(self._spool.disk, self._spool.layout.box(node.id, box)) as removals,
+            closing(self._lookahead.through(listed)) as jobs,
+        ):
+            for job in jobs:
                 if self._is_stopping():
                     return
                 self._toss_job(job, removals)
@@ -137,8 +147,8 @@ class Tosser:
             )
             return
         try:
-            with OpenedPacket(job.path, self._book, self._buffer, self._progress) as opened:
-                packet = self._open(job, opened)
+            with self._lookahead.open(job) as opened:
+                packet = self._identify(job, opened)
                 kind = KINDS.get(packet.plain.type)
                 if job.box is Box.TX and packet.plain.type not in OWN_TYPES:
                     return
@@ -158,7 +168,10 @@ class Tosser:
                 "rx-open", fields, error, f"Tossing {self._name_of(job.header.sender)}/{job.packet}"
             )
 
-    def _open(self, job: Job, opened: OpenedPacket) -> ReceivedPacket:
+    def _open(self, job: Job) -> OpenedPacket:
+        return OpenedPacket(job.path, self._book, self._buffer, self._progress)
+
+    def _identify(self, job: Job, opened: OpenedPacket) -> ReceivedPacket:
         """Learn who sent a packet and what it is.
 
         Raises:

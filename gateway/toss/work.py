@@ -6,7 +6,7 @@ from gateway.errors import GatewayError
 from gateway.nodes import Book
 from gateway.spool.log import Log
 from gateway.spool.store import Spool
-from gateway.toss.exec_handler import HandlerLimits
+from gateway.toss.exec_handler import HandlerLimits, Meanwhile
 from gateway.toss.notice import Notice, send_notice
 from gateway.toss.packet import ReceivedPacket
 from gateway.toss.settings import FindInProcess, TossSettings
@@ -24,6 +24,7 @@ class Work:
         records: the log.
         settings: how to toss.
         find_in_process: gives the handler within this process for a configured command, or None.
+        meanwhile: what may be done while a handler works on its input.
     """
 
     book: Book
@@ -31,6 +32,7 @@ class Work:
     records: Log
     settings: TossSettings
     find_in_process: FindInProcess
+    meanwhile: Meanwhile
 
     @property
     def limits(self) -> HandlerLimits:

@@ -68,6 +68,24 @@ def test_a_handler_that_answers_while_it_reads_does_not_block() -> None:
     assert run_handler(shell("/bin/cat"), body, limits) == b"".join(body)
 
 
+@pytest.mark.parametrize("script", ["/bin/cat >/dev/null; cat {fifo}", "exec <&-; cat {fifo}"])
+def test_other_work_is_done_while_the_handler_has_all_of_its_input_and_works(
+    tmp_path: Path, script: str
+) -> None:
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    called: list[str] = []
+
+    def meanwhile() -> None:
+        called.append("meanwhile")
+        fifo.write_bytes(b"it goes on")
+
+    command = Command((b"/bin/sh", b"-c", script.format(fifo=fifo).encode()), {"PATH": os.defpath})
+    body = [os.urandom(100_000) for _ in range(30)]
+    assert run_handler(command, body, LIMITS, meanwhile) == b"it goes on"
+    assert called == ["meanwhile"]
+
+
 @pytest.mark.parametrize(
     ("script", "text"),
     [("exit 3", "exit status 3"), ("kill -9 $$", "signal 9 \\(SIGKILL\\)"), ("kill -TERM $$", "SIGTERM")],
