@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -22,17 +22,19 @@ SHORT_WAVE_SECONDS = 1500
 """For 2 times 12 KiB, of which each direction takes 82 seconds alone."""
 MAILS = Mix((600, 2 * KIB), large_share=0)
 THIN = {"thin": True}
-PATIENT = {"NNCPDEADLINE": "900"}
-"""What gives Go a chance; its handshake alone takes 430 seconds there."""
+PATIENCE_SECONDS = 900
+"""Of all deadlines of Go: its handshake alone takes 472 seconds there."""
 
 
 @contextmanager
 def neighbours(
-    place: Path, line: Line, environ: Mapping[str, str] | None = None
+    place: Path, line: Line, deadline_seconds: int | None = None
 ) -> Iterator[tuple[OnlinePair, Machine]]:
     """Nodes a and b, each on a machine; yields a's machine too."""
+    environ = {} if deadline_seconds is None else {"NNCPDEADLINE": str(deadline_seconds)}
     with machines_on(line) as (a, b):
-        yield OnlinePair(place / "pair", machines={"a": a, "b": b}, environ=environ), a
+        machines = {"a": a, "b": b}
+        yield OnlinePair(place, deadline_seconds=deadline_seconds, machines=machines, environ=environ), a
 
 
 def exchange(pair: OnlinePair, who: str, seconds: float) -> float:
@@ -55,9 +57,8 @@ def exchange(pair: OnlinePair, who: str, seconds: float) -> float:
 
 def test_satellite_line_that_loses_packets(place: Path) -> None:
     """At 600 ms a round trip and 5 % loss everything arrives in half a minute, in one session."""
-    with neighbours(place, SATELLITE) as (pair, _):
+    with neighbours(place / "pair", SATELLITE) as (pair, _):
         for name in ("a", "b"):
-            pair.change(name, onlinedeadline=SATELLITE_SECONDS)
             pair.fill(name, 10, mix=MAILS)
         exchange(pair, OURS, SATELLITE_SECONDS)
         assert pair.log_text("a").count("Who: call-started") == 1
@@ -68,10 +69,10 @@ def test_short_wave_line_between_thin_neighbours(place: Path, capsys: pytest.Cap
     """At 1,200 bit/s and 10 s a round trip mails come through with few bytes besides."""
     payload_bytes, taken = 0, {}
     for who in (OURS, GO):
-        environ = PATIENT if who == GO else None
-        with neighbours(place / who, SHORT_WAVE, environ) as (pair, a):
+        deadline_seconds = PATIENCE_SECONDS if who == GO else None
+        with neighbours(place / who, SHORT_WAVE, deadline_seconds) as (pair, a):
             for name in ("a", "b"):
-                pair.change(name, link=THIN, onlinedeadline=300)
+                pair.change(name, link=THIN)
                 pair.fill(name, 10, mix=MAILS)
             payload_bytes = sum(made.size_bytes for name in ("a", "b") for made in pair.sent[name])
             before = passed_bytes(a)

@@ -41,7 +41,7 @@ class OnlinePair:
 
     Args:
         directory: is made.
-        deadline_seconds: ``onlinedeadline`` of both.
+        deadline_seconds: ``onlinedeadline`` of both; None: each program's own.
         is_syncing: whether the programs wait for the disk.
         machines: the nodes are on machines of their own; else both are on this one.
         environ: more variables for the programs.
@@ -51,7 +51,7 @@ class OnlinePair:
         self,
         directory: Path,
         *,
-        deadline_seconds: int = 1,
+        deadline_seconds: int | None = 1,
         is_syncing: bool = False,
         machines: Mapping[str, Machine] | None = None,
         environ: Mapping[str, str] | None = None,
@@ -71,7 +71,8 @@ class OnlinePair:
             self.configs[name] = home / "cfg.json"
             self.logs[name] = home / "log"
             self._save(name, config_of(book, home))
-            self.change(name, onlinedeadline=deadline_seconds)
+            if deadline_seconds is not None:
+                self.change(name, onlinedeadline=deadline_seconds)
 
     # Configuration
 
