@@ -91,7 +91,10 @@ def test_go_reads_the_configuration_as_if_it_were_not_there(
 
 def test_nobody_else_sees_it(config: Path, plain: Path) -> None:
     """It is in no configuration for neighbours."""
-    assert run_verb_process("cfgmin", "-cfg", config).stdout == go("nncp-cfgmin", "-cfg", plain)
+    # As values: later versions lay out their Hjson differently.
+    printed = run_verb_process("cfgmin", "-cfg", config).stdout, go("nncp-cfgmin", "-cfg", plain)
+    ours, theirs = (hjson.loads(text.decode()) for text in printed)
+    assert ours == theirs
 
 
 def test_directory_form(config: Path, plain: Path, tmp_path: Path) -> None:
