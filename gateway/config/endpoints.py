@@ -1,9 +1,12 @@
 """From the tables of ``gateway.toml`` that say where mail is taken in to settings of endpoints."""
 
 from dataclasses import replace
+from pathlib import Path
 
-from gateway.config.toml_endpoints import SmtpSection
+from gateway.config.gateway_place import resolve_beside
+from gateway.config.toml_endpoints import LmtpSection, SmtpSection
 from gateway.ingest.settings import Address, SmtpSettings
+from gateway.ingest.unix_socket import UnixSocket
 from gateway.routing.access import AccessList
 
 
@@ -18,8 +21,12 @@ def limits_of(hostname: str, section: SmtpSection) -> SmtpSettings:
     return SmtpSettings(hostname=hostname, **section.model_dump(exclude={"listen", "relay_from"}))
 
 
-def smtp_settings(hostname: str, section: SmtpSection) -> SmtpSettings | None:
+def smtp_settings(limits: SmtpSettings, section: SmtpSection) -> SmtpSettings | None:
     """The endpoint for SMTP, or None: there is none.
+
+    Args:
+        limits: of every way in.
+        section: of the file.
 
     Raises:
         ConfigError: values that do not fit together.
@@ -27,7 +34,33 @@ def smtp_settings(hostname: str, section: SmtpSection) -> SmtpSettings | None:
     if not section.listen:
         return None
     return replace(
-        limits_of(hostname, section),
+        limits,
         listen=tuple(map(address_of, section.listen)),
+        relay_from=AccessList.parse(section.relay_from),
+    )
+
+
+def lmtp_settings(path: Path, limits: SmtpSettings, section: LmtpSection) -> SmtpSettings | None:
+    """The endpoint for LMTP, or None: there is none.
+
+    Args:
+        path: of ``gateway.toml``.
+        limits: of every way in.
+        section: of the file.
+
+    Raises:
+        ConfigError: values that do not fit together.
+    """
+    if not section.listen and section.socket is None:
+        return None
+    unix = None
+    if section.socket is not None:
+        place = resolve_beside(path, section.socket)
+        unix = UnixSocket(place, int(section.socket_mode, 8), section.socket_group)
+    return replace(
+        limits,
+        section="lmtp",
+        listen=tuple(map(address_of, section.listen)),
+        unix=unix,
         relay_from=AccessList.parse(section.relay_from),
     )

@@ -16,7 +16,7 @@ from pydantic import ValidationError
 
 from gateway.batch.policy import BatchSettings, LanePolicy
 from gateway.carry.online.service_settings import OnlineSettings
-from gateway.config.endpoints import address_of, limits_of, smtp_settings
+from gateway.config.endpoints import address_of, limits_of, lmtp_settings, smtp_settings
 from gateway.config.gateway_place import resolve_beside
 from gateway.config.nncp import MailPair, NncpConfig, load_nncp_config
 from gateway.config.toml_errors import ALLOWED, describe_all, join_problems
@@ -68,7 +68,8 @@ class GatewayConfig:
         reserve_bytes: free space that new mail may not touch.
         keep_finished_seconds: how long sent and delivered messages stay listed.
         keep_batch_ids_seconds: how long the ids of received batches are known.
-        smtp: the endpoint, or None: there is none.
+        smtp: the endpoint for SMTP, or None: there is none.
+        lmtp: the endpoint for LMTP, or None.
         pipe: limits of what local programs hand in; where it listens means nothing.
         max_message_bytes: largest message that is taken in here, by SMTP or a pipe.
         table: routes.
@@ -94,6 +95,7 @@ class GatewayConfig:
     keep_finished_seconds: float
     keep_batch_ids_seconds: float
     smtp: SmtpSettings | None
+    lmtp: SmtpSettings | None
     pipe: SmtpSettings
     max_message_bytes: int
     table: Table
@@ -164,7 +166,8 @@ def read_gateway_file(path: Path) -> GatewayFile:
     try:
         text = path.read_bytes().decode("utf-8")
     except OSError as error:
-        hint = "; make one with nncp-gateway init, or name another with -c" if not path.exists() else ""
+        is_missing = isinstance(error, FileNotFoundError)
+        hint = "; make one with nncp-gateway init, or name another with -c" if is_missing else ""
         raise ConfigError(f"{path}: cannot be read: {error.strerror}{hint}") from None
     except UnicodeDecodeError as error:
         raise ConfigError(f"{path}: is not UTF-8 at byte {error.start}") from None
@@ -202,7 +205,9 @@ class _Settings:
             if (node := self._node(name, f"neighbour.{name}")) is not None
         }
         table = self._table()
-        smtp = self._gather("smtp", lambda: smtp_settings(self._hostname(), file.smtp))
+        limits = limits_of(self._hostname(), file.smtp)
+        smtp = self._gather("smtp", lambda: smtp_settings(limits, file.smtp))
+        lmtp = self._gather("lmtp", lambda: lmtp_settings(self._path, limits, file.lmtp))
         target = self._gather("deliver.command", self._target)
         if self._problems or target is None:
             raise join_problems(self._path, self._problems)
@@ -215,7 +220,8 @@ class _Settings:
             keep_finished_seconds=file.queue.keep_finished_days * DAY_SECONDS,
             keep_batch_ids_seconds=file.queue.keep_batch_ids_days * DAY_SECONDS,
             smtp=smtp,
-            pipe=limits_of(self._hostname(), file.smtp),
+            lmtp=lmtp,
+            pipe=limits,
             max_message_bytes=file.smtp.max_message_bytes,
             table=table,
             nice_by_node={node.id: file.neighbour[name].nice for name, node in neighbours.items()},

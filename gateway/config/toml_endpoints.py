@@ -41,3 +41,29 @@ class SmtpSection(Section):
         if self.max_inflight_bytes < self.max_message_bytes:
             raise ValueError("has max_inflight_bytes below max_message_bytes; allowed: at least as much")
         return self
+
+
+class LmtpSection(Section):
+    """``[lmtp]``: the endpoint for the mail server of this machine; its limits are those of ``[smtp]``."""
+
+    listen: list[Endpoint] = Field(
+        default_factory=list,
+        description='a list of ADDRESS:PORT, such as ["127.0.0.1:2424"]; empty: not over TCP',
+    )
+    relay_from: list[Network] = Field(
+        default_factory=lambda: ["127.0.0.0/8", "::1/128"],
+        description='a list of addresses and networks, such as ["127.0.0.0/8", "192.0.2.0/24"]',
+    )
+    socket: str | None = Field(
+        default=None,
+        min_length=1,
+        description="path of a unix socket in a directory that exists, beside this file if relative",
+    )
+    socket_mode: str = Field(
+        default="0660",
+        pattern=r"^0?[0-7]{3}$",
+        description='permissions of the socket in octal, such as "0660"; whoever may write may hand mail in',
+    )
+    socket_group: str = Field(
+        default="", description='the group that owns the socket, such as "postfix"; "": our own'
+    )

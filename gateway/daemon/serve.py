@@ -19,6 +19,7 @@ from gateway.config.gateway_toml import GatewayConfig
 from gateway.daemon import stages
 from gateway.daemon.descriptor_limit import raise_descriptor_limit
 from gateway.daemon.hard_stop import end_at_once
+from gateway.daemon.mail_endpoints import MailEndpoints
 from gateway.daemon.notify import notify_systemd, open_wake_socket, read_wakes
 from gateway.daemon.online import OnlinePart
 from gateway.daemon.parts import Parts
@@ -26,7 +27,6 @@ from gateway.daemon.pipe_endpoint import make_pipe_server
 from gateway.daemon.supervisor import Stage, Supervisor
 from gateway.errors import ConfigError, StoreBusy
 from gateway.ingest.pipe_server import PipeServer
-from gateway.ingest.server import SmtpServer
 from gateway.status.check import check_node
 
 _LOG = logging.getLogger(__name__)
@@ -68,6 +68,7 @@ class _Daemon:
         if not parts.config.online.is_wanted:
             self._only -= {stages.ONLINE}
         self._stopping = threading.Event()
+        self._endpoints = MailEndpoints(parts, self._only)
         wanted = self._only | {stages.HOUSEKEEPING}
         self._online = OnlinePart(parts, lambda: self._supervisor.wake(stages.TOSS))
         made = [*stages.make_stages(parts, self._stopping.is_set), self._online_stage()]
@@ -82,31 +83,25 @@ class _Daemon:
         wakes = open_wake_socket(self._parts.config.state_directory, self._parts.disk)
         loop.add_reader(wakes, lambda: self._supervisor.wake(*read_wakes(wakes)))
         try:
-            server = await self._start_smtp()
+            await self._endpoints.start()
             pipes = await self._start_pipes()
             self._parts.queue.on_change(lambda: self._supervisor.wake(stages.BATCH, stages.DELIVER))
             self._supervisor.start()
             try:
-                await self._tell_ready(server)
+                await self._tell_ready()
                 await stop_asked.wait()
             finally:
                 self._stopping.set()
                 notify_systemd(self._environ, "STOPPING=1")
-                for endpoint in (server, pipes):
-                    if endpoint is not None:
-                        await endpoint.stop()
+                await self._endpoints.stop()
+                if pipes is not None:
+                    await pipes.stop()
                 await asyncio.to_thread(self._supervisor.stop)
         finally:
+            # Again, for when some of them did not start.
+            await self._endpoints.stop()
             loop.remove_reader(wakes)
             wakes.close()
-
-    async def _start_smtp(self) -> SmtpServer | None:
-        settings = self._parts.config.smtp
-        if settings is None or stages.SMTP not in self._only:
-            return None
-        server = SmtpServer(settings, self._parts.queue, self._parts.config.table, self._parts.find_lane)
-        await server.start()
-        return server
 
     async def _start_pipes(self) -> PipeServer | None:
         if stages.PIPE not in self._only:
@@ -120,11 +115,8 @@ class _Daemon:
             stages.ONLINE, lambda: self._online.run, stages.HOUSEKEEPING_SECONDS, self._online.ask_end
         )
 
-    async def _tell_ready(self, server: SmtpServer | None) -> None:
-        settings = self._parts.config.smtp
-        if server is not None and settings is not None:
-            for (host, _), port in zip(settings.listen, server.ports, strict=True):
-                _LOG.info("SMTP on %s:%d", host, port)
+    async def _tell_ready(self) -> None:
+        self._endpoints.tell()
         if stages.ONLINE in self._only:
             for host, port in await asyncio.to_thread(self._online.wait_listening):
                 _LOG.info("online on %s:%d", f"[{host}]" if ":" in host else host, port)

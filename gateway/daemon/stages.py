@@ -18,9 +18,10 @@ TOSS = "toss"
 DELIVER = "deliver"
 HOUSEKEEPING = "housekeeping"
 SMTP = "smtp"
+LMTP = "lmtp"
 PIPE = "pipe"
 ONLINE = "online"
-NAMES = (SMTP, PIPE, BATCH, TOSS, DELIVER, ONLINE)
+NAMES = (SMTP, LMTP, PIPE, BATCH, TOSS, DELIVER, ONLINE)
 """What ``serve --only`` takes; housekeeping always runs."""
 
 RESCAN_SECONDS = 30.0

@@ -15,16 +15,17 @@ Spec: RFC 5321; RFC 2034 (enhanced status codes), RFC 2920 (PIPELINING), RFC 187
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any, ClassVar
+from collections.abc import Sequence
+from typing import ClassVar
 
 from gateway.errors import BadAddress, GatewayError, StoreError
-from gateway.ingest.connection import STOPPING, TIMED_OUT, HungUp, SmtpConnection
+from gateway.ingest.connection import STOPPING, TIMED_OUT, HungUp
 from gateway.ingest.content import ContentReader
 from gateway.ingest.intake import Recipient
 from gateway.ingest.parameters import MailParameters, parse_mail_parameters, parse_rcpt_parameters
 from gateway.ingest.reply import Reply, refusal, reply_to
 from gateway.ingest.services import Services
+from gateway.ingest.small_commands import Commands, SmallCommands
 from gateway.ingest.transaction import Transaction
 from gateway.maillog import log_mail
 from gateway.message.address import NON_ASCII_STATUS, parse_path, shown
@@ -34,20 +35,13 @@ POSTMASTER = "postmaster"
 EXTENSIONS = ("PIPELINING", "8BITMIME", "SMTPUTF8", "DSN", "MT-PRIORITY", "DELIVERBY")
 GREETING_LIMIT_CHARS = 255
 
-Commands = Mapping[bytes, Callable[[Any, str], Awaitable[None]]]
-"""Methods of a session, by the word a command begins with."""
-
 _LOG = logging.getLogger(__name__)
 
-_FORBIDDEN = frozenset({b"CONNECT", b"GET", b"HEAD", b"OPTIONS", b"POST", b"PUT"})
-"""A browser that was made to talk to us."""
-_OK = Reply(250, "2.0.0", "Ok")
-_NO_GREETING = Reply(503, "5.5.1", "send EHLO or HELO first")
 _NEEDS_EHLO = Reply(555, "5.5.4", "parameters need EHLO")
 _OUT_OF_STEP = Reply(554, "5.5.0", "data sent before our answer, closing")
 
 
-class SmtpSession(SmtpConnection):
+class SmtpSession(SmallCommands):
     """One client's session.
 
     Args:
@@ -55,6 +49,7 @@ class SmtpSession(SmtpConnection):
         loop: the running event loop.
     """
 
+    GREETINGS: ClassVar[str] = "EHLO or HELO"
     NO_RECIPIENTS: ClassVar[Reply] = Reply(554, "5.5.1", "no valid recipients")
 
     def __init__(self, services: Services, loop: asyncio.AbstractEventLoop) -> None:
@@ -62,7 +57,6 @@ class SmtpSession(SmtpConnection):
         self._services = services
         self._share = services.inflight.reservation()
         self._transaction = Transaction()
-        self._idle_commands_count = 0
         self._is_permitted = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -88,19 +82,7 @@ class SmtpSession(SmtpConnection):
         self._share.release()
         self.envelope = self._transaction = Transaction()
 
-    async def _run(self, verb: bytes, arg: str) -> None:
-        command = self._commands().get(verb)
-        if command is not None:
-            await command(self, arg)
-        elif verb in _FORBIDDEN:
-            self.leave(Reply(421, "4.7.0", "this is not a web server, closing"))
-        elif verb in NOT_OFFERED:
-            self.fault(Reply(502, "5.5.1", f"{verb.decode()} is not offered here"))
-        else:
-            self.fault(Reply(500, "5.5.2", "command not known"))
-
-    def _commands(self) -> "Commands":
-        """What may be said, by the word it begins with."""
+    def _commands(self) -> Commands:
         return COMMANDS
 
     async def smtp_HELO(self, hostname: str) -> None:  # noqa: N802 - aiosmtpd's name for a command
@@ -126,7 +108,7 @@ class SmtpSession(SmtpConnection):
             self.leave(_OUT_OF_STEP)
             return False
         if not 0 < len(hostname) <= GREETING_LIMIT_CHARS or not hostname.isprintable():
-            self.fault(Reply(501, "5.5.4", "allowed: EHLO or HELO and your host name"))
+            self.fault(Reply(501, "5.5.4", f"allowed: {self.GREETINGS} and your host name"))
             return False
         if session.host_name is not None:
             self._count_idle()
@@ -139,7 +121,7 @@ class SmtpSession(SmtpConnection):
         """Begin a message with its sender."""
         path = _after("FROM:", arg)
         if self.session is None or self.session.host_name is None:
-            self.fault(_NO_GREETING)
+            self.fault(Reply(503, "5.5.1", f"send {self.GREETINGS} first"))
         elif self._transaction.mail_from is not None:
             self.fault(Reply(503, "5.5.1", "nested MAIL: send RSET first"))
         elif path is None:
@@ -277,7 +259,7 @@ class SmtpSession(SmtpConnection):
         if answer.is_refusal:
             self._log_refused(transaction, answer)
         else:
-            self._errors_count = self._idle_commands_count = 0
+            self._forgive()
         self._answer_content(answer)
 
     def _answer_content(self, answer: Reply) -> None:
@@ -321,46 +303,6 @@ class SmtpSession(SmtpConnection):
             return "UTF8SMTP"
         return "ESMTP" if self._is_extended() else "SMTP"
 
-    async def smtp_RSET(self, arg: str) -> None:  # noqa: N802 - as above
-        """Forget the message begun."""
-        if arg:
-            self.fault(Reply(501, "5.5.4", "allowed: RSET alone"))
-            return
-        self._count_idle()
-        self._set_post_data_state()
-        self.reply(_OK)
-
-    async def smtp_NOOP(self, arg: str) -> None:  # noqa: ARG002, N802 - as above
-        """Do nothing."""
-        self._count_idle()
-        self.reply(_OK)
-
-    async def smtp_QUIT(self, arg: str) -> None:  # noqa: ARG002, N802 - as above
-        """Say goodbye."""
-        self.leave(Reply(221, "2.0.0", "Bye"))
-
-    async def smtp_VRFY(self, arg: str) -> None:  # noqa: N802 - as above
-        """Answer neither yes nor no: who exists is nobody's business."""
-        self._count_idle()
-        if arg:
-            self.reply(Reply(252, "2.5.0", "not verified: send mail to find out"))
-        else:
-            self.fault(Reply(501, "5.5.4", "allowed: VRFY address"))
-
-    async def smtp_EXPN(self, arg: str) -> None:  # noqa: ARG002, N802 - as above
-        """There are no lists here."""
-        self.fault(Reply(502, "5.5.1", "EXPN is not offered here"))
-
-    async def smtp_HELP(self, arg: str) -> None:  # noqa: ARG002, N802 - as above
-        """Name the commands."""
-        self._count_idle()
-        self.reply(Reply(214, "2.0.0", " ".join(verb.decode() for verb in sorted(self._commands()))))
-
-    def _count_idle(self) -> None:
-        self._idle_commands_count += 1
-        if self._idle_commands_count > self._settings.max_idle_commands:
-            self.count_error()
-
     def _refuse(self, answer: Reply, *, sender: str | None, to: str | None = None) -> None:
         self.reply(answer)
         self._log(answer, sender, to)
@@ -383,7 +325,7 @@ def _after(keyword: str, arg: str | None) -> bytes | None:
 
 _SENDER_OK = "250 2.1.0 Ok"
 _RECIPIENT_OK = "250 2.1.5 Ok"
-COMMANDS: "Commands" = {
+COMMANDS: Commands = {
     b"HELO": SmtpSession.smtp_HELO,
     b"EHLO": SmtpSession.smtp_EHLO,
     b"MAIL": SmtpSession.smtp_MAIL,
@@ -396,4 +338,3 @@ COMMANDS: "Commands" = {
     b"EXPN": SmtpSession.smtp_EXPN,
     b"HELP": SmtpSession.smtp_HELP,
 }
-NOT_OFFERED = frozenset({b"AUTH", b"STARTTLS", b"BDAT", b"ETRN", b"TURN", b"SEND", b"SAML", b"SOML"})

@@ -55,11 +55,12 @@ def bind_unix(place: UnixSocket, key: str) -> socket.socket:
         if place.group:
             os.chown(path, -1, _group_id(place.group, key))
         bound.setblocking(False)
-    except OSError as error:
+    except BaseException as error:
+        if bound.getsockname():
+            remove_unix(place)
         bound.close()
-        raise ConfigError(f"{key}: can not make {place.path}: {error.strerror}") from error
-    except BaseException:
-        bound.close()
+        if isinstance(error, OSError):
+            raise ConfigError(f"{key}: can not make {place.path}: {error.strerror}") from error
         raise
     return bound
 

@@ -13,8 +13,10 @@ from typing import Any, Self, TypeVar
 from gateway.durable import Disk
 from gateway.errors import UnknownNode
 from gateway.ids import NICE_PRIORITY, NodeId
-from gateway.ingest.server import SmtpServer
+from gateway.ingest.lmtp import LmtpSession
+from gateway.ingest.server import SmtpServer, Speak
 from gateway.ingest.settings import SmtpSettings
+from gateway.ingest.smtp import SmtpSession
 from gateway.msgqueue.entry import Lane, Role
 from gateway.msgqueue.store import Queue
 from gateway.msgqueue.views import MessageView, list_messages
@@ -51,16 +53,31 @@ class Endpoint:
         directory: of the queue.
         disk: how the queue writes.
         reserve_bytes: free space the queue keeps.
+        speak: what is spoken.
         settings: fields of ``SmtpSettings`` that differ from those of a test.
     """
 
+    GREETING = "EHLO"
+
     def __init__(
-        self, directory: Path, *, disk: Disk | None = None, reserve_bytes: int = 0, **settings: Any
+        self,
+        directory: Path,
+        *,
+        disk: Disk | None = None,
+        reserve_bytes: int = 0,
+        speak: Speak = SmtpSession,
+        **settings: Any,
     ) -> None:
         fields: dict[str, Any] = {"hostname": HOSTNAME, "listen": (("127.0.0.1", 0),), **settings}
         self.queue = Queue(directory / "queue", disk or Disk(is_syncing=False), reserve_bytes=reserve_bytes)
+        self.settings = SmtpSettings(**fields)
         self.server = SmtpServer(
-            SmtpSettings(**fields), self.queue, Table.from_rules(RULES), find_lane, wall=lambda: WALL_SECONDS
+            self.settings,
+            self.queue,
+            Table.from_rules(RULES),
+            find_lane,
+            speak=speak,
+            wall=lambda: WALL_SECONDS,
         )
         self.loop = asyncio.new_event_loop()
         self.faults: list[dict[str, Any]] = []
@@ -101,11 +118,16 @@ class Endpoint:
 
     def client(self, *, is_greeted: bool = True) -> "Client":
         """Connect; unless told otherwise, read the greeting and say EHLO."""
-        client = Client(self.port)
+        client = Client(self.address)
         if is_greeted:
             assert client.answer()[0] == 220
-            assert client.command("EHLO client.test")[0] == 250
+            assert client.command(f"{self.GREETING} client.test")[0] == 250
         return client
+
+    @property
+    def address(self) -> int | Path:
+        """Where clients connect to: a port, or a socket."""
+        return self.port if self.settings.unix is None else self.settings.unix.path
 
     def kept(self, role: Role | None = None) -> list["Kept"]:
         """What is in the queue, in the order of arrival."""
@@ -150,16 +172,24 @@ def kept_messages(queue: Queue, role: Role | None = None) -> list[Kept]:
     return found
 
 
+class LmtpEndpoint(Endpoint):
+    """The same, speaking LMTP."""
+
+    GREETING = "LHLO"
+
+    def __init__(self, directory: Path, **settings: Any) -> None:
+        super().__init__(directory, speak=LmtpSession, section="lmtp", **settings)
+
+
 class Client:
     """A client without any opinion of its own; a context manager.
 
     Args:
-        port: of the server on 127.0.0.1.
+        address: of the server: a port of 127.0.0.1, or a unix socket.
     """
 
-    def __init__(self, port: int) -> None:
-        self.socket = socket.create_connection(("127.0.0.1", port), timeout=DEADLINE_SECONDS)
-        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    def __init__(self, address: int | Path) -> None:
+        self.socket = _connect(address)
         self._input = self.socket.makefile("rb")
 
     def __enter__(self) -> Self:
@@ -224,6 +254,21 @@ class Client:
         """Send a whole message with CRLF line ends and read the answer."""
         self.begin(sender, *recipients)
         return self.content(stuffed(message))
+
+
+def _connect(address: int | Path) -> socket.socket:
+    if isinstance(address, int):
+        connected = socket.create_connection(("127.0.0.1", address), timeout=DEADLINE_SECONDS)
+        connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return connected
+    connected = socket.socket(socket.AF_UNIX)
+    connected.settimeout(DEADLINE_SECONDS)
+    try:
+        connected.connect(str(address))
+    except BaseException:
+        connected.close()
+        raise
+    return connected
 
 
 def stuffed(message: bytes) -> bytes:

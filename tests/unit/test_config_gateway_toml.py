@@ -12,6 +12,7 @@ from gateway.deliver.maildir import MaildirTargetSettings
 from gateway.deliver.sendmail_command import SendmailTargetSettings
 from gateway.deliver.smtp import SmtpTargetSettings
 from gateway.errors import ConfigError
+from gateway.ingest.unix_socket import UnixSocket
 from gateway.msgqueue.entry import Form
 from gateway.routing.table import LocalRoute, Refusal, Route
 from tests.support.gateways import GatewayNode
@@ -46,9 +47,43 @@ def refusal(load: Load, text: str) -> list[str]:
     return str(caught.value).splitlines()
 
 
+def test_lmtp_has_the_limits_of_smtp(load: Load, home: Path) -> None:
+    config = load(
+        """
+        [smtp]
+        max_recipients = 7
+        [lmtp]
+        listen = ["127.0.0.1:2424"]
+        relay_from = ["192.0.2.0/24"]
+        socket = "lmtp.sock"
+        socket_mode = "0620"
+        socket_group = "postfix"
+        """
+    )
+    assert config.smtp is None
+    assert config.lmtp is not None
+    assert config.lmtp.listen == (("127.0.0.1", 2424),)
+    assert config.lmtp.unix == UnixSocket(home / "lmtp.sock", 0o620, "postfix")
+    assert config.lmtp.max_recipients == 7
+    assert config.lmtp.relay_from.permits("192.0.2.1")
+    assert not config.lmtp.relay_from.permits("127.0.0.1")
+
+
+def test_a_socket_alone_listens_nowhere_else(load: Load) -> None:
+    config = load('[lmtp]\nsocket = "/run/lmtp"')
+    assert config.lmtp is not None
+    assert config.lmtp.listen == ()
+
+
+def test_a_mode_that_is_none_is_refused(load: Load) -> None:
+    (line,) = refusal(load, '[lmtp]\nsocket_mode = "0999"')
+    assert "lmtp.socket_mode: is not in the form it must have; allowed: permissions" in line
+
+
 def test_an_empty_file_has_safe_defaults(load: Load, home: Path) -> None:
     config = load("")
     assert config.smtp is None
+    assert config.lmtp is None
     assert config.local_domains == ()
     assert isinstance(config.table.route("anybody@example.org"), Refusal)
     assert config.state_directory == home / "state"
@@ -294,6 +329,7 @@ OPTIONAL: dict[str, set[str]] = {}
 DIFFERENT = {
     "node": {"hostname", "nncp_config", "state_directory"},
     "smtp": {"listen"},
+    "lmtp": {"listen", "socket", "socket_group"},
     "online": {"listen"},
     "batch": {"max_messages", "max_bytes", "max_age_seconds", "level", "window_log", "packet_min_bytes"},
     "deliver": {"domains", "path", "max_attempts"},
