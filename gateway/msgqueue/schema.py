@@ -98,6 +98,14 @@ MIGRATIONS = (
     ALTER TABLE delivery ADD COLUMN notify TEXT;
     ALTER TABLE delivery ADD COLUMN orcpt TEXT;
     """,
+    """
+    ALTER TABLE delivery ADD COLUMN told TEXT;
+    ALTER TABLE delivery ADD COLUMN told_by TEXT;
+    ALTER TABLE delivery ADD COLUMN delay_told TEXT;
+    ALTER TABLE delivery ADD COLUMN delay_told_by TEXT;
+    UPDATE delivery SET told = 'before reports' WHERE state = 'dead';
+    CREATE INDEX delivery_untold ON delivery (message) WHERE state = 'dead' AND told IS NULL;
+    """,
 )
 """Number N of these leads from version N to version N + 1."""
 

@@ -26,6 +26,10 @@ class DeliveryView:
         status: RFC 3463 status of the last outcome, or "".
         text: of the last outcome, or "".
         changed_wall: seconds since 1970 of the last change.
+        told: of a dead one: ``reported``, or why the sender is not told; "" while that is undecided.
+        told_by: queue id of that report, or "".
+        delay_told: of one that waits for long: the same about its delay.
+        delay_told_by: queue id of that report, or "".
     """
 
     recipient: str
@@ -39,6 +43,10 @@ class DeliveryView:
     status: str
     text: str
     changed_wall: float
+    told: str = ""
+    told_by: str = ""
+    delay_told: str = ""
+    delay_told_by: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +171,8 @@ def _view(queue: Queue, connection: sqlite3.Connection, row: tuple[object, ...])
     now = queue.clock.now()
     deliveries = connection.execute(
         "SELECT d.recipient, d.node, d.nice, d.state, d.batch, b.packet, d.attempts, d.next_try_at,"
-        " d.status, d.text, d.changed_wall, d.state IN ('sent', 'delivered', 'dead') FROM delivery d"
+        " d.status, d.text, d.changed_wall, d.told, d.told_by, d.delay_told, d.delay_told_by,"
+        " d.state IN ('sent', 'delivered', 'dead') FROM delivery d"
         " LEFT JOIN batch b ON b.id = d.batch WHERE d.message = ? ORDER BY d.seq",
         (row[0],),
     ).fetchall()
@@ -194,6 +203,7 @@ def _view(queue: Queue, connection: sqlite3.Connection, row: tuple[object, ...])
                 status,
                 text,
                 changed_wall,
+                *(word or "" for word in words),
             )
             for (
                 recipient,
@@ -207,6 +217,7 @@ def _view(queue: Queue, connection: sqlite3.Connection, row: tuple[object, ...])
                 status,
                 text,
                 changed_wall,
+                *words,
                 is_final,
             ) in deliveries
         ),

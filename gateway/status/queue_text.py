@@ -47,6 +47,10 @@ def show_lines(message: MessageView, name_of: NameOf) -> Iterator[str]:
             yield f"  batch:     {delivery.batch}"
         if delivery.packet:
             yield f"  packet:    {delivery.packet}"
+        if delivery.told:
+            yield f"  told:      {_told(delivery.told, delivery.told_by)}"
+        if delivery.delay_told:
+            yield f"  of delay:  {_told(delivery.delay_told, delivery.delay_told_by)}"
 
 
 def as_json(messages: Sequence[MessageView], name_of: NameOf) -> str:
@@ -81,10 +85,18 @@ def _message_object(message: MessageView, name_of: NameOf) -> dict[str, object]:
                 "status": delivery.status,
                 "text": delivery.text,
                 "changed": delivery.changed_wall,
+                "told": delivery.told,
+                "told_by": delivery.told_by,
+                "delay_told": delivery.delay_told,
+                "delay_told_by": delivery.delay_told_by,
             }
             for delivery in message.deliveries
         ],
     }
+
+
+def _told(told: str, report: str) -> str:
+    return f"the sender, by {report}" if report else f"nobody: {clean(told)}"
 
 
 def _delivery(message: MessageView, delivery: DeliveryView, name_of: NameOf) -> str:

@@ -167,8 +167,9 @@ def make_old_queue(directory: Path, version: int) -> None:
         connection.executescript(migration)
     for seq, (role, node) in enumerate({"outbox": NODE_B.text, "inbox": ""}.items(), 1):
         connection.execute(
-            "INSERT INTO message VALUES (?, ?, ?, 'alice@a.test', 1, 0, 4, '<old@a.test>', 'me', '', '',"
-            " '', 5, 5, NULL)",
+            "INSERT INTO message (seq, id, role, sender, is_8bit, is_smtputf8, size_bytes, message_id,"
+            " origin, origin_node, origin_batch, origin_packet, arrived_at, arrived_wall, body_file)"
+            " VALUES (?, ?, ?, 'alice@a.test', 1, 0, 4, '<old@a.test>', 'me', '', '', '', 5, 5, NULL)",
             (seq, f"{seq:016x}", role),
         )
         connection.execute("INSERT INTO body VALUES (?, ?)", (seq, b"x\r\n."))

@@ -83,6 +83,18 @@ def test_all_that_is_known_is_shown() -> None:
     assert "to node" not in text
 
 
+def test_it_is_shown_who_was_told_of_a_failure_and_why_nobody_was_of_a_delay() -> None:
+    told = replace(
+        WAITING, state=State.DEAD, told="reported", told_by="f" * 16, delay_told="no route back to the sender"
+    )
+    message = replace(MESSAGE, deliveries=(told,))
+    lines = [line.strip() for line in show_lines(message, name_of)]
+    assert f"told:      the sender, by {'f' * 16}" in lines
+    assert "of delay:  nobody: no route back to the sender" in lines
+    (recipient,) = json.loads(as_json([message], name_of))[0]["recipients"]
+    assert (recipient["told"], recipient["told_by"]) == ("reported", "f" * 16)
+
+
 def test_a_time_that_is_no_date_is_no_fault() -> None:
     assert "at a time that is no date" in "\n".join(show_lines(replace(MESSAGE, arrived_wall=1e20), name_of))
 
