@@ -33,7 +33,7 @@ from gateway.spool.store import Spool
 from tests.support.nodes import make_books
 from tests.support.spools import make_packet
 
-SHORT = LinkSettings(padding=Padding.NONE, idle_seconds=0.3)
+SHORT = LinkSettings(padding=Padding.NONE, idle_seconds=1)
 """Ends soon after the last word."""
 WAIT_SECONDS = 30
 POLL_SECONDS = 0.005

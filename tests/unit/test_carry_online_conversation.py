@@ -76,7 +76,7 @@ def test_a_call_may_go_one_way_only_and_then_needs_one_lock_only(tmp_path: Path,
     a.queue(b"to b")
     b.queue(b"to a")
     settings = LinkSettings(
-        padding=Padding.NONE, idle_seconds=0.3, is_receiving=way == "rx", is_sending=way == "tx"
+        padding=Padding.NONE, idle_seconds=1, is_receiving=way == "rx", is_sending=way == "tx"
     )
     other_lock = LockKind.TX if way == "rx" else LockKind.RX
     with a.spool.lock(a.peer.id, other_lock):
@@ -90,7 +90,7 @@ def test_a_listing_takes_nothing_and_leaves_nothing(tmp_path: Path) -> None:
     packet = b.queue(b"to a", nice=200)
     a.queue(b"to b")
     with a.spool.lock(a.peer.id, LockKind.RX), a.spool.lock(a.peer.id, LockKind.TX):
-        settings = LinkSettings(padding=Padding.NONE, idle_seconds=0.3, nice=10)
+        settings = LinkSettings(padding=Padding.NONE, idle_seconds=1, nice=10)
         result, _ = asyncio.run(meet(a, b, settings, is_listing=True))
     assert result.is_connected
     assert a.names(Box.RX) == b.names(Box.RX) == set()
@@ -111,7 +111,7 @@ def test_only_the_packets_that_are_named_are_taken(tmp_path: Path) -> None:
 def test_packets_that_are_too_nice_stay(tmp_path: Path) -> None:
     a, b = sites(tmp_path)
     urgent, lazy = a.queue(b"x", nice=10), a.queue(b"y", nice=11)
-    asyncio.run(meet(a, b, LinkSettings(padding=Padding.NONE, idle_seconds=0.3, nice=10)))
+    asyncio.run(meet(a, b, LinkSettings(padding=Padding.NONE, idle_seconds=1, nice=10)))
     assert b.names(Box.RX) == {urgent.text}
     assert a.names(Box.TX) == {lazy.text}
 

@@ -59,11 +59,15 @@ def test_jobs_are_done_in_order_by_one_thread_and_told_in_the_loop() -> None:
     asyncio.run(story())
 
 
+def fail() -> None:
+    raise KeyError("a bug")
+
+
 def test_a_job_that_fails_ends_the_thread_and_nobody_waits_for_ever(caplog: pytest.LogCaptureFixture) -> None:
     async def story() -> None:
         bugs: list[BaseException] = []
         worker = Worker("test", bugs.append)
-        worker.put({}.popitem)
+        worker.put(fail)
         worker.put(lambda: bugs.append(AssertionError("it went on")))
         async with asyncio.timeout(WAIT_SECONDS):
             await worker.flush()

@@ -30,6 +30,8 @@ _LOG = logging.getLogger(__name__)
 
 RESCAN_SECONDS = 10.0
 """Packets that the watch has missed are found after this."""
+LINE_SECONDS = 1.0
+"""How often a slow line is looked at: whether the peer still takes what was written."""
 LINK_SECONDS = 5.0
 """How often the state of the link is told."""
 LINGER_SECONDS = 2.0
@@ -66,6 +68,7 @@ class Conversation:
         self._over = asyncio.Event()
         self._ended: Ended | None = None
         self._is_stopping = False
+        self._line_timer: asyncio.TimerHandle | None = None
         self._taken_bytes = 0
 
     @property
@@ -123,8 +126,9 @@ class Conversation:
 
     async def _finish(self) -> Ending:
         """Send our last words, store what came, and close."""
-        if self._timer is not None:
-            self._timer.cancel()
+        for timer in (self._timer, self._line_timer):
+            if timer is not None:
+                timer.cancel()
         self.wire.write(self._session.data_to_send(self._loop.time()))
         closing = asyncio.ensure_future(self._close_wire())
         if self._exchange is not None:
@@ -220,6 +224,7 @@ class Conversation:
             if not pieces:
                 break
             self.wire.write(pieces)
+            self._set_line_timer()
         if self._may_read(now):
             self.wire.resume()
         else:
@@ -250,12 +255,24 @@ class Conversation:
         return self._session.handle_timeout(now)
 
     def _moved(self, now: float) -> Sequence[Event]:
-        """Tell the engine when bytes went on to the peer since the last look."""
-        taken_bytes = self.wire.taken_bytes
-        if taken_bytes > self._taken_bytes:
-            self._taken_bytes = taken_bytes
+        """Tell the engine when the peer takes what was written, however slowly."""
+        unsent_bytes = self.wire.unsent_bytes
+        taken_bytes = self.wire.written_bytes - unsent_bytes
+        # Of what has all been taken nobody knows when; the engine knows when it was written.
+        if unsent_bytes and taken_bytes > self._taken_bytes:
             self._session.transport_moved(now)
+        self._taken_bytes = taken_bytes
         return ()
+
+    def _watch_line(self) -> None:
+        self._line_timer = None
+        self._turn(self._moved)
+        if self.wire.unsent_bytes:
+            self._set_line_timer()
+
+    def _set_line_timer(self) -> None:
+        if self._line_timer is None and not self._over.is_set():
+            self._line_timer = self._loop.call_later(LINE_SECONDS, self._watch_line)
 
     # Meeting
 

@@ -77,7 +77,8 @@ class Wire:
         self._taker: Taker | None = None
         self._pieces: deque[memoryview] = deque()
         self._buffered_bytes = 0
-        self._written_bytes = 0
+        self.written_bytes = 0
+        """All that was ever given to ``write``."""
         self._is_reading = False
         self._is_writing = False
         """Whether the loop tells when the kernel takes more."""
@@ -109,11 +110,6 @@ class Wire:
         is_pipe = stat.S_ISFIFO(os.fstat(self._writing).st_mode)
         return self._buffered_bytes + _count(self._writing, termios.FIONREAD if is_pipe else termios.TIOCOUTQ)
 
-    @property
-    def taken_bytes(self) -> int:
-        """What was written and has reached the peer, as far as the kernel tells."""
-        return self._written_bytes - self.unsent_bytes
-
     def start(self, taker: Taker) -> None:
         """Hand what arrives to a taker from now on."""
         self._taker = taker
@@ -142,7 +138,7 @@ class Wire:
         for piece in pieces:
             self._pieces.append(memoryview(piece))
             self._buffered_bytes += len(piece)
-            self._written_bytes += len(piece)
+            self.written_bytes += len(piece)
         if not was_busy:
             self._send()
             self._tell_writable()
