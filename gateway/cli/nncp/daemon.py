@@ -65,8 +65,10 @@ def _listen(context: Context) -> int:
 
 
 async def _announce(context: Context) -> int:
-    port = int(parse_tcp_address(context.parsed.text("bind")).port)
-    Announcer(context.book, context.log, context.config.discovery.send_seconds, [port]).announce_once()
+    port = parse_tcp_address(context.parsed.text("bind")).port
+    if not port.isdecimal():
+        raise ConfigError("-mcd-once wants a number for the port of -bind")
+    Announcer(context.book, context.log, context.config.discovery.send_seconds, [int(port)]).announce_once()
     return STATUS_OK
 
 
