@@ -5,7 +5,7 @@
       └──────── anything fails: logged, and the packet stays
 
 Contract: a packet is removed only after what it asked for is done; a crash in between does it
-again, and so does a power cut with what was removed in the last second before it. One bad packet
+again, and so does a power cut with what was removed since the last sync of a box. One bad packet
 never stops the others. A directory that another process tosses is passed over and counts as success.
 Sender and nice are those of the packet's signed header, not of the directory it lies in. Only packets
 of the types that are handled are ever changed. Our own tx is tossed too, but only for what we sent to

@@ -35,6 +35,20 @@ def test_changes_of_one_second_are_synced_together(tmp_path: Path) -> None:
     assert len(recorder.steps) == 2
 
 
+def test_a_disk_that_takes_long_is_asked_less_often(tmp_path: Path) -> None:
+    now, syncs = [0.0], []
+
+    def slow(_step: str, _path: Path) -> None:
+        now[0] += 2
+        syncs.append(now[0])
+
+    with LateSync(Disk(hook=slow), tmp_path, lambda: now[0]) as late:
+        for second in range(1, 31):
+            now[0] = max(now[0], second)
+            late.changed()
+        assert syncs == [3, 23]
+
+
 def test_what_was_not_changed_is_not_synced(tmp_path: Path) -> None:
     recorder = Recorder()
     with LateSync(Disk(hook=recorder), tmp_path):
