@@ -24,6 +24,7 @@ from gateway.spool.store import Spool
 
 OURS = [sys.executable, "-m", "gateway.cli.main", "nncp"]
 POLL_SECONDS = 0.01
+_PYTHON_VARIABLES = ("PYTHONDONTWRITEBYTECODE", "PYTHONPYCACHEPREFIX")
 _PEAK = re.compile(r"^VmHWM:\s+(\d+) kB", re.MULTILINE)
 
 
@@ -55,6 +56,24 @@ class Pair:
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.rmtree(target, ignore_errors=True)
         source.rename(target)
+
+
+@contextmanager
+def installed(cache: Path) -> Iterator[None]:
+    """Let our commands start as pip installs them: from compiled modules, whatever the environment forbids.
+
+    Args:
+        cache: a directory for these, which a checkout may not have or not be allowed to have.
+    """
+    before = {name: os.environ.pop(name, None) for name in _PYTHON_VARIABLES}
+    os.environ["PYTHONPYCACHEPREFIX"] = str(cache)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            os.environ.pop(name, None)
+            if value is not None:
+                os.environ[name] = value
 
 
 @contextmanager

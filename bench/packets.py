@@ -3,7 +3,8 @@
 Both work on configurations and spools of their own in one temporary directory on disk, synced as
 they do by default. The small packets of ours are made inside one process, as the gateway makes
 them; Go has no other way than a process each, which is what its users pay. Both toss the same small
-packets. The large file is sent and tossed on disk and on a tmpfs, where the disk is no limit.
+packets. The large file is sent and tossed on disk and on a tmpfs, where the disk is no limit. Of the
+rounds the best counts, for each side.
 
 Smaller sizes for a quick look: ``BENCH_SMALL_COUNT``, ``BENCH_STREAM_MIB``, ``BENCH_FILE_MIB`` and
 ``BENCH_STAT_COUNT`` in the environment.
@@ -11,14 +12,14 @@ Smaller sizes for a quick look: ``BENCH_SMALL_COUNT``, ``BENCH_STREAM_MIB``, ``B
 
 import os
 import shutil
-import statistics
 import sys
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from bench.figures import BenchError, Figure, rate_of, side_by_side
-from bench.packet_nodes import OURS, Pair, call, peak_mib, place_in, run_go
+from bench.packet_nodes import OURS, Pair, call, installed, peak_mib, place_in, run_go
 from gateway.ids import PacketId
 from gateway.packet.plain import PacketType, PlainHeader
 from gateway.packet.seal import Hop, OnionSealer
@@ -45,11 +46,33 @@ STREAM_HANDLER = ["/bin/sh", "-c", "cat >/dev/null"]
 Words = Callable[[str], list[str]]
 
 
+@dataclass(frozen=True, slots=True)
+class _Rates:
+    """A figure that both sides give besides the one of ``side_by_side``."""
+
+    ours: list[float] = field(default_factory=list)
+    peer: list[float] = field(default_factory=list)
+
+    def of(self, side: str) -> list[float]:
+        """One side's."""
+        return self.ours if side == "ours" else self.peer
+
+    @property
+    def best(self) -> tuple[float, float]:
+        """The best of each."""
+        return max(self.ours), max(self.peer)
+
+
 def run() -> Iterator[Figure]:
     """Take all figures of this part."""
     for program in ("nncp-exec", "nncp-file", "nncp-stat", "nncp-toss"):
         if shutil.which(program) is None:
             raise BenchError(f"{program} is not installed")
+    with place_in() as cache, installed(cache):
+        yield from _figures()
+
+
+def _figures() -> Iterator[Figure]:
     with place_in() as place:
         yield from _small(place)
     with place_in() as place:
@@ -78,7 +101,7 @@ def peers(verb: str) -> list[str]:
 def _small(place: Path) -> Iterator[Figure]:
     body = os.urandom(SMALL_BYTES)
     mine, theirs, made_by_go = (Pair(place / name, SMALL_HANDLER) for name in ("ours", "peer", "made"))
-    toss_rates: dict[str, list[float]] = {"ours": [], "peer": []}
+    tossed = _Rates()
 
     def make_go() -> None:
         for _ in range(PEER_MADE_COUNT):
@@ -87,19 +110,19 @@ def _small(place: Path) -> Iterator[Figure]:
     def our_round(_: int) -> float:
         rate = rate_of(SMALL_COUNT, lambda: _make_ours(mine, body))
         mine.carry()
-        toss_rates["ours"].append(rate_of(SMALL_COUNT, lambda: _toss_ours(mine)))
+        tossed.ours.append(rate_of(SMALL_COUNT, lambda: _toss_ours(mine)))
         return rate
 
     def peer_round(_: int) -> float:
         rate = rate_of(PEER_MADE_COUNT, make_go)
         _make_ours(theirs, body)
         theirs.carry()
-        toss_rates["peer"].append(rate_of(SMALL_COUNT, lambda: run_go(theirs, "b", "nncp-toss")))
+        tossed.peer.append(rate_of(SMALL_COUNT, lambda: run_go(theirs, "b", "nncp-toss")))
         return rate
 
     rates = side_by_side(our_round, peer_round)
     yield Figure("packets.exec_4KiB_made_per_second", *rates, 1.0)
-    yield Figure("packets.exec_4KiB_tossed_per_second", *_medians(toss_rates), 1.0)
+    yield Figure("packets.exec_4KiB_tossed_per_second", *tossed.best, 1.0)
 
 
 def _make_ours(pair: Pair, body: bytes) -> None:
@@ -146,7 +169,7 @@ def _large(
     place: Path, name: str, size_bytes: int, make: Callable[[Pair, Words], None], target: float
 ) -> Iterator[Figure]:
     """Make and toss one large packet by each side in turn."""
-    toss_rates: dict[str, list[float]] = {"ours": [], "peer": []}
+    tossed, both = _Rates(), _Rates()
     megabytes = size_bytes / 1e6
 
     def one_round(side: str, words: Words) -> float:
@@ -154,13 +177,16 @@ def _large(
         made = rate_of(megabytes, lambda: make(pair, words))
         pair.carry()
         toss = [*words("toss"), "-quiet", "-cfg", str(pair.paths["b"])]
-        toss_rates[side].append(rate_of(megabytes, lambda: call(toss)))
+        rate = rate_of(megabytes, lambda: call(toss))
+        tossed.of(side).append(rate)
+        both.of(side).append(1 / (1 / made + 1 / rate))
         shutil.rmtree(pair.place)
         return made
 
     rates = side_by_side(lambda _: one_round("ours", ours), lambda _: one_round("peer", peers))
     yield Figure(f"packets.{name}_made_MB_per_second", *rates, target)
-    yield Figure(f"packets.{name}_tossed_MB_per_second", *_medians(toss_rates), target)
+    yield Figure(f"packets.{name}_tossed_MB_per_second", *tossed.best, target)
+    yield Figure(f"packets.{name}_made_and_tossed_MB_per_second", *both.best, target)
 
 
 def _stat(place: Path) -> Iterator[Figure]:
@@ -172,7 +198,7 @@ def _stat(place: Path) -> Iterator[Figure]:
         call([*words("stat"), "-cfg", str(pair.paths["a"])])
         return time.perf_counter() - start
 
-    mine, theirs = side_by_side(lambda _: seconds(ours), lambda _: seconds(peers))
+    mine, theirs = side_by_side(lambda _: seconds(ours), lambda _: seconds(peers), min)
     yield Figure("packets.stat_100000_seconds", mine, theirs, 1.0, is_less_better=True)
     peak = peak_mib([*ours("stat"), "-cfg", str(pair.paths["a"])])
     yield Figure("packets.stat_100000_memory_MiB", peak, MEMORY_LIMIT_MIB, 1.0, is_less_better=True)
@@ -201,7 +227,3 @@ def _write_random(path: Path, size_bytes: int) -> Path:
         for _ in range(size_bytes // MIB):
             file.write(os.urandom(MIB))
     return path
-
-
-def _medians(rates: dict[str, list[float]]) -> tuple[float, float]:
-    return statistics.median(rates["ours"]), statistics.median(rates["peer"])
