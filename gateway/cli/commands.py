@@ -29,6 +29,7 @@ _MODULES: Mapping[str, tuple[str, str]] = {
     "xfer": ("gateway.cli.steps", "flush, then exchange packets through a directory"),
     "toss": ("gateway.cli.steps", "do what the received packets ask for"),
     "deliver": ("gateway.cli.steps", "deliver the mail that was received"),
+    "report": ("gateway.cli.steps", "tell senders of mail that failed, expired or waits for long"),
     "queue": ("gateway.cli.queue_view", "look at messages"),
     "status": ("gateway.cli.status_view", "look at the links with neighbours"),
     "links": ("gateway.cli.links", "make the NNCP commands, or those for mail, links to this program"),

@@ -136,6 +136,21 @@ def deliver(invocation: Invocation, *, is_early: bool) -> int:
     return TRY_LATER if result.deferred_count or result.crash_count else OK
 
 
+@click.command()
+@click.pass_obj
+def report(invocation: Invocation) -> int:
+    """Give up what waited for too long; tell senders of that, of dead letters and of delays."""
+    with invocation.open() as parts:
+        result = parts.reporter().run_once()
+    if result.bounce_count or result.delay_count:
+        send_wake(parts.config.state_directory, BATCH, DELIVER)
+    click.echo(
+        f"{result.expired_count} expired, {result.bounce_count} bounces, {result.delay_count} delay notices, "
+        f"{result.untold_count} recipients of whom nobody is told"
+    )
+    return OK
+
+
 def _batch(parts: Parts, *, is_flush: bool, only: Collection[NodeId] | None = None) -> BatchResult:
     """Run the batcher; wait for a daemon that is just doing so.
 

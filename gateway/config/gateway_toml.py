@@ -20,7 +20,7 @@ from gateway.config.endpoints import address_of, limits_of, lmtp_settings, smtp_
 from gateway.config.gateway_place import resolve_beside
 from gateway.config.nncp import MailPair, NncpConfig, load_nncp_config
 from gateway.config.toml_errors import ALLOWED, describe_all, join_problems
-from gateway.config.toml_schema import BatchKeys, DeliverSection, GatewayFile, RouteSection
+from gateway.config.toml_schema import BatchKeys, GatewayFile, RouteSection
 from gateway.config.toml_values import DAY_SECONDS
 from gateway.deliver.deliverer import DeliverSettings
 from gateway.deliver.maildir import MaildirTargetSettings
@@ -34,6 +34,7 @@ from gateway.message.bsmtp_dialogue import BatchLimits
 from gateway.msgqueue.entry import Form
 from gateway.nodes import SELF_NAME, Node
 from gateway.receive.receiver import ReceiveSettings
+from gateway.report.reporter import ReportSettings
 from gateway.routing.table import ANY, Local, Refuse, Rule, Table, ToNode
 from gateway.toss.notice import Notice
 from gateway.toss.settings import TossSettings
@@ -78,6 +79,7 @@ class GatewayConfig:
         local_domains: domains delivered here.
         receive: limits of what neighbours send.
         deliver: retries.
+        report: when senders are told, and how.
         target: where mail for here goes.
         toss: how packets are tossed.
         toss_interval_seconds: how often received packets are looked for.
@@ -104,6 +106,7 @@ class GatewayConfig:
     local_domains: tuple[str, ...]
     receive: ReceiveSettings
     deliver: DeliverSettings
+    report: ReportSettings
     target: TargetSettings
     toss: TossSettings
     toss_interval_seconds: float
@@ -228,7 +231,8 @@ class _Settings:
             batch=self._batch(neighbours),
             local_domains=_local_domains(file),
             receive=self._receive(),
-            deliver=DeliverSettings(retry=_retry(file.deliver)),
+            deliver=DeliverSettings(retry=_retry(file)),
+            report=self._report(),
             target=target,
             toss=self._toss(),
             toss_interval_seconds=file.toss.interval_seconds,
@@ -310,6 +314,17 @@ class _Settings:
             host=host, port=port, own_name=self._hostname(), reply_seconds=section.timeout_seconds
         )
 
+    def _report(self) -> ReportSettings:
+        section = self._file.report
+        return ReportSettings(
+            hostname=self._hostname(),
+            delay_notice_seconds=section.delay_notice_seconds,
+            expire_seconds=section.expire_days * DAY_SECONDS,
+            inbox_expire_seconds=_retry(self._file).max_age_seconds,
+            nice=section.nice,
+            return_bytes=section.return_max_bytes,
+        )
+
     def _toss(self) -> TossSettings:
         section = self._file.toss
         notify = self._nncp.notify
@@ -367,10 +382,11 @@ def _lane_values(section: BatchKeys) -> dict[str, Any]:
     return {field: value for field, value in values.items() if value is not None}
 
 
-def _retry(section: DeliverSection) -> RetrySchedule:
+def _retry(file: GatewayFile) -> RetrySchedule:
+    section, max_age_seconds = file.deliver, file.deliver.max_age_seconds
     return RetrySchedule(
         first_wait_seconds=section.first_wait_seconds,
         longest_wait_seconds=max(section.first_wait_seconds, section.longest_wait_seconds),
-        max_age_seconds=section.max_age_seconds,
+        max_age_seconds=file.report.expire_days * DAY_SECONDS if max_age_seconds is None else max_age_seconds,
         max_attempts=section.max_attempts,
     )

@@ -32,6 +32,7 @@ from gateway.config.toml_values import (
 )
 from gateway.ids import NICE_ALLOWED, NICE_MAX, NICE_PRIORITY
 from gateway.message.bsmtp_dialogue import MESSAGE_LIMIT_BYTES, MESSAGE_LIMIT_COUNT, RECIPIENT_LIMIT_COUNT
+from gateway.report.reporter import NICE_CONTROL
 
 Understands = Literal["sendmail", "bsmtp", "gateway"]
 Destination = Literal["smtp", "sendmail", "maildir"]
@@ -179,7 +180,12 @@ class DeliverSection(Section):
     )
     first_wait_seconds: float = seconds_field(60.0)
     longest_wait_seconds: float = seconds_field(4 * 3600.0)
-    max_age_seconds: float = seconds_field(5.0 * DAY_SECONDS, 0)
+    max_age_seconds: float | None = Field(
+        default=None,
+        ge=0,
+        le=400 * DAY_SECONDS,
+        description="seconds, from 0 to 3.456e+07; left out: as expire_days of [report]",
+    )
     max_attempts: int | None = Field(
         default=None, ge=1, le=1_000_000, description="a whole number from 1 to 1000000; left out: no limit"
     )
@@ -190,6 +196,15 @@ class DeliverSection(Section):
         if self.to == "maildir" and self.path is None:
             raise ValueError('has to = "maildir" but no path; allowed: path = "the Maildir"')
         return self
+
+
+class ReportSection(Section):
+    """``[report]``: when senders are told, and how."""
+
+    delay_notice_seconds: float = seconds_field(2.0 * DAY_SECONDS, 0)
+    expire_days: float = days_field(28, 0.01)
+    nice: Nice = Field(default=NICE_CONTROL, description=f"a niceness: {NICE_ALLOWED}")
+    return_max_bytes: int = bytes_field(64 * KIB, 0, 16 * MIB)
 
 
 class TossSection(Section):
@@ -256,6 +271,7 @@ class GatewayFile(Section):
     batch: BatchSection = Field(default_factory=BatchSection, description="a table")
     receive: ReceiveSection = Field(default_factory=ReceiveSection, description="a table")
     deliver: DeliverSection = Field(default_factory=DeliverSection, description="a table")
+    report: ReportSection = Field(default_factory=ReportSection, description="a table")
     toss: TossSection = Field(default_factory=TossSection, description="a table")
     online: OnlineSection = Field(default_factory=OnlineSection, description="a table")
     log: LogSection = Field(default_factory=LogSection, description="a table")

@@ -29,6 +29,7 @@ from gateway.msgqueue.entry import Lane
 from gateway.msgqueue.store import Queue
 from gateway.receive.quarantine import Source
 from gateway.receive.receiver import Receipt, Receiver, Reception
+from gateway.report.reporter import Reporter
 from gateway.spool.link_state import LinkStates
 from gateway.spool.log import Log
 from gateway.spool.store import Spool
@@ -103,6 +104,17 @@ class Parts:
         """The stage from the inbox to where mail is kept."""
         return Deliverer(self.queue, self._target(), self.config.deliver)
 
+    def reporter(self) -> Reporter:
+        """The stage that tells senders what became of their mail."""
+        return Reporter(
+            self.queue,
+            self.config.report,
+            table=self.config.table,
+            find_lane=self.find_lane,
+            name_of=self._name_of,
+            rng=os.urandom,
+        )
+
     def pipe_commands(self) -> PipeCommands:
         """The way in for local programs."""
         limits = self.config.pipe
@@ -138,9 +150,7 @@ class Parts:
         Raises:
             StoreError: the disk refused.
         """
-        node = self.book.find_id(sender)
-        name = sender.text if node is None else node.name
-        return self.receiver().begin(Source(sender, name, packet, handle, args))
+        return self.receiver().begin(Source(sender, self._name_of(sender), packet, handle, args))
 
     def receive(
         self,
@@ -176,6 +186,10 @@ class Parts:
     ) -> None:
         _LOG.debug("packet %s for our handle %s, niceness %d", packet, handle, nice)
         self.receive(handle, (bytes(piece) for piece in payload), args=args, sender=sender, packet=packet)
+
+    def _name_of(self, node_id: NodeId) -> str:
+        node = self.book.find_id(node_id)
+        return node_id.text if node is None else node.name
 
     def _target(self) -> Target:
         match self.config.target:

@@ -16,16 +16,21 @@ _LOG = logging.getLogger(__name__)
 BATCH = "batch"
 TOSS = "toss"
 DELIVER = "deliver"
+REPORT = "report"
 HOUSEKEEPING = "housekeeping"
 SMTP = "smtp"
 LMTP = "lmtp"
 PIPE = "pipe"
 ONLINE = "online"
-NAMES = (SMTP, LMTP, PIPE, BATCH, TOSS, DELIVER, ONLINE)
+NAMES = (SMTP, LMTP, PIPE, BATCH, TOSS, DELIVER, REPORT, ONLINE)
 """What ``serve --only`` takes; housekeeping always runs."""
 
 RESCAN_SECONDS = 30.0
 """Other processes put mail in the queue too; if their wake is lost, it is found by then."""
+REPORT_SECONDS = 5.0
+"""How often dead letters are looked for; that costs next to nothing."""
+LATE_SECONDS = 600.0
+"""How often all that waits is looked through for what waits too long."""
 HOUSEKEEPING_SECONDS = 3600.0
 FRESH_SECONDS = 2.0
 """A directory changed this lately may change again within the same tick of its clock."""
@@ -43,6 +48,7 @@ def make_stages(parts: Parts, is_stopping: Callable[[], bool]) -> list[Stage]:
         Stage(BATCH, lambda: _batch(parts), RESCAN_SECONDS),
         Stage(TOSS, lambda: _toss(parts, is_stopping), interval_seconds),
         Stage(DELIVER, lambda: _deliver(parts), RESCAN_SECONDS),
+        Stage(REPORT, lambda: _report(parts), REPORT_SECONDS),
         Stage(HOUSEKEEPING, lambda: _keep_house(parts), HOUSEKEEPING_SECONDS),
     ]
 
@@ -64,6 +70,21 @@ def _deliver(parts: Parts) -> Run:
         deliverer.run_once()
         seconds = inbox.next_try_seconds()
         return None if seconds is None else max(0.0, seconds)
+
+    return run
+
+
+def _report(parts: Parts) -> Run:
+    reporter, clock = parts.reporter(), parts.queue.clock
+    late_at = clock.now()
+
+    def run() -> float | None:
+        nonlocal late_at
+        is_late_looked_for = clock.now() >= late_at
+        reporter.run_once(is_late_looked_for=is_late_looked_for)
+        if is_late_looked_for:
+            late_at = clock.now() + LATE_SECONDS
+        return None
 
     return run
 

@@ -14,6 +14,7 @@ from gateway.deliver.smtp import SmtpTargetSettings
 from gateway.errors import ConfigError
 from gateway.ingest.unix_socket import UnixSocket
 from gateway.msgqueue.entry import Form
+from gateway.report.reporter import ReportSettings
 from gateway.routing.table import LocalRoute, Refusal, Route
 from tests.support.gateways import GatewayNode
 from tests.support.peers import PROJECT
@@ -94,6 +95,16 @@ def test_an_empty_file_has_safe_defaults(load: Load, home: Path) -> None:
     assert not config.online.is_wanted
 
 
+def test_mail_expires_after_weeks_in_both_roles_unless_the_inbox_has_its_own_time(load: Load) -> None:
+    config = load("")
+    weeks_seconds = 28 * 86_400
+    assert config.report.expire_seconds == config.report.inbox_expire_seconds == weeks_seconds
+    assert config.deliver.retry.max_age_seconds == weeks_seconds
+    config = load("[deliver]\nmax_age_seconds = 60.0\n")
+    assert config.deliver.retry.max_age_seconds == config.report.inbox_expire_seconds == 60
+    assert config.report.expire_seconds == weeks_seconds
+
+
 def test_relative_paths_are_beside_the_file(load: Load, home: Path) -> None:
     config = load(
         '[node]\nstate_directory = "../elsewhere"\n[log]\nmail = "mail.log"\n'
@@ -141,6 +152,11 @@ def test_every_section_reaches_its_stage(load: Load) -> None:
         max_attempts = 3
         [receive]
         max_batch_bytes = 5000
+        [report]
+        delay_notice_seconds = 0
+        expire_days = 2
+        nice = "F"
+        return_max_bytes = 100
         [toss]
         interval_seconds = 1
         max_nice = "N"
@@ -154,6 +170,8 @@ def test_every_section_reaches_its_stage(load: Load) -> None:
     assert config.reserve_bytes == 1000
     assert config.keep_finished_seconds == 86_400
     assert config.keep_batch_ids_seconds == 2.5 * 86_400
+    assert config.report == ReportSettings("gw.example.org", 0.0, 2 * 86_400.0, 2 * 86_400.0, 32, 100)
+    assert config.deliver.retry.max_age_seconds == 2 * 86_400
     assert config.smtp is not None
     assert config.smtp.listen == (("127.0.0.1", 2525), ("::1", 0))
     assert config.smtp.max_message_bytes == config.max_message_bytes == config.pipe.max_message_bytes == 2048
@@ -332,7 +350,7 @@ DIFFERENT = {
     "lmtp": {"listen", "socket", "socket_group"},
     "online": {"listen"},
     "batch": {"max_messages", "max_bytes", "max_age_seconds", "level", "window_log", "packet_min_bytes"},
-    "deliver": {"domains", "path", "max_attempts"},
+    "deliver": {"domains", "path", "max_age_seconds", "max_attempts"},
     "log": {"mail"},
 }
 """Keys whose value in the sample is an example."""

@@ -84,11 +84,11 @@ def test_every_stage_does_its_work_and_says_when_it_wants_to_run_again(
     b.send(BOB, [ALICE], mail(2, BOB, ALICE))
     runs = {stage.name: stage.build() for stage in make_stages(parts, lambda: False)}
     wanted = {name: run() for name, run in runs.items()}
-    assert wanted.keys() == {"batch", "toss", "deliver", "housekeeping"}
+    assert wanted.keys() == {"batch", "toss", "deliver", "report", "housekeeping"}
     seconds = wanted["batch"]
     assert seconds is not None
     assert 50 < seconds <= 60
-    assert wanted["toss"] is wanted["deliver"] is wanted["housekeeping"] is None
+    assert wanted["toss"] is wanted["deliver"] is wanted["report"] is wanted["housekeeping"] is None
     assert b.mails()[0].endswith(mail(1, ALICE, BOB))
 
 
