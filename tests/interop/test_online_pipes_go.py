@@ -20,7 +20,7 @@ from tests.support.online_packets import MIXED
 from tests.support.processes import is_alive, wait_until
 
 PACKETS = 20
-SECONDS = 30
+SECONDS = 60
 CLIENT_FDS = (6, 7)
 """Where a UCSPI client leaves the connection."""
 HIGH_FD = 50

@@ -12,7 +12,7 @@ from gateway.link.noise import Ciphers, Initiator, NoisePair, Responder
 from gateway.nodes import Book, Node
 from tests.support.online import HOST
 
-SECONDS = 20
+SECONDS = 60
 READ_BYTES = 64 * 1024
 
 Say = Callable[["HostilePeer"], None]

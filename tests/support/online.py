@@ -29,9 +29,9 @@ from tests.support.processes import Running, tail, wait_until
 from tests.support.tossing import config_of
 
 HOST = "127.0.0.1"
-SESSION_SECONDS = 60
-START_SECONDS = 20
-UNLOCK_SECONDS = 20
+SESSION_SECONDS = 200
+START_SECONDS = 60
+UNLOCK_SECONDS = 60
 READ_BYTES = 1 << 20
 _LISTENING = "0A"
 

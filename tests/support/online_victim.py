@@ -14,7 +14,7 @@ DEADLINE_SECONDS = 2
 """Of the handshake, of stalls and of idle sessions, in place of ten."""
 SLACK_SECONDS = 6
 """A busy machine may be late."""
-SECONDS = 30
+SECONDS = 60
 MIX = Mix((2 * KIB, 40 * KIB), large_share=0)
 HONEST_SESSIONS = 3
 """A damaged part of a packet may cost one that finds it out."""
