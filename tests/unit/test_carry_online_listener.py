@@ -12,6 +12,7 @@ from gateway.carry.online.call import CallPlan, call
 from gateway.carry.online.listener import Listener, ListenerSettings
 from gateway.carry.online.office import Office
 from gateway.errors import ConfigError
+from gateway.link.events import Offered
 from gateway.link.settings import LinkSettings, Padding
 from gateway.spool.layout import Box
 from tests.support.online_sessions import SHORT, WAIT_SECONDS, Peer, Site, until
@@ -188,6 +189,49 @@ def test_who_calls_beyond_the_limit_of_sessions_waits_for_its_turn(tmp_path: Pat
             assert await is_closed(waiting)
             assert await call_site(a, port, office)
             waiting.close()
+
+    asyncio.run(story())
+
+
+def test_a_recorded_call_keeps_the_true_neighbour_out_for_a_moment_only(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gateway.carry.online.listener.UNPROVEN_SECONDS", 0.2)
+
+    async def story() -> None:
+        a, b = Site(tmp_path, "a"), Site(tmp_path, "b")
+        packet = a.queue(b"x")
+        async with listening(b) as (port, listener), a.office() as office:
+            recorded = Peer(connect(port), a.book, a.peer)
+            await recorded.begin()
+            assert not await call_site(a, port, office)
+            while not await call_site(a, port, office):  # noqa: ASYNC110 - it is the time that changes
+                await asyncio.sleep(0.05)
+            await recorded.until_closed()
+            recorded.close()
+            await until(lambda: listener.session_count == 0)
+        assert packet.text in b.names(Box.RX)
+
+    asyncio.run(story())
+
+
+def test_a_neighbour_that_has_proved_itself_is_not_replaced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gateway.carry.online.listener.UNPROVEN_SECONDS", 0)
+
+    async def story() -> None:
+        a, b = Site(tmp_path, "a"), Site(tmp_path, "b")
+        b.queue(b"x")
+        async with listening(b) as (port, _), a.office() as office:
+            peer = Peer(connect(port), a.book, a.peer)
+            await peer.begin()
+            await peer.until(lambda: peer.of(Offered))
+            peer.session.confirm(peer.of(Offered)[0].packet, asyncio.get_running_loop().time())
+            await peer.flush()
+            await until(lambda: b.names(Box.TX) == set())
+            assert not await call_site(a, port, office)
+            peer.close()
 
     asyncio.run(story())
 

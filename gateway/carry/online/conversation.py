@@ -68,6 +68,8 @@ class Conversation:
         self._over = asyncio.Event()
         self._ended: Ended | None = None
         self._is_stopping = False
+        self._open_since: float | None = None
+        self._is_proven = False
         self._line_timer: asyncio.TimerHandle | None = None
         self._taken_bytes = 0
 
@@ -80,6 +82,13 @@ class Conversation:
     def received_bytes(self) -> int:
         """From the wire so far."""
         return self._session.received_bytes
+
+    @property
+    def unproven_seconds(self) -> float:
+        """For how long a neighbour has said nothing that is no recording of an earlier call."""
+        if self._is_proven or self._open_since is None:
+            return 0.0
+        return self._loop.time() - self._open_since
 
     async def call(self, terms: Terms) -> Ending:
         """Begin the session; cancelled, it ends cleanly first."""
@@ -199,6 +208,9 @@ class Conversation:
             self._over.set()
 
     def _handle(self, events: Sequence[Event]) -> None:
+        if events and self._open_since is not None:
+            # The first message may be replayed by anybody, what follows it by nobody.
+            self._is_proven = True
         for event in events:
             match event:
                 case PeerKnown(static_key):
@@ -299,6 +311,7 @@ class Conversation:
         if self._terms is None or self._exchange is None:
             raise AssertionError("internal error: a session without terms")
         node = self._terms.node
+        self._open_since = self._loop.time()
         self._exchange.open()
         record_start(self._office.log, node, self._role, self.wire.peer)
         self._spawn(self._rescan(self._exchange))

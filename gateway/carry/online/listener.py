@@ -25,11 +25,12 @@ from gateway.carry.online.sockets import Door, listen_tcp, parse_tcp_address
 from gateway.carry.online.strangers import StrangerLog, choose_victim
 from gateway.carry.online.wire import Wire
 from gateway.errors import StoreBusy, UnknownNode
-from gateway.ids import NICE_MAX, encode_base32
+from gateway.ids import NICE_MAX, NodeId, encode_base32
 from gateway.link.events import EndReason
 from gateway.link.noise import NoisePair
 from gateway.link.session import Session
 from gateway.link.settings import LinkSettings
+from gateway.nodes import Node
 from gateway.packet.keys import KEY_BYTES
 from gateway.spool.link_record import Role
 
@@ -37,6 +38,10 @@ _LOG = logging.getLogger(__name__)
 
 PATIENCE_SECONDS = 2.0
 """What waits for a caller is made into packets before it is answered; but it may not wait long itself."""
+
+
+UNPROVEN_SECONDS = 2.0
+"""Who replays a neighbour's call could hold its locks: after this another caller with its key takes over."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +61,21 @@ class ListenerSettings:
     stranger_limit_count: int = 512
 
 
+@dataclass(frozen=True, slots=True)
+class _Guest:
+    """A connection that is taken care of.
+
+    Args:
+        conversation: with it.
+        stack: what is given back at its end, such as locks.
+        over: set after that.
+    """
+
+    conversation: Conversation
+    stack: AsyncExitStack
+    over: asyncio.Event
+
+
 class Listener:
     """Runs sessions with those who call.
 
@@ -70,6 +90,7 @@ class Listener:
         self._doors: list[Door] = []
         self._tasks: set[asyncio.Task[None]] = set()
         self._strangers: dict[Conversation, None] = {}
+        self._guests: dict[NodeId, _Guest] = {}
         self.session_count = 0
         """Neighbours that are being served."""
         self._stranger_log = StrangerLog(office.log)
@@ -151,16 +172,19 @@ class Listener:
             conversation.wire.abort()
 
     async def _hold(self, conversation: Conversation) -> Ending:
-        async with AsyncExitStack() as stack:
-            try:
-                ending = await conversation.answer(lambda key: self._admit(conversation, key, stack))
-            finally:
-                self._strangers.pop(conversation, None)
+        over = asyncio.Event()
+        try:
+            async with AsyncExitStack() as stack:
+                guest = _Guest(conversation, stack, over)
+                ending = await conversation.answer(lambda key: self._admit(guest, key))
+        finally:
+            self._strangers.pop(conversation, None)
+            over.set()
         if not ending.is_established and ending.ended.reason is not EndReason.STOPPED:
             self._stranger_log.tell(conversation.wire.peer, ending, conversation.refusal)
         return ending
 
-    async def _admit(self, conversation: Conversation, static_key: bytes, stack: AsyncExitStack) -> Terms:
+    async def _admit(self, guest: "_Guest", static_key: bytes) -> Terms:
         """Agree on terms with who has a key.
 
         Raises:
@@ -174,14 +198,24 @@ class Listener:
             raise UnknownNode(f"unknown peer: {encode_base32(static_key)}")
         if self.session_count >= self._settings.session_limit_count:
             raise StoreBusy(f"{node.name}: {self.session_count} sessions run already")
-        self._strangers.pop(conversation, None)
+        await self._replace(node)
+        self._strangers.pop(guest.conversation, None)
         self._count(1)
-        stack.callback(self._count, -1)
+        guest.stack.callback(self._count, -1)
         online = node.online
         settings = link_settings(online.link, online.limits, nice=self._settings.nice)
-        await stack.enter_async_context(hold_locks(office, node, is_receiving=True, is_sending=True))
+        await guest.stack.enter_async_context(hold_locks(office, node, is_receiving=True, is_sending=True))
+        self._guests[node.id] = guest
+        guest.stack.callback(self._guests.pop, node.id)
         offers = await find_offers(office, node, settings, PATIENCE_SECONDS)
         return Terms(node, settings, offers, Wants(is_nock=self._settings.is_nock))
+
+    async def _replace(self, node: Node) -> None:
+        """End an earlier session with a neighbour that may be a recording of a call."""
+        rival = self._guests.get(node.id)
+        if rival is not None and rival.conversation.unproven_seconds > UNPROVEN_SECONDS:
+            rival.conversation.drop("it has proved nothing, and another caller has the same key")
+            await rival.over.wait()
 
     def _count(self, change: int) -> None:
         self.session_count += change
