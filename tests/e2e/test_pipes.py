@@ -2,6 +2,7 @@
 
 import os
 import pwd
+import re
 import stat
 import subprocess
 import sys
@@ -109,6 +110,20 @@ def test_our_own_commands_are_done_by_the_daemon(site: Site) -> None:
     assert site.b.log_text().count("event=received") == 1
 
 
+def test_memory_does_not_grow_with_the_message(site: Site) -> None:
+    """The daemon takes a message of any size in without holding it in memory."""
+    site.a.set_toml("smtp", f"max_message_bytes = {1 << 30}\nmax_inflight_bytes = {1 << 30}\n")
+    message = mail(1, ALICE, BOB, "0123456789\n") + b"z" * 70 * 1_000_000
+    with site.a.serving("--only", "pipe") as daemon:
+        before_mib = _peak_mib(daemon.pid)
+        for words in (("send", "-f", ALICE, BOB), ("rmail", BOB)):
+            name = "nncp-gateway-pipe" if words[0] == "send" else words[0]
+            arguments = words if words[0] == "send" else words[1:]
+            assert site.run(name, *arguments, stdin=message).returncode == 0
+        assert _peak_mib(daemon.pid) - before_mib < 20
+    assert [each["size_bytes"] > 70_000_000 for each in site.a.queue()] == [True, True]
+
+
 def test_the_socket_is_for_our_group_alone(site: Site) -> None:
     """A user outside of the group can't hand mail in, by the socket or past it; it stays with its server."""
     require_root()
@@ -143,6 +158,13 @@ def _child(words: Sequence[str], stdin: bytes, **environ: str) -> subprocess.Com
     return subprocess.run(
         [program, *words], input=stdin, capture_output=True, check=False, timeout=CHILD_SECONDS, env=environ
     )
+
+
+def _peak_mib(pid: int) -> float:
+    """The most memory that a process has held so far."""
+    found = re.search(r"^VmHWM:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text(), re.MULTILINE)
+    assert found is not None
+    return int(found[1]) / 1024
 
 
 def _full_name() -> str:
