@@ -9,6 +9,7 @@ import importlib.util
 import os
 import subprocess
 import sys
+import tempfile
 import time
 import traceback
 from pathlib import Path
@@ -19,6 +20,7 @@ from tests.fuzz.targets import TARGETS
 PROJECT = Path(__file__).resolve().parents[2]
 KEPT = PROJECT / ".cache" / "fuzz"
 DEFAULT_SECONDS = 60
+MEMORY = Path("/dev/shm")  # noqa: S108 -- a directory of its own is made there
 ENDED = b"stat::number_of_executed_units:"
 
 
@@ -52,7 +54,10 @@ def _guided(name: str, seconds: int) -> int:
     KEPT.mkdir(parents=True, exist_ok=True)
     prefix = KEPT / f"{name}-"
     argv = [sys.executable, "-m", "tests.fuzz.guided", name, str(seconds), str(KEPT / name), str(prefix)]
-    done = subprocess.run(argv, cwd=PROJECT, capture_output=True, check=False, env={**os.environ})
+    # libFuzzer ends a process without a chance to clean up.
+    with tempfile.TemporaryDirectory(prefix="fuzz-", dir=MEMORY if MEMORY.is_dir() else None) as place:
+        environ = {**os.environ, "TMPDIR": place}
+        done = subprocess.run(argv, cwd=PROJECT, capture_output=True, check=False, env=environ)
     counts = [line.split()[-1] for line in done.stderr.splitlines() if line.startswith(ENDED)]
     print(f"{name}: {int(counts[0]) if counts else 0} inputs, exit status {done.returncode}", flush=True)
     if done.returncode:

@@ -26,7 +26,6 @@ from tests.fuzz.target import Target, text_of
 from tests.support.packets import golden_keys, make_keys
 
 DISK = Disk(is_syncing=False)
-MEMORY = Path("/dev/shm")  # noqa: S108 -- a directory of its own is made there
 NAME_LIMIT_BYTES = 255
 NEWCOMER = "newcomer"
 GATEWAY_TOML = """[node]
@@ -38,8 +37,8 @@ EXAMPLE = Path(__file__).resolve().parents[2] / "conf" / "gateway.toml"
 
 @cache
 def place() -> Path:
-    """A directory that goes away with the process, in memory where there is one."""
-    directory = tempfile.mkdtemp(prefix="fuzz-", dir=MEMORY if MEMORY.is_dir() else None)
+    """A directory that goes away with the process."""
+    directory = tempfile.mkdtemp(prefix="fuzz-")
     atexit.register(shutil.rmtree, directory, ignore_errors=True)
     return Path(directory)
 

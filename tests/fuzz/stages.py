@@ -192,7 +192,7 @@ class Endpoint:
         logging.getLogger("gateway.ingest.connection").addHandler(self.faults)
         logging.getLogger("gateway").propagate = False
         logging.getLogger("mail.log").setLevel(logging.WARNING)
-        self.settings = SmtpSettings(HOSTNAME, (("127.0.0.1", 0),), max_message_bytes=300)
+        self.settings = SmtpSettings(hostname=HOSTNAME, max_message_bytes=300)
         queue = Queue(place() / "queue", Disk(is_syncing=False), reserve_bytes=0)
         self.services = Services(
             settings=self.settings,
