@@ -11,7 +11,9 @@ from collections.abc import Generator
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.support.peers import require, require_root, unavailable
+import pytest
+
+from tests.support.peers import require, require_root
 from tests.support.processes import wait_until
 
 CABLE = "cable"
@@ -85,7 +87,8 @@ def _held(ipv4: str, ipv6: str) -> Generator[Machine]:
         )
         if holder.poll() is not None:
             said = holder.communicate()[0].decode(errors="replace")
-            unavailable(f"no network namespaces here: {said.strip()}")
+            # Not for want of a peer: in many containers nobody may make one.
+            pytest.skip(f"no network namespaces here: {said.strip()}")
         yield Machine(holder.pid, ipv4, ipv6)
     finally:
         holder.communicate()

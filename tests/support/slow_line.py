@@ -19,8 +19,10 @@ from collections.abc import Generator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import pytest
+
 from tests.support.network import CABLE, RUN_SECONDS, Machine, cabled
-from tests.support.peers import find, unavailable
+from tests.support.peers import find
 
 TUN_DEVICE = Path("/dev/net/tun")
 TUN_NAME = "line"
@@ -125,7 +127,7 @@ def _tun_of(machine: Machine) -> Generator[int]:
     try:
         descriptor = os.open(TUN_DEVICE, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError as error:
-        unavailable(f"neither netem nor {TUN_DEVICE} here: {error.strerror}")
+        pytest.skip(f"neither netem nor {TUN_DEVICE} here: {error.strerror}")
     try:
         # Made in our own network, at once moved into the machine's.
         name = f"ngw{machine.pid}"
