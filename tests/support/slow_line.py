@@ -82,6 +82,8 @@ def _has_netem(line: Line, *machines: Machine) -> bool:
     if line.bits_per_second:
         words += ["rate", f"{line.bits_per_second}bit"]
     for machine in machines:
+        # Packets as the line would carry them, not the large ones that veth passes on.
+        machine.run("ip", "link", "set", "dev", CABLE, "gso_max_segs", "1")
         done = subprocess.run(
             machine.argv(tc, "qdisc", "add", "dev", CABLE, "root", *words),
             capture_output=True,
