@@ -142,11 +142,11 @@ def report(invocation: Invocation) -> int:
     """Give up what waited for too long; tell senders of that, of dead letters and of delays."""
     with invocation.open() as parts:
         result = parts.reporter().run_once()
-    if result.bounce_count or result.delay_count:
+    if result.bounce_count or result.delay_count or result.success_count:
         send_wake(parts.config.state_directory, BATCH, DELIVER)
     click.echo(
         f"{result.expired_count} expired, {result.bounce_count} bounces, {result.delay_count} delay notices, "
-        f"{result.untold_count} recipients of whom nobody is told"
+        f"{result.success_count} of success, {result.untold_count} recipients of whom nobody is told"
     )
     return OK
 

@@ -24,7 +24,7 @@ from gateway.durable import Disk, store_errors
 from gateway.errors import BadAddress, ConfigError, GatewayError
 from gateway.message.address import domain_of, local_part_of, shown
 from gateway.message.lines import lf_chunks
-from gateway.msgqueue.entry import Outcome, QueuedMessage, Verdict
+from gateway.msgqueue.entry import Outcome, QueuedMessage, Success, Verdict
 
 DIRECTORY_MODE = 0o700
 FILE_MODE = 0o600
@@ -101,11 +101,11 @@ class MaildirTarget:
                 if _is_there(maildir, name):
                     # The rename may be younger than the last sync.
                     self._disk.sync_directory(maildir / "new")
-                    return Outcome(Verdict.DELIVERED, "2.0.0", f"was in {maildir} already")
+                    return Outcome(Verdict.DELIVERED, "2.0.0", f"was in {maildir} already", Success.DELIVERED)
             self._write(maildir, name, _final_form(message, mailbox, recipient, body))
         except GatewayError as error:
             return of_error(error)
-        return Outcome(Verdict.DELIVERED, "2.0.0", f"delivered to {maildir}")
+        return Outcome(Verdict.DELIVERED, "2.0.0", f"delivered to {maildir}", Success.DELIVERED)
 
     def _write(self, maildir: Path, name: str, chunks: Iterator[bytes]) -> None:
         temporary = maildir / "tmp" / name

@@ -13,7 +13,7 @@ Spec: RFC 5321 sections 3.3, 4.5.3.2 and 4.5.4.1; RFC 1047; RFC 3461 section 5.2
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from gateway.deliver.outcome import of_error, of_reply, one_line
 from gateway.deliver.smtp_session import Reply, SessionLost, SmtpSession
@@ -22,7 +22,7 @@ from gateway.errors import ConfigError
 from gateway.message.address import is_domain
 from gateway.message.envelope import Envelope
 from gateway.message.esmtp import mail_words, recipient_words
-from gateway.msgqueue.entry import Outcome, QueuedMessage, Verdict
+from gateway.msgqueue.entry import Outcome, QueuedMessage, Success, Verdict
 
 NON_ASCII_STATUS = "5.6.7"
 TOO_LARGE_STATUS = "5.3.4"
@@ -147,6 +147,8 @@ class SmtpTarget:
         except SessionLost as error:
             self._drop()
             final = of_error(error)
+        if "DSN" in session.extensions:
+            final = replace(final, success=Success.PASSED_ON)
         return [final if outcome.verdict is Verdict.DELIVERED else outcome for outcome in outcomes]
 
     def _offer(self, session: SmtpSession, message: QueuedMessage) -> tuple[Reply, list[Reply]]:

@@ -225,7 +225,7 @@ def _human_text(
     if original.message_id:
         yield INDENT + _clean(f"Message-ID {original.message_id}", is_utf8=is_utf8)
     yield f"{INDENT}our name for it is {original.queue_id}"
-    if not original.returned:
+    if not original.returned and recipients[0].action in _UNKNOWN_STATUS:
         yield f"{INDENT}its content is not here any more"
 
 

@@ -62,6 +62,17 @@ class Verdict(StrEnum):
     REFUSED = "refused"
 
 
+class Success(StrEnum):
+    """Who tells a sender that wants to know of success, once a message has left; RFC 3461 section 5.2."""
+
+    DELIVERED = "delivered"
+    """We do: it is in its mailbox."""
+    RELAYED = "relayed"
+    """We do: the next system sends no such reports."""
+    PASSED_ON = "passed on"
+    """The next system does: it was told the wish."""
+
+
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """The result of one attempt for one recipient.
@@ -70,11 +81,13 @@ class Outcome:
         verdict: what to do with the delivery.
         status: RFC 3463 status; its first digit agrees with the verdict.
         text: for a person, one line.
+        success: of a delivered one: who tells of it.
     """
 
     verdict: Verdict
     status: str
     text: str
+    success: Success = Success.RELAYED
 
 
 @dataclass(frozen=True, slots=True)

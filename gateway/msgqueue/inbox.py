@@ -8,7 +8,7 @@ import sqlite3
 from collections.abc import Iterable, Sequence
 
 from gateway.ids import BatchId, NodeId, PacketId
-from gateway.msgqueue.entry import NewMessage, Outcome, QueuedMessage, Received, Role, State, Verdict
+from gateway.msgqueue.entry import NewMessage, Outcome, QueuedMessage, Received, Role, State, Success, Verdict
 from gateway.msgqueue.rows import QUEUED_COLUMNS, group_messages
 from gateway.msgqueue.store import Queue, drop_finished_bodies, insert_message
 
@@ -104,8 +104,18 @@ class Inbox:
                 state = _STATES[outcome.verdict]
                 row = connection.execute(
                     "UPDATE delivery SET state = ?, status = ?, text = ?, attempts = attempts + 1,"
+                    " success = CASE WHEN notify LIKE '%SUCCESS%' THEN ? END,"
                     " next_try_at = ?, changed_at = ?, changed_wall = ? WHERE seq = ? RETURNING message",
-                    (state, outcome.status, outcome.text, now + wait_seconds, now, wall, seq),
+                    (
+                        state,
+                        outcome.status,
+                        outcome.text,
+                        _success_to_tell(outcome),
+                        now + wait_seconds,
+                        now,
+                        wall,
+                        seq,
+                    ),
                 ).fetchone()
                 messages.add(row[0])
             return drop_finished_bodies(connection, sorted(messages), NEEDS_BODY)
@@ -140,6 +150,12 @@ _STATES = {
     Verdict.DEFERRED: State.QUEUED,
     Verdict.REFUSED: State.DEAD,
 }
+
+
+def _success_to_tell(outcome: Outcome) -> Success | None:
+    """What a sender that wants to know of success is told by us, if anything."""
+    is_ours = outcome.verdict is Verdict.DELIVERED and outcome.success is not Success.PASSED_ON
+    return outcome.success if is_ours else None
 
 
 def _packet_of(connection: sqlite3.Connection, node: NodeId, key: str) -> str | None:

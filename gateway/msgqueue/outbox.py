@@ -20,6 +20,7 @@ from gateway.msgqueue.entry import (
     QueuedMessage,
     Role,
     State,
+    Success,
 )
 from gateway.msgqueue.rows import QUEUED_COLUMNS, group_messages
 from gateway.msgqueue.store import Queue, drop_finished_bodies
@@ -203,8 +204,11 @@ class Outbox:
             )
             connection.execute(
                 "UPDATE delivery SET state = 'sent', status = '2.0.0', text = 'in the spool',"
+                # Stock nodes do not hear what the sender asked for, so nobody else will tell.
+                " success = CASE WHEN notify LIKE '%SUCCESS%'"
+                " AND (SELECT form FROM batch WHERE id = delivery.batch) != ? THEN ? END,"
                 " changed_at = ?, changed_wall = ? WHERE batch = ? AND state = 'claimed'",
-                (now, wall, batch.text),
+                (Form.GATEWAY, Success.RELAYED, now, wall, batch.text),
             )
             return drop_finished_bodies(connection, _messages_in(connection, batch), NEEDS_BODY)
 

@@ -1,4 +1,4 @@
-"""What senders have to be told: dead deliveries, and those that wait for long.
+"""What senders have to be told: dead deliveries, those that wait for long, successes that were asked for.
 
 A delivery is marked as told in the transaction that puts the report in the queue, and only if it was not
 told meanwhile. So whenever the program ends, each failure is reported once: never twice, never not at all.
@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from gateway.msgqueue.entry import NewMessage, QueuedMessage, Role
+from gateway.msgqueue.entry import NewMessage, QueuedMessage, Role, Success
 from gateway.msgqueue.rows import QUEUED_COLUMNS, group_messages
 from gateway.msgqueue.store import Queue, insert_message
 
@@ -18,15 +18,16 @@ EXPIRED_STATUS = "5.4.7"
 EXPIRED_TEXT = "it waited here for too long; no carrier took it"
 TOO_LATE_TEXT = "it could not be sent before the time its sender had set"
 
-_OWN_COLUMNS = "m.role, m.arrived_wall, d.node, d.status, d.text, d.attempts, d.changed_wall"
-_OWN_COUNT = 7
+_OWN_COLUMNS = "m.role, m.arrived_wall, d.node, d.status, d.text, d.attempts, d.changed_wall, d.success"
+_OWN_COUNT = 8
 
 
 class Event(StrEnum):
-    """What a sender may have to be told about a delivery; the value is the column that says so."""
+    """What a sender may have to be told about a delivery."""
 
-    FAILED = "told"
-    DELAYED = "delay_told"
+    FAILED = "failed"
+    DELAYED = "delayed"
+    SUCCEEDED = "succeeded"
 
 
 class Told(StrEnum):
@@ -54,6 +55,7 @@ class Trouble:
         text: of the last outcome, or "".
         attempts: tries made.
         changed_wall: seconds since 1970 of the last change.
+        success: what its sender wants to hear of it, or None.
     """
 
     seq: int
@@ -63,6 +65,7 @@ class Trouble:
     text: str
     attempts: int
     changed_wall: float
+    success: Success | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +106,15 @@ class Reports:
             "SELECT DISTINCT message FROM delivery WHERE state = 'dead' AND told IS NULL"
             " AND message > :after ORDER BY message LIMIT :count",
             "d.state = 'dead' AND d.told IS NULL",
+            {"after": after_seq, "count": max_count},
+        )
+
+    def succeeded(self, max_count: int, *, after_seq: int = 0) -> list[Troubled]:
+        """Messages that left for good, whose sender wanted to know; as ``failed``."""
+        return self._find(
+            "SELECT DISTINCT message FROM delivery WHERE success IS NOT NULL AND told IS NULL"
+            " AND message > :after ORDER BY message LIMIT :count",
+            "d.success IS NOT NULL AND d.told IS NULL",
             {"after": after_seq, "count": max_count},
         )
 
@@ -214,9 +226,12 @@ class Reports:
             own = rows[first : first + len(message.delivery_seqs)]
             first += len(own)
             troubles = tuple(
-                Trouble(seq, recipient, *row[2:_OWN_COUNT])
-                for seq, recipient, row in zip(
-                    message.delivery_seqs, message.envelope.recipients, own, strict=True
+                Trouble(seq, recipient, node, status, text, attempts, changed, _success(success))
+                for seq, recipient, (node, status, text, attempts, changed, success) in zip(
+                    message.delivery_seqs,
+                    message.envelope.recipients,
+                    [row[2:_OWN_COUNT] for row in own],
+                    strict=True,
                 )
             )
             found.append(Troubled(message, Role(own[0][0]), own[0][1], troubles))
@@ -227,7 +242,17 @@ class _ToldMeanwhile(Exception):
     """Undoes the transaction of a report that is not needed any more."""
 
 
-_STILL = {Event.FAILED: "state = 'dead'", Event.DELAYED: "state IN ('queued', 'claimed')"}
+_STILL = {
+    Event.FAILED: "state = 'dead'",
+    Event.DELAYED: "state IN ('queued', 'claimed')",
+    Event.SUCCEEDED: "success IS NOT NULL",
+}
+_COLUMN = {Event.FAILED: "told", Event.DELAYED: "delay_told", Event.SUCCEEDED: "told"}
+"""Where it stands whether the sender was told."""
+
+
+def _success(value: object) -> Success | None:
+    return None if value is None else Success(str(value))
 
 
 def _mark(
@@ -238,10 +263,11 @@ def _mark(
     report_id: str | None,
 ) -> int:
     """Mark those of which it is still true and nobody was told; returns how many."""
+    column = _COLUMN[event]
     return sum(
         connection.execute(
-            f"UPDATE delivery SET {event} = ?, {event}_by = ?"  # noqa: S608
-            f" WHERE seq = ? AND {event} IS NULL AND {_STILL[event]}",
+            f"UPDATE delivery SET {column} = ?, {column}_by = ?"  # noqa: S608
+            f" WHERE seq = ? AND {column} IS NULL AND {_STILL[event]}",
             (told, report_id, trouble.seq),
         ).rowcount
         for trouble in troubles

@@ -106,6 +106,10 @@ MIGRATIONS = (
     UPDATE delivery SET told = 'before reports' WHERE state = 'dead';
     CREATE INDEX delivery_untold ON delivery (message) WHERE state = 'dead' AND told IS NULL;
     """,
+    """
+    ALTER TABLE delivery ADD COLUMN success TEXT;
+    CREATE INDEX delivery_success ON delivery (message) WHERE success IS NOT NULL AND told IS NULL;
+    """,
 )
 """Number N of these leads from version N to version N + 1."""
 

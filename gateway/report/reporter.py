@@ -10,7 +10,7 @@ One process at a time reports. A fault of ours in one message is logged with its
 
 import logging
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 
 from gateway.errors import StoreCorrupt, StoreError, UnknownNode
@@ -26,7 +26,7 @@ from gateway.message.dsn import (
     write_report,
 )
 from gateway.message.envelope import Envelope
-from gateway.msgqueue.entry import Lane, NewMessage, Role, Target
+from gateway.msgqueue.entry import Lane, NewMessage, Role, Success, Target
 from gateway.msgqueue.reports import Event, Reports, Told, Trouble, Troubled
 from gateway.msgqueue.store import Queue
 from gateway.report.rules import Case, content_type_of, why_untold
@@ -78,13 +78,21 @@ class ReportResult:
         expired_count: recipients given up because they waited for too long.
         bounce_count: reports of failures.
         delay_count: reports of delays.
+        success_count: reports of what was delivered or passed on, where the sender asked for them.
         untold_count: recipients of which nobody is told.
     """
 
     expired_count: int = 0
     bounce_count: int = 0
     delay_count: int = 0
+    success_count: int = 0
     untold_count: int = 0
+
+    def count(self, event: Event) -> None:
+        """Count a report."""
+        self.bounce_count += event is Event.FAILED
+        self.delay_count += event is Event.DELAYED
+        self.success_count += event is Event.SUCCEEDED
 
 
 class Reporter:
@@ -133,6 +141,9 @@ class Reporter:
                 result.expired_count = self._reports.expire(self._settings.expire_seconds)
             for troubled in _pages(lambda seq: self._reports.failed(PAGE_COUNT, after_seq=seq)):
                 self._handle(Event.FAILED, troubled, result)
+            for troubled in _pages(lambda seq: self._reports.succeeded(PAGE_COUNT, after_seq=seq)):
+                for each in _by_success(troubled):
+                    self._handle(Event.SUCCEEDED, each, result)
             if is_late_looked_for:
                 age_seconds = self._settings.delay_notice_seconds or None
                 for troubled in _pages(
@@ -152,7 +163,7 @@ class Reporter:
             self._leave_untold(event, troubled, troubled.troubles, Told.FAULT, result)
 
     def _tell(self, event: Event, troubled: Troubled, result: ReportResult) -> None:
-        body = self._read(troubled)
+        body = b"" if event is Event.SUCCEEDED else self._read(troubled)
         wanted = []
         for told, troubles in self._sorted(event, troubled, body):
             if told is None:
@@ -168,10 +179,7 @@ class Reporter:
         report = self._write(event, troubled, wanted, body, way)
         role = Role.INBOX if way.node is None else Role.OUTBOX
         if self._reports.report(event, wanted, report, role):
-            if event is Event.FAILED:
-                result.bounce_count += 1
-            else:
-                result.delay_count += 1
+            result.count(event)
             self._log(troubled, wanted, report=report, node=way.node)
 
     def _sorted(
@@ -254,18 +262,18 @@ class Reporter:
         return NewMessage(report_id, envelope, (way,), content, f"<{head.message_id}>", settings.hostname)
 
     def _recipient(self, event: Event, troubled: Troubled, trouble: Trouble) -> RecipientReport:
-        is_failure = event is Event.FAILED
+        is_late = event is Event.DELAYED
         options = troubled.message.envelope.options_of(trouble.recipient)
-        is_tried = trouble.status.startswith("4")
+        is_untried = is_late and not trouble.status.startswith("4")
         return RecipientReport(
             trouble.recipient,
-            Action.FAILED if is_failure else Action.DELAYED,
-            trouble.status if is_failure or is_tried else LATE_STATUS,
-            trouble.text if is_failure or is_tried else LATE_TEXT,
+            _action(event, trouble),
+            LATE_STATUS if is_untried else trouble.status,
+            LATE_TEXT if is_untried else trouble.text,
             orcpt=options.orcpt,
             where=self._where(trouble),
-            last_attempt_seconds=trouble.changed_wall if is_failure or trouble.attempts else None,
-            retry_until_seconds=None if is_failure else self._give_up_wall(troubled),
+            last_attempt_seconds=None if is_untried else trouble.changed_wall,
+            retry_until_seconds=self._give_up_wall(troubled) if is_late else None,
         )
 
     def _where(self, trouble: Trouble) -> str:
@@ -312,6 +320,20 @@ class Reporter:
                 text=text,
                 report=None if report is None else report.id,
             )
+
+
+def _action(event: Event, trouble: Trouble) -> Action:
+    if event is Event.SUCCEEDED:
+        return Action.DELIVERED if trouble.success is Success.DELIVERED else Action.RELAYED
+    return Action.FAILED if event is Event.FAILED else Action.DELAYED
+
+
+def _by_success(troubled: Troubled) -> Iterator[Troubled]:
+    """The message once for each kind of success, since a report tells of one."""
+    for success in Success:
+        troubles = tuple(trouble for trouble in troubled.troubles if trouble.success is success)
+        if troubles:
+            yield replace(troubled, troubles=troubles)
 
 
 def _pages(read: Callable[[int], list[Troubled]]) -> Iterator[Troubled]:

@@ -61,8 +61,10 @@ def _is_from_mailer(case: Case) -> bool:
 
 
 def _is_unwanted(case: Case) -> bool:
-    return not case.options.is_wanted(Notify.FAILURE if case.event is Event.FAILED else Notify.DELAY)
+    return not case.options.is_wanted(_ASKED[case.event])
 
+
+_ASKED = {Event.FAILED: Notify.FAILURE, Event.DELAYED: Notify.DELAY, Event.SUCCEEDED: Notify.SUCCESS}
 
 RULES: tuple[tuple[Callable[[Case], bool], Told], ...] = (
     (lambda case: not case.sender, Told.NULL_SENDER),

@@ -77,7 +77,7 @@ def test_a_recipient_who_is_refused_at_the_far_side_comes_back_to_the_senders_ma
         a.send(ALICE, [BOB, CAROL], body)
         carry(a, b, place / "there")
         assert [message.recipients for message in sink.messages] == [[CAROL]]
-    assert b.run("report").out.startswith("0 expired, 1 bounces, 0 delay notices, 0 ")
+    assert b.run("report").out.startswith("0 expired, 1 bounces, 0 delay notices, 0 of success, 0 ")
     assert b.run("report").out.startswith("0 expired, 0 bounces")
     carry(b, a, place / "back")
     (raw,) = a.mails()
@@ -121,7 +121,7 @@ def test_a_bounce_that_nobody_takes_is_not_bounced(place: Path) -> None:
         carry(a, b, place / "there")
     b.run("report")
     carry(b, a, place / "back")
-    assert "0 bounces, 0 delay notices, 1 recipients" in a.run("report").out
+    assert "0 bounces, 0 delay notices, 0 of success, 1 recipients" in a.run("report").out
     (dead,) = a.queue("--inbox")
     assert (dead["sender"], dead["recipients"][0]["state"]) == ("", "dead")
     assert dead["recipients"][0]["told"] == "no sender to tell"

@@ -20,7 +20,7 @@ from gateway.message.envelope import (
     Return,
 )
 from gateway.message.lines import dot_stuff
-from gateway.msgqueue.entry import Outcome, QueuedMessage, Verdict
+from gateway.msgqueue.entry import Outcome, QueuedMessage, Success, Verdict
 from tests.support.ports import free_port
 from tests.support.smtp_sink import ALL_EXTENSIONS, DROP, SmtpSink
 
@@ -102,7 +102,10 @@ def test_what_the_sender_asked_for_goes_on_as_far_as_the_server_offers_it(
     offered: tuple[str, ...], expected: str
 ) -> None:
     with SmtpSink(extensions=("PIPELINING", *offered)) as sink:
-        assert verdicts(deliver(sink, ASKED)) == ["delivered"] * 3
+        outcomes = deliver(sink, ASKED)
+    assert verdicts(outcomes) == ["delivered"] * 3
+    success = Success.PASSED_ON if "DSN" in offered else Success.RELAYED
+    assert {outcome.success for outcome in outcomes} == {success}
     assert sink.messages[0].mail == f"MAIL FROM:<alice@a.test>{expected}"
     asked = [
         " NOTIFY=SUCCESS,DELAY ORCPT=rfc822;Bob@b.test",

@@ -5,6 +5,7 @@ import pytest
 
 from gateway.durable import Disk
 from gateway.errors import StoreBusy, StoreFull
+from gateway.ids import NodeId
 from gateway.message.envelope import (
     DeliverBy,
     Envelope,
@@ -14,7 +15,7 @@ from gateway.message.envelope import (
     RecipientOptions,
     Return,
 )
-from gateway.msgqueue.entry import Form, NewMessage, Outcome, Role, State, Target, Verdict
+from gateway.msgqueue.entry import Form, NewMessage, Outcome, Role, State, Success, Target, Verdict
 from gateway.msgqueue.inbox import Inbox
 from gateway.msgqueue.outbox import Outbox
 from gateway.msgqueue.reports import Event, Reports
@@ -289,3 +290,60 @@ def test_every_page_of_dead_letters_is_told(queue: Queue) -> None:
     for _ in range(101):
         put_dead(queue, "x@b.test", "y@b.test")
     assert new_reporter(queue).run_once() == ReportResult(bounce_count=101)
+
+
+WANTING = {"bob@b.test": RecipientOptions(frozenset({Notify.SUCCESS}), "rfc822;bob@old.test")}
+
+
+def put_wanting(queue: Queue, node: NodeId | None) -> NewMessage:
+    """A message to Bob, whose sender wants to hear of success, and to Carol, of whom nothing was said."""
+    targets = (Target("bob@b.test", node, 96), Target("carol@b.test", node, 96))
+    recipients = tuple(target.recipient for target in targets)
+    envelope = Envelope("alice@a.test", recipients, recipient_options=WANTING)
+    message = NewMessage(Queue.new_id(), envelope, targets, b"Subject: x\r\n\r\n", "<1@a.test>", "me")
+    queue.put(message, Role.INBOX if node is None else Role.OUTBOX).result()
+    return message
+
+
+@pytest.mark.parametrize("success", Success)
+def test_a_sender_who_wants_to_know_hears_of_success_unless_the_next_system_tells(
+    queue: Queue, success: Success
+) -> None:
+    put_wanting(queue, None)
+    (message,) = Inbox(queue).due(10)
+    outcome = Outcome(Verdict.DELIVERED, "2.0.0", "taken", success)
+    Inbox(queue).record([(seq, outcome, 0.0) for seq in message.delivery_seqs])
+    reporter = new_reporter(queue)
+    result = reporter.run_once(is_late_looked_for=False)
+    assert reporter.run_once() == ReportResult()
+    if success is Success.PASSED_ON:
+        assert result == ReportResult()
+        return
+    assert result == ReportResult(success_count=1)
+    ((_, report),) = reports_in(queue, Role.OUTBOX)
+    (fields,) = recipients_of(report).values()
+    assert (fields["Final-Recipient"], fields["Action"]) == ("rfc822;bob@b.test", str(success))
+    assert fields["Original-Recipient"] == "rfc822;bob@old.test"
+    assert len(list(report.iter_parts())) == 2
+
+
+@pytest.mark.parametrize(("form", "count"), [(Form.GATEWAY, 0), (Form.BSMTP, 1), (Form.SENDMAIL, 1)])
+def test_who_wants_to_know_is_told_when_mail_leaves_for_a_node_that_does_not_hear_it(
+    queue: Queue, form: Form, count: int
+) -> None:
+    put_wanting(queue, NODE_B)
+    (figures,) = Outbox(queue).lanes()
+    batch = Outbox(queue).claim(figures.lane, form, max_count=9, max_bytes=999, first_hop=NODE_B)
+    assert batch is not None
+    Outbox(queue).finish(batch.id)
+    assert new_reporter(queue).run_once() == ReportResult(success_count=count)
+    actions = [recipients_of(report)["bob@b.test"]["Action"] for _, report in reports_in(queue)]
+    assert actions == ["relayed"] * count
+
+
+def test_what_failed_for_one_who_wants_to_know_of_success_is_no_success(queue: Queue) -> None:
+    message = put_wanting(queue, None)
+    (due,) = Inbox(queue).due(10)
+    Inbox(queue).record([(seq, NO_USER, 0.0) for seq in due.delivery_seqs])
+    assert new_reporter(queue).run_once() == ReportResult(bounce_count=1, untold_count=1)
+    assert told_of(queue, message.id) == ["the sender did not want to know", "reported"]

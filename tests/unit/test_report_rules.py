@@ -18,9 +18,9 @@ def case(
     return Case(event, sender, content_type, status, RecipientOptions(notify))
 
 
-@pytest.mark.parametrize("event", Event)
-def test_a_sender_who_said_nothing_is_told_of_failure_and_delay(event: Event) -> None:
-    assert why_untold(case(event=event)) is None
+def test_a_sender_who_said_nothing_is_told_of_failure_and_delay_alone() -> None:
+    told = {event: why_untold(case(event=event)) for event in Event}
+    assert told == {Event.FAILED: None, Event.DELAYED: None, Event.SUCCEEDED: Told.UNWANTED}
 
 
 @pytest.mark.parametrize(
@@ -38,6 +38,8 @@ def test_what_the_sender_asked_for_counts(
 ) -> None:
     assert why_untold(case(notify=frozenset(notify))) is failed
     assert why_untold(case(event=Event.DELAYED, notify=frozenset(notify))) is delayed
+    wants_success = why_untold(case(event=Event.SUCCEEDED, notify=frozenset(notify))) is None
+    assert wants_success == (Notify.SUCCESS in notify)
 
 
 @pytest.mark.parametrize(
