@@ -18,13 +18,17 @@ from gateway.deliver.retry import RetrySchedule
 from gateway.deliver.target import Target, TargetDown, same_for_all
 from gateway.errors import GatewayError
 from gateway.maillog import log_mail
+from gateway.message.envelope import LateAction
 from gateway.msgqueue.entry import Outcome, QueuedMessage, Verdict
 from gateway.msgqueue.inbox import Inbox
+from gateway.msgqueue.reports import EXPIRED_STATUS, TOO_LATE_TEXT
 from gateway.msgqueue.store import Queue
 
 LOCK = "deliver"
 NOT_KEPT = Outcome(Verdict.REFUSED, "5.6.0", "the message was refused when it came: its content is not here")
 """What was taken in has a trace field at least; only the record of a refused message has no bytes."""
+TOO_LATE = Outcome(Verdict.REFUSED, EXPIRED_STATUS, TOO_LATE_TEXT)
+"""Its sender would rather have it back (RFC 2852 section 4)."""
 
 _LOG = logging.getLogger(__name__)
 
@@ -106,8 +110,9 @@ class Deliverer:
         if down is not None:
             self._record(message, same_for_all(message, down), result)
             return down
-        if message.size_bytes == 0:
-            self._record(message, same_for_all(message, NOT_KEPT), result)
+        refusal = _refusal(message)
+        if refusal is not None:
+            self._record(message, same_for_all(message, refusal), result)
             return None
         try:
             outcomes = self._target.deliver(message, partial(self._queue.read_body, message.seq))
@@ -158,6 +163,14 @@ class Deliverer:
         for recipient in message.envelope.recipients:
             _log("deferred", message, recipient, outcome, wait_seconds)
             result.crash_count += 1
+
+
+def _refusal(message: QueuedMessage) -> Outcome | None:
+    """Why a message is not even tried, or None."""
+    if message.size_bytes == 0:
+        return NOT_KEPT
+    by = message.envelope.options.deliver_by
+    return TOO_LATE if by is not None and by.action is LateAction.RETURN and by.seconds <= 0 else None
 
 
 def _log(event: str, message: QueuedMessage, recipient: str, outcome: Outcome, wait_seconds: float) -> None:

@@ -16,7 +16,7 @@ from gateway.msgqueue.store import Queue, insert_message
 EXPIRED_STATUS = "5.4.7"
 """RFC 3463: delivery time expired."""
 EXPIRED_TEXT = "it waited here for too long; no carrier took it"
-TOO_LATE_TEXT = "it could not be sent before the time its sender had set"
+TOO_LATE_TEXT = "the time its sender had set for it passed"
 
 _OWN_COLUMNS = "m.role, m.arrived_wall, d.node, d.status, d.text, d.attempts, d.changed_wall, d.success"
 _OWN_COUNT = 8

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,12 +12,13 @@ from gateway.deliver.retry import RetrySchedule
 from gateway.deliver.target import Body, TargetDown, same_for_all
 from gateway.durable import Disk
 from gateway.errors import StoreBusy, StoreCorrupt
-from gateway.message.envelope import Envelope
+from gateway.message.envelope import DeliverBy, Envelope, LateAction, MailOptions
 from gateway.msgqueue.entry import NewMessage, Outcome, QueuedMessage, Role, State, Target, Verdict
 from gateway.msgqueue.inbox import CRASH_LIMIT
 from gateway.msgqueue.store import Queue
 from gateway.msgqueue.views import DeliveryView, MessageView, list_messages, show_message
 from tests.support.messages import new_message
+from tests.support.queue_clock import SetClock
 
 DELIVERED = Outcome(Verdict.DELIVERED, "2.0.0", "taken")
 DEFERRED = Outcome(Verdict.DEFERRED, "4.2.1", "mailbox locked")
@@ -205,3 +207,23 @@ def test_one_process_delivers_at_a_time(queue: Queue) -> None:
     assert target.tried == []
     Deliverer(queue, target).run_once()
     assert len(target.tried) == 1
+
+
+@pytest.mark.parametrize(
+    ("action", "state"), [(LateAction.RETURN, State.DEAD), (LateAction.NOTIFY, State.DELIVERED)]
+)
+def test_a_message_is_not_tried_after_the_time_its_sender_set_for_a_return(
+    tmp_path: Path, action: LateAction, state: State
+) -> None:
+    clock = SetClock()
+    with Queue(tmp_path, Disk(is_syncing=False), clock=clock.make) as queue:
+        message = new_message(node=None)
+        options = MailOptions(deliver_by=DeliverBy(60, action))
+        hurried = replace(message, envelope=replace(message.envelope, options=options))
+        queue.put(hurried, Role.INBOX).result()
+        clock.go_on(60)
+        target = run(queue, lambda _: [DELIVERED])
+        (delivery,) = deliveries(queue, message.id)
+    assert delivery.state is state
+    assert len(target.tried) == (state is State.DELIVERED)
+    assert delivery.status == ("5.4.7" if state is State.DEAD else "2.0.0")
