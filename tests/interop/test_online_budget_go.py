@@ -2,11 +2,10 @@
 
 from pathlib import Path
 
-import pytest
-
 from tests.support.both_nncp import GO, OURS
 from tests.support.online import OnlinePair
 from tests.support.online_packets import KIB, MIB, Mix
+from tests.support.pairings import ALL, at_once
 from tests.support.tcp_proxy import Proxy
 
 LARGE = Mix((8 * MIB, 8 * MIB), large_share=0)
@@ -18,7 +17,7 @@ WINDOW_BYTES = 16 * KIB
 SESSION_LIMIT = 8
 
 
-@pytest.mark.parametrize(("caller", "daemon"), [(OURS, OURS), (OURS, GO), (GO, OURS)])
+@at_once(*ALL)
 def test_budget_is_kept_and_everything_arrives_in_some_sessions(
     place: Path, caller: str, daemon: str
 ) -> None:

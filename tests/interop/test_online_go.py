@@ -6,9 +6,9 @@ import pytest
 
 from gateway.ids import NICE_MAX, PacketId
 from gateway.spool.layout import PART_SUFFIX, Box
-from tests.support.both_nncp import GO, OURS
 from tests.support.online import OnlinePair
 from tests.support.online_packets import KIB, MIB, TINY, Mix
+from tests.support.pairings import ALL, at_once
 from tests.support.processes import wait_until
 
 THOUSAND = 1000
@@ -18,10 +18,8 @@ BULKY = Mix((8 * MIB, 8 * MIB), large_share=0)
 MESSAGES_PER_SECOND = 10
 """So that 8 MiB, which are 129 of them, take long enough to be overtaken."""
 
-pairings = pytest.mark.parametrize(("caller", "daemon"), [(OURS, OURS), (OURS, GO), (GO, OURS)])
 
-
-@pairings
+@at_once(*ALL)
 def test_thousand_mixed_packets_each_way(place: Path, caller: str, daemon: str) -> None:
     """Each of two thousand packets arrives once and undamaged, and both sides say so with status 0."""
     pair = OnlinePair(place / "pair")
@@ -36,7 +34,7 @@ def test_thousand_mixed_packets_each_way(place: Path, caller: str, daemon: str) 
     pair.check_all()
 
 
-@pairings
+@at_once(*ALL)
 def test_packets_that_appear_during_a_session_are_sent_in_it(place: Path, caller: str, daemon: str) -> None:
     """What is queued at either side while the session is open goes at once."""
     pair = OnlinePair(place / "pair", deadline_seconds=30)
@@ -56,7 +54,7 @@ def test_packets_that_appear_during_a_session_are_sent_in_it(place: Path, caller
 
 
 @pytest.mark.parametrize("sender", ["a", "b"])
-@pairings
+@at_once(*ALL)
 def test_urgent_packet_overtakes_a_large_one_under_way(
     place: Path, caller: str, daemon: str, sender: str
 ) -> None:

@@ -9,6 +9,7 @@ from gateway.spool.layout import NOCK_SUFFIX, Box, LockKind
 from tests.support.both_nncp import GO, OURS
 from tests.support.online import OnlinePair, other
 from tests.support.online_packets import MIB, TINY, Mix
+from tests.support.pairings import WITH_GO, at_once
 from tests.support.ports import free_port
 from tests.support.processes import wait_until
 from tests.support.tcp_proxy import HOST, Cut, Proxy
@@ -18,8 +19,6 @@ SLACK_SECONDS = 4
 """A busy machine may be late; a session that did not end is much later."""
 BULKY = Mix((4 * MIB, 4 * MIB), large_share=0)
 URGENT, NORMAL, BULK = 32, 96, 224
-
-pairings = pytest.mark.parametrize(("caller", "daemon"), [(OURS, GO), (GO, OURS)])
 
 
 def make_pair(place: Path) -> OnlinePair:
@@ -42,7 +41,7 @@ def at(port: int) -> str:
 
 
 @pytest.mark.parametrize(("option", "receiver"), [("-rx", "a"), ("-tx", "b")])
-@pairings
+@at_once(*WITH_GO)
 def test_one_direction_and_a_limit_of_niceness(
     place: Path, caller: str, daemon: str, option: str, receiver: str
 ) -> None:
@@ -56,7 +55,7 @@ def test_one_direction_and_a_limit_of_niceness(
     assert pair.leftovers("a") == pair.leftovers("b") == []
 
 
-@pairings
+@at_once(*WITH_GO)
 def test_list_takes_nothing_and_named_packets_alone_are_taken(place: Path, caller: str, daemon: str) -> None:
     """-list shows every packet and moves none; -pkts takes those named and leaves the others."""
     pair = make_pair(place)
@@ -72,7 +71,7 @@ def test_list_takes_nothing_and_named_packets_alone_are_taken(place: Path, calle
     assert received_nices(pair, "b") == []
 
 
-@pairings
+@at_once(*WITH_GO)
 def test_packets_taken_unchecked_are_checked_later(place: Path, caller: str, daemon: str) -> None:
     """With -nock packets wait unchecked and the sender keeps its own, until they are verified."""
     pair = make_pair(place)
@@ -89,7 +88,7 @@ def test_packets_taken_unchecked_are_checked_later(place: Path, caller: str, dae
     pair.check_all()
 
 
-@pairings
+@at_once(*WITH_GO)
 def test_session_lasts_no_longer_than_its_limit(place: Path, caller: str, daemon: str) -> None:
     """A longest time at our side ends a session that would stay open for long."""
     pair = OnlinePair(place / "pair", deadline_seconds=60)
@@ -103,7 +102,7 @@ def test_session_lasts_no_longer_than_its_limit(place: Path, caller: str, daemon
     assert limit_seconds - 0.5 < time.monotonic() - began < limit_seconds + SLACK_SECONDS
 
 
-@pairings
+@at_once(*WITH_GO)
 def test_session_ends_when_nothing_moves(place: Path, caller: str, daemon: str) -> None:
     """The deadline at our side, if it is the smaller one, ends a session in which nothing moves."""
     pair = OnlinePair(place / "pair", deadline_seconds=60)
@@ -116,9 +115,8 @@ def test_session_ends_when_nothing_moves(place: Path, caller: str, daemon: str) 
     assert 0.9 < time.monotonic() - began < 2 + SLACK_SECONDS
 
 
-@pytest.mark.parametrize("kind", [LockKind.RX, LockKind.TX])
-@pytest.mark.parametrize("locked", ["a", "b"])
-@pairings
+@pytest.mark.parametrize(("locked", "kind"), [("a", LockKind.RX), ("b", LockKind.TX)])
+@at_once(*WITH_GO)
 def test_session_with_a_locked_neighbour_is_refused(
     place: Path, caller: str, daemon: str, locked: str, kind: LockKind
 ) -> None:
@@ -132,7 +130,7 @@ def test_session_with_a_locked_neighbour_is_refused(
         assert received_nices(pair, "a") == received_nices(pair, "b") == []
 
 
-@pairings
+@at_once(*WITH_GO)
 def test_dead_addresses_are_passed_over(place: Path, caller: str, daemon: str) -> None:
     """Of several addresses those where nobody answers, or somebody who hangs up, do not stop the call."""
     pair = make_pair(place)

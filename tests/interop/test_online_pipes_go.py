@@ -11,12 +11,11 @@ import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
-import pytest
-
-from tests.support.both_nncp import GO, OURS
+from tests.support.both_nncp import OURS
 from tests.support.nncp_verbs import verb_environ
 from tests.support.online import OnlinePair
 from tests.support.online_packets import MIXED
+from tests.support.pairings import ALL, at_once
 from tests.support.processes import is_alive, wait_until
 
 PACKETS = 20
@@ -26,8 +25,6 @@ CLIENT_FDS = (6, 7)
 HIGH_FD = 50
 """Above all that a shell or a test run has open."""
 
-pairings = pytest.mark.parametrize(("caller", "daemon"), [(OURS, OURS), (OURS, GO), (GO, OURS)])
-
 
 def make_pair(place: Path) -> OnlinePair:
     pair = OnlinePair(place / "pair")
@@ -36,7 +33,7 @@ def make_pair(place: Path) -> OnlinePair:
     return pair
 
 
-@pairings
+@at_once(*ALL)
 def test_call_through_a_command(place: Path, caller: str, daemon: str) -> None:
     """An address that is a command reaches the daemon at the command's input and output."""
     pair = make_pair(place)
@@ -46,7 +43,7 @@ def test_call_through_a_command(place: Path, caller: str, daemon: str) -> None:
     pair.check_all()
 
 
-@pairings
+@at_once(*ALL)
 def test_ucspi_client_and_server(place: Path, caller: str, daemon: str) -> None:
     """A session runs over a connection that a UCSPI client made, and a UCSPI server or inetd accepted."""
     pair = make_pair(place)
