@@ -121,7 +121,7 @@ class Unsealer:
         except GatewayError as error:
             self._failure = error
             raise
-        return pieces
+        return self._joined(pieces)
 
     def finish(self) -> list[memoryview]:
         """Prove that the packet is whole; nothing of it may be acted on before.
@@ -143,6 +143,13 @@ class Unsealer:
             raise
         self._is_finished = True
         return pieces
+
+    def _joined(self, pieces: list[memoryview]) -> list[memoryview]:
+        """Make one piece of full blocks, which lie one behind the other: each costs whoever takes it."""
+        if len(pieces) <= 1 or self._state is not _State.BLOCKS:
+            return pieces
+        start_bytes = self._out_bytes - sum(map(len, pieces))
+        return [memoryview(self._out)[start_bytes : self._out_bytes]]
 
     def _check_open(self) -> None:
         if self._failure is not None:
