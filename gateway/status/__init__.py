@@ -1,1 +1,1 @@
-"""What operators see: messages of the queue, links with neighbours, and whether files and permissions are in order."""
+"""What operators see: messages of the queue, links with neighbours, whether files are as they must be."""
