@@ -56,7 +56,59 @@ def store_errors(path: Path, what: str) -> Iterator[None]:
         raise kind(f"cannot {what} {path}: {error.strerror or error}") from error
 
 
-class NewFile:
+class _OpenFile:
+    """A file that is open for writing at its end.
+
+    Args:
+        disk: where the steps are announced and whether to sync.
+        path: its name.
+        flags: for opening it, besides those that every file here has.
+        mode: permission bits before the umask.
+    """
+
+    def __init__(self, disk: "Disk", path: Path, flags: int, mode: int = FILE_MODE) -> None:
+        self.path = path
+        self.size_bytes = 0
+        self._begun_bytes = 0
+        self._disk = disk
+        self._fd: int | None = os.open(path, flags | os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, mode)
+
+    def fileno(self) -> int:
+        """The open descriptor, for flock or for reading back."""
+        if self._fd is None:
+            raise AssertionError("internal error: the file is closed")
+        return self._fd
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        """Append all of ``data``, or raise StoreError."""
+        view = memoryview(data)
+        with store_errors(self.path, "write"):
+            self._disk.hook("write", self.path)
+            while view:
+                written_bytes = os.pwrite(self.fileno(), view, self.size_bytes)
+                self.size_bytes += written_bytes
+                view = view[written_bytes:]
+        if self.size_bytes - self._begun_bytes >= WRITEBACK_BYTES:
+            self._begin_writeback()
+
+    def close(self) -> None:
+        """Close the descriptor; does not decide whether the file stays."""
+        if self._fd is not None:
+            fd, self._fd = self._fd, None
+            os.close(fd)
+
+    def _begin_writeback(self) -> None:
+        """Let the disk begin with what was written, so that a sync at the end finds little to do."""
+        begun_bytes, self._begun_bytes = self._begun_bytes, self.size_bytes
+        if self._disk.is_syncing:
+            with contextlib.suppress(OSError):
+                # Starts the writing, and drops from memory only what is on the disk already.
+                os.posix_fadvise(
+                    self.fileno(), begun_bytes, self.size_bytes - begun_bytes, os.POSIX_FADV_DONTNEED
+                )
+
+
+class NewFile(_OpenFile):
     """A file being written; it has no meaning until it was committed under its final name.
 
     Leaving the ``with`` block without ``commit`` removes it.
@@ -68,36 +120,10 @@ class NewFile:
     """
 
     def __init__(self, disk: "Disk", path: Path, mode: int = FILE_MODE) -> None:
-        self.path = path
-        self.size_bytes = 0
-        self._begun_bytes = 0
-        self._disk = disk
         with store_errors(path, "create"):
             disk.hook("create", path)
-            self._fd: int | None = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
+            super().__init__(disk, path, os.O_EXCL, mode)
         self._is_kept = False
-
-    def fileno(self) -> int:
-        """The open descriptor, for flock or for reading back."""
-        if self._fd is None:
-            raise AssertionError("internal error: the file is closed")
-        return self._fd
-
-    def write(self, data: bytes | bytearray | memoryview) -> None:
-        """Append all of ``data``.
-
-        Raises:
-            StoreError: the disk refused; what was written so far has no meaning.
-        """
-        view = memoryview(data)
-        with store_errors(self.path, "write"):
-            self._disk.hook("write", self.path)
-            while view:
-                written = os.write(self.fileno(), view)
-                self.size_bytes += written
-                view = view[written:]
-        if self.size_bytes - self._begun_bytes >= WRITEBACK_BYTES:
-            self._begin_writeback()
 
     def sync(self) -> None:
         """Force the content to the disk."""
@@ -105,17 +131,6 @@ class NewFile:
             self._disk.hook("sync", self.path)
             if self._disk.is_syncing:
                 os.fsync(self.fileno())
-
-    def _begin_writeback(self) -> None:
-        """Let the disk begin with what was written, so that the sync at the end finds little to do.
-
-        This advice starts the writing on Linux, and drops from memory only what is on the disk already.
-        """
-        if self._disk.is_syncing:
-            size_bytes = self.size_bytes - self._begun_bytes
-            with contextlib.suppress(OSError):
-                os.posix_fadvise(self.fileno(), self._begun_bytes, size_bytes, os.POSIX_FADV_DONTNEED)
-        self._begun_bytes = self.size_bytes
 
     def keep(self) -> None:
         """Leave the synced file under its temporary name, for ``Disk.rename`` later."""
@@ -131,12 +146,6 @@ class NewFile:
         except StoreError:
             self.discard()
             raise
-
-    def close(self) -> None:
-        """Close the descriptor; does not decide whether the file stays."""
-        if self._fd is not None:
-            fd, self._fd = self._fd, None
-            os.close(fd)
 
     def discard(self) -> None:
         """Close and remove, as if it had never been."""
@@ -156,7 +165,7 @@ class NewFile:
             self.discard()
 
 
-class PartFile:
+class PartFile(_OpenFile):
     """A file that grows, and keeps what it has when its writer stops; nothing of it is synced unasked.
 
     Args:
@@ -166,40 +175,15 @@ class PartFile:
     """
 
     def __init__(self, disk: "Disk", path: Path, offset_bytes: int) -> None:
-        self.path = path
-        self.size_bytes = offset_bytes
-        self._disk = disk
         with store_errors(path, "open"):
             disk.hook("open", path)
-            flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-            self._fd: int | None = os.open(path, flags, FILE_MODE)
+            super().__init__(disk, path, os.O_NOFOLLOW | os.O_NONBLOCK)
+        self.size_bytes = self._begun_bytes = offset_bytes
         try:
             self._cut_off()
         except StoreError:
             self.close()
             raise
-
-    def fileno(self) -> int:
-        """The open descriptor."""
-        if self._fd is None:
-            raise AssertionError("internal error: the file is closed")
-        return self._fd
-
-    def write(self, data: bytes | bytearray | memoryview) -> None:
-        """Append all of ``data``, or raise StoreError."""
-        view = memoryview(data)
-        with store_errors(self.path, "write"):
-            self._disk.hook("write", self.path)
-            while view:
-                written_bytes = os.pwrite(self.fileno(), view, self.size_bytes)
-                self.size_bytes += written_bytes
-                view = view[written_bytes:]
-
-    def close(self) -> None:
-        """Close the descriptor; the file stays."""
-        if self._fd is not None:
-            fd, self._fd = self._fd, None
-            os.close(fd)
 
     def _cut_off(self) -> None:
         with store_errors(self.path, "resume"):
