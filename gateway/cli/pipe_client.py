@@ -1,23 +1,27 @@
 """The program behind ``sendmail``, ``rmail``, ``rsmtp`` and ``uux``: hands its input to the daemon and ends.
 
-A mail server starts it for each message, so it imports nothing but ``os``, ``_socket`` and the frames.
-What the words mean is the daemon's business. Without a daemon the whole program is started
+A mail server starts it for each message, so it imports nothing but what is built in (not even ``os``) and
+the frames. What the words mean is the daemon's business. Without a daemon the whole program is started
 in its place, which does the same by itself.
 
 Contract: the exit status 0 comes from the daemon alone. The whole program is started only as long as
-nothing of the message was handed over; from there on everything but an answer is 75: try again later.
-A message whose answer was lost may so be handed in twice; it is never lost.
+the daemon has not said GO; from there on everything but an answer is 75: try again later. A message
+whose answer was lost may so be handed in twice; it is never lost.
 
 Spec: docs/reference/pipe.md.
 """
 
-import os
+import posix
+import sys
 from _socket import AF_UNIX, SHUT_WR, SOCK_STREAM, socket
+from select import POLLIN, POLLOUT, poll, select
 
 from gateway.handover import frames
 
 TRY_LATER = 75
 READ_BYTES = 256 << 10
+AHEAD_BYTES = 60 << 10
+"""As much as a pipe takes at once, should it have to be put back."""
 SAID_BYTES = 4096
 """Of an SMTP session, to know how it ended."""
 CONNECT_SECONDS = 10.0
@@ -37,12 +41,13 @@ _BROKEN_TEXT = b"4.3.0 the daemon ended before it answered\n"
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # typing takes longer to import than all else here
     from collections.abc import Callable, Mapping
+    from typing import NoReturn
 
     Write = Callable[[int, bytes], None]
 
 
 def run(
-    name: str, arguments: list[str], environ: "Mapping[str, str]", state_directory: str, direct: list[str]
+    name: str, arguments: list[str], environ: "Mapping[bytes, bytes]", state_directory: str, direct: list[str]
 ) -> int:
     """Do what a command is asked to do; the whole program, if it must be, takes the place of this process.
 
@@ -57,12 +62,12 @@ def run(
         The exit status.
     """
     try:
-        if frames.LOOP_VARIABLE in environ:
+        if frames.LOOP_VARIABLE.encode() in environ:
             _write(2, _LOOP_TEXT)
             return TRY_LATER
-        status = hand_over(name, arguments, environ, state_directory)
+        status = hand_over(name, arguments, environ.get(NODE_VARIABLE.encode(), b""), state_directory)
         if status is None:
-            os.execv(direct[0], [*direct, name, *arguments])  # noqa: S606 - no shell is wanted
+            posix.execv(direct[0], [*direct, name, *arguments])
     except BaseException as error:  # noqa: BLE001 - every fault of ours must end with 75
         said = f"4.3.0 {name}: {type(error).__name__}: {error}\n"
         _write(2, said.encode("utf-8", "replace"))
@@ -73,7 +78,7 @@ def run(
 def hand_over(
     name: str,
     arguments: list[str],
-    environ: "Mapping[str, str]",
+    node: bytes,
     state_directory: str,
     stdin: int = 0,
     write: "Write | None" = None,
@@ -83,76 +88,122 @@ def hand_over(
     Args:
         name: see ``run``.
         arguments: see ``run``.
-        environ: see ``run``.
+        node: who sent the packet that started us, as the tosser says; empty: no tosser did.
         state_directory: see ``run``.
         stdin: the descriptor that is read.
         write: writes to standard output (1) and standard error (2).
 
     Returns:
-        The exit status, or None: there is no daemon that takes it, and nothing was read.
+        The exit status, or None: there is no daemon that takes it, and all of the input can still be read.
     """
-    node = os.fsencode(environ.get(NODE_VARIABLE, ""))
-    words = [os.fsencode(word) for word in arguments]
-    request = frames.encode_request(os.fsencode(name), node, words, is_terminal=os.isatty(stdin))
+    words = [_raw(word) for word in arguments]
+    is_terminal = posix.isatty(stdin)
+    request = frames.encode_request(_raw(name), node, words, is_terminal=is_terminal)
     if len(request) > frames.REQUEST_LIMIT_BYTES:
         return None
     link = socket(AF_UNIX, SOCK_STREAM)
     try:
-        return _converse(link, request, state_directory, stdin, write or _write)
+        link.settimeout(CONNECT_SECONDS)
+        _connect(link, state_directory)
+        # SMTP begins with what the other side says.
+        is_dialogue = any(word.startswith("-") and "bs" in word for word in arguments)
+        ahead, is_whole = (b"", False) if is_terminal or is_dialogue else _read_ahead(stdin)
+        answers = _Answers(link, _ask(link, request, ahead, is_whole=is_whole), write or _write)
+        return _converse(link, answers, stdin, ahead, is_whole=is_whole)
+    except _NotTaken:
+        return None
     finally:
         link.close()
 
 
-def _converse(link: socket, request: bytes, state_directory: str, stdin: int, write: "Write") -> int | None:
-    link.settimeout(CONNECT_SECONDS)
-    try:
-        _connect(link, state_directory)
-        answers = _Answers(link, _ask(link, request), write)
-    except OSError:
-        return None
+class _NotTaken(Exception):
+    """The daemon is not there, or does not want what we have."""
+
+
+def _converse(link: socket, answers: "_Answers", stdin: int, ahead: bytes, *, is_whole: bool) -> int:
     kind = answers.next_kind()
     if kind == frames.SMTP:
         return relay(link, answers.rest, stdin)
     if kind == frames.GO:
         link.settimeout(ANSWER_SECONDS)
-        _send_body(link, stdin)
+        if not is_whole:
+            _send_body(link, stdin)
         kind = answers.next_kind()
     elif kind != frames.EXIT:
-        return None
+        _put_back(ahead, stdin, is_whole=is_whole)
     return answers.finish(kind)
 
 
 def _connect(link: socket, directory: str) -> None:
     path = f"{directory}/{frames.SOCKET_NAME}"
-    if len(os.fsencode(path)) <= PATH_LIMIT_BYTES:
-        link.connect(path)
-        return
-    fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        link.connect(f"/proc/self/fd/{fd}/{frames.SOCKET_NAME}")
-    finally:
-        os.close(fd)
+        if len(_raw(path)) <= PATH_LIMIT_BYTES:
+            link.connect(path)
+            return
+        fd = posix.open(directory, posix.O_RDONLY | posix.O_DIRECTORY)
+        try:
+            link.connect(f"/proc/self/fd/{fd}/{frames.SOCKET_NAME}")
+        finally:
+            posix.close(fd)
+    except OSError:
+        raise _NotTaken from None
 
 
-def _ask(link: socket, request: bytes) -> bytes:
-    """Send the request; returns the beginning of the answer."""
+def _read_ahead(stdin: int) -> tuple[bytes, bool]:
+    """What of the input is there already, and whether that is all: it can go with the request."""
+    data = b""
+    while len(data) < AHEAD_BYTES and select([stdin], [], [], 0)[0]:
+        more = posix.read(stdin, AHEAD_BYTES - len(data))
+        if not more:
+            return data, True
+        data += more
+    return data, False
+
+
+def _put_back(data: bytes, stdin: int, *, is_whole: bool) -> "NoReturn":
+    """Let the input be read again by whoever does without the daemon."""
+    if data:
+        if not is_whole:
+            raise OSError("the daemon let us in and went away")
+        read_end, write_end = posix.pipe()
+        posix.set_blocking(write_end, False)
+        written_bytes = posix.write(write_end, data)
+        posix.close(write_end)
+        if written_bytes < len(data):
+            raise OSError("the daemon let us in and went away, and a pipe takes too little")
+        posix.dup2(read_end, stdin)
+        posix.close(read_end)
+    raise _NotTaken
+
+
+def _ask(link: socket, request: bytes, ahead: bytes, *, is_whole: bool) -> bytes:
+    """Send the request and what was read ahead; returns the beginning of the answer."""
+    piece = frames.encode_piece(ahead) if ahead else b""
     try:
-        link.sendall(request)
-    except BrokenPipeError:
+        link.sendall(request + piece + (frames.END if is_whole else b""))
+    except OSError:
         """It may have answered without reading."""
-    return link.recv(READ_BYTES)
+    try:
+        return link.recv(READ_BYTES)
+    except OSError:
+        return b""
 
 
 def _send_body(link: socket, stdin: int) -> None:
-    """Hand all of standard input over; stops when the daemon has heard enough."""
+    """Hand the rest of standard input over; stops when the daemon has heard enough."""
     try:
         while True:
-            data = os.read(stdin, READ_BYTES)
+            data = posix.read(stdin, READ_BYTES)
             link.sendall(frames.encode_piece(data))
             if not data:
                 return
     except (BrokenPipeError, ConnectionResetError):
         """The answer says why."""
+
+
+def _raw(text: str) -> bytes:
+    """A word or a path as the kernel gave it to us."""
+    return text.encode(sys.getfilesystemencoding(), "surrogateescape")
 
 
 class _Answers:
@@ -207,8 +258,6 @@ def relay(link: socket, first: bytes = b"", stdin: int = 0) -> int:
     Returns:
         The exit status.
     """
-    from select import POLLIN, POLLOUT, poll  # noqa: PLC0415 - only for sendmail -bs
-
     link.setblocking(False)
     watch = poll()
     watch.register(link.fileno(), POLLIN)
@@ -218,7 +267,7 @@ def relay(link: socket, first: bytes = b"", stdin: int = 0) -> int:
     while True:
         for fd, ready in watch.poll():
             if fd == stdin:
-                waiting = os.read(stdin, READ_BYTES)
+                waiting = posix.read(stdin, READ_BYTES)
                 watch.unregister(stdin)
                 if waiting:
                     watch.modify(link.fileno(), POLLIN | POLLOUT)
@@ -251,6 +300,6 @@ def _write(fd: int, data: bytes) -> None:
     """Write all of it; that nobody reads it changes nothing."""
     try:
         while data:
-            data = data[os.write(fd, data) :]
+            data = data[posix.write(fd, data) :]
     except OSError:
         """Nobody reads it."""

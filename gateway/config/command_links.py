@@ -151,7 +151,7 @@ _CLIENT = """\
 #!{python} -IS
 {mark}: {program} -c FILE links --mail DIRECTORY
 # Make it again after an upgrade, or when the state directory or {program} has moved.
-import os
+import posix
 import sys
 
 try:
@@ -162,9 +162,9 @@ try:
     name = name.rpartition("/")[2]
     if name == {name!r}:
         name, *words = words
-    status = run(name, words, os.environ, {state!r}, {direct!r})
+    status = run(name, words, posix.environ, {state!r}, {direct!r})
 except BaseException as error:
-    os.write(2, b"4.3.0 {name}: %a\\n" % error)
+    posix.write(2, b"4.3.0 {name}: %a\\n" % error)
     status = 75
-os._exit(status)
+posix._exit(status)
 """

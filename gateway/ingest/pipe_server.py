@@ -17,7 +17,7 @@ import logging
 import os
 import socket
 import struct
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TypeVar
@@ -37,6 +37,8 @@ from gateway.ingest.settings import SmtpSettings
 
 BACKLOG_COUNT = 1024
 READ_BYTES = 64 << 10
+GATHER_BYTES = 256 << 10
+"""Of a body, before it is passed on: each time costs a change of threads."""
 REQUEST_SECONDS = 30.0
 _CREDENTIALS = struct.Struct("3i")
 
@@ -233,17 +235,32 @@ class _Conversation:
     async def _take_body(self, handover: Handover) -> str:
         self._writer.write(frames.encode_answer(frames.GO))
         async with asyncio.timeout(self._parts.limits.data_seconds):
-            while size_bytes := int.from_bytes(await self._read(frames.LENGTH_BYTES), "big"):
-                if size_bytes > frames.PIECE_LIMIT_BYTES:
-                    raise UsageFault("a piece of the body is too large")
-                while size_bytes:
-                    piece = await self._read(min(size_bytes, READ_BYTES))
-                    size_bytes -= len(piece)
-                    await self._call(handover, len(piece), functools.partial(handover.write, piece))
+            gathered = bytearray()
+            async for piece in self._pieces():
+                gathered += piece
+                if len(gathered) >= GATHER_BYTES:
+                    await self._write(handover, gathered)
+            await self._write(handover, gathered)
         committed = await self._call(handover, 0, handover.close)
         # From here on the message is taken in, whatever becomes of the program.
         await asyncio.shield(asyncio.wrap_future(committed))
         return handover.done()
+
+    async def _pieces(self) -> AsyncIterator[bytes]:
+        """The body as it comes, to its end."""
+        while size_bytes := int.from_bytes(await self._read(frames.LENGTH_BYTES), "big"):
+            if size_bytes > frames.PIECE_LIMIT_BYTES:
+                raise UsageFault("a piece of the body is too large")
+            while size_bytes:
+                piece = await self._read(min(size_bytes, READ_BYTES))
+                size_bytes -= len(piece)
+                yield piece
+
+    async def _write(self, handover: Handover, gathered: bytearray) -> None:
+        data = bytes(gathered)
+        gathered.clear()
+        if data:
+            await self._call(handover, len(data), functools.partial(handover.write, data))
 
     async def _read(self, size_bytes: int) -> bytes:
         async with asyncio.timeout(self._parts.limits.idle_seconds):

@@ -22,8 +22,8 @@ def client_argv(
 ) -> list[str | bytes]:
     """The command line that starts the client as the script of ``links --mail`` does."""
     code = (
-        f"import os, sys; sys.path.insert(0, {str(PROJECT)!r}); from gateway.cli.pipe_client import run;"
-        f" os._exit(run({name!r}, sys.argv[1:], os.environ, {str(directory)!r}, {list(direct)!r}))"
+        f"import posix, sys; sys.path.insert(0, {str(PROJECT)!r}); from gateway.cli.pipe_client import run;"
+        f" posix._exit(run({name!r}, sys.argv[1:], posix.environ, {str(directory)!r}, {list(direct)!r}))"
     )
     return [sys.executable, "-I", "-S", "-c", code, *words]
 
