@@ -128,7 +128,7 @@ def test_a_message_that_is_too_large_is_told_while_it_comes(place: Path) -> None
     with PipeEndpoint(place / "state", max_message_bytes=100_000) as endpoint:
         with endpoint.connect() as caller:
             assert caller.ask("send", "-f", ALICE, BOB)[0] == frames.GO
-            caller.send(b"x" * 60_000, b"y" * 60_000)
+            caller.send(b"x" * 200_000, b"y" * 200_000)
             assert caller.end() == (65, "5.3.4 the message is larger than 100000 bytes\n")
         assert_nothing_is_left(endpoint)
 
