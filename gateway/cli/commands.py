@@ -32,6 +32,7 @@ _MODULES: Mapping[str, tuple[str, str]] = {
     "report": ("gateway.cli.steps", "tell senders of mail that failed, expired or waits for long"),
     "queue": ("gateway.cli.queue_view", "look at messages"),
     "status": ("gateway.cli.status_view", "look at the links with neighbours"),
+    "passwd": ("gateway.cli.passwd", "say who may submit mail, and with which password"),
     "links": ("gateway.cli.links", "make the NNCP commands, or those for mail, links to this program"),
     "demo": ("gateway.cli.demo", "show two nodes at work, in a temporary directory"),
 }

@@ -4,10 +4,15 @@ from dataclasses import replace
 from pathlib import Path
 
 from gateway.config.gateway_place import resolve_beside
-from gateway.config.toml_endpoints import LmtpSection, SmtpSection
+from gateway.config.toml_endpoints import LmtpSection, SmtpSection, SubmissionSection
+from gateway.ingest.certificates import CertificateFiles
 from gateway.ingest.settings import Address, SmtpSettings
+from gateway.ingest.submission_settings import SubmissionSettings
 from gateway.ingest.unix_socket import UnixSocket
 from gateway.routing.access import AccessList
+from gateway.routing.table import Local, Rule, Table
+
+PASSWORDS_NAME = "passwords"
 
 
 def address_of(text: str) -> Address:
@@ -63,4 +68,58 @@ def lmtp_settings(path: Path, limits: SmtpSettings, section: LmtpSection) -> Smt
         listen=tuple(map(address_of, section.listen)),
         unix=unix,
         relay_from=AccessList.parse(section.relay_from),
+    )
+
+
+def passwords_path(path: Path, state_directory: Path, section: SubmissionSection) -> Path:
+    """The file of users.
+
+    Args:
+        path: of ``gateway.toml``.
+        state_directory: where it is unless told otherwise.
+        section: of the file.
+    """
+    if section.passwords is None:
+        return state_directory / PASSWORDS_NAME
+    return resolve_beside(path, section.passwords)
+
+
+def submission_settings(
+    path: Path, limits: SmtpSettings, passwords: Path, section: SubmissionSection
+) -> SubmissionSettings | None:
+    """The endpoint for users, or None: there is none.
+
+    Args:
+        path: of ``gateway.toml``.
+        limits: of every way in.
+        passwords: the file of users.
+        section: of the file.
+
+    Raises:
+        ConfigError: values that do not fit together.
+    """
+    if not section.listen and not section.listen_tls:
+        return None
+    certificate = None
+    if section.certificate is not None:
+        key = section.key or section.certificate
+        certificate = CertificateFiles(resolve_beside(path, section.certificate), resolve_beside(path, key))
+    return SubmissionSettings(
+        endpoint=replace(
+            limits,
+            section="submission",
+            listen=tuple(map(address_of, section.listen)),
+            listen_tls=tuple(map(address_of, section.listen_tls)),
+        ),
+        passwords=passwords,
+        certificate=certificate,
+        is_cleartext_local=section.cleartext_on_loopback,
+        senders={
+            user: Table.from_rules([Rule(pattern, Local()) for pattern in patterns])
+            for user, patterns in section.senders.items()
+        },
+        max_failures=section.max_failures,
+        failure_seconds=section.failure_delay_seconds,
+        bar_failures=section.bar_after_failures,
+        bar_seconds=section.bar_seconds,
     )

@@ -16,12 +16,20 @@ from pydantic import ValidationError
 
 from gateway.batch.policy import BatchSettings, LanePolicy
 from gateway.carry.online.service_settings import OnlineSettings
-from gateway.config.endpoints import address_of, limits_of, lmtp_settings, smtp_settings
+from gateway.config.endpoints import (
+    address_of,
+    limits_of,
+    lmtp_settings,
+    passwords_path,
+    smtp_settings,
+    submission_settings,
+)
 from gateway.config.gateway_place import resolve_beside
-from gateway.config.nncp import MailPair, NncpConfig, load_nncp_config
+from gateway.config.nncp import NncpConfig, load_nncp_config
 from gateway.config.toml_errors import ALLOWED, describe_all, join_problems
 from gateway.config.toml_schema import BatchKeys, GatewayFile, RouteSection
 from gateway.config.toml_values import DAY_SECONDS
+from gateway.config.tossing import toss_settings
 from gateway.deliver.deliverer import DeliverSettings
 from gateway.deliver.maildir import MaildirTargetSettings
 from gateway.deliver.retry import RetrySchedule
@@ -30,13 +38,13 @@ from gateway.deliver.smtp import SmtpTargetSettings
 from gateway.errors import ConfigError, UnknownNode
 from gateway.ids import NICE_PRIORITY, NodeId
 from gateway.ingest.settings import SmtpSettings
+from gateway.ingest.submission_settings import SubmissionSettings
 from gateway.message.bsmtp_dialogue import BatchLimits
 from gateway.msgqueue.entry import Form
 from gateway.nodes import SELF_NAME, Node
 from gateway.receive.receiver import ReceiveSettings
 from gateway.report.reporter import ReportSettings
 from gateway.routing.table import ANY, Local, Refuse, Rule, Table, ToNode
-from gateway.toss.notice import Notice
 from gateway.toss.settings import TossSettings
 
 QUEUE_NAME = "queue"
@@ -71,6 +79,8 @@ class GatewayConfig:
         keep_batch_ids_seconds: how long the ids of received batches are known.
         smtp: the endpoint for SMTP, or None: there is none.
         lmtp: the endpoint for LMTP, or None.
+        submission: the endpoint for users, or None.
+        passwords: the file of users, whether or not there is an endpoint for them.
         pipe: limits of what local programs hand in; where it listens means nothing.
         max_message_bytes: largest message that is taken in here, by SMTP or a pipe.
         table: routes.
@@ -98,6 +108,8 @@ class GatewayConfig:
     keep_batch_ids_seconds: float
     smtp: SmtpSettings | None
     lmtp: SmtpSettings | None
+    submission: SubmissionSettings | None
+    passwords: Path
     pipe: SmtpSettings
     max_message_bytes: int
     table: Table
@@ -211,6 +223,11 @@ class _Settings:
         limits = limits_of(self._hostname(), file.smtp)
         smtp = self._gather("smtp", lambda: smtp_settings(limits, file.smtp))
         lmtp = self._gather("lmtp", lambda: lmtp_settings(self._path, limits, file.lmtp))
+        state_directory = resolve_beside(self._path, file.node.state_directory)
+        passwords = passwords_path(self._path, state_directory, file.submission)
+        submission = self._gather(
+            "submission", lambda: submission_settings(self._path, limits, passwords, file.submission)
+        )
         target = self._gather("deliver.command", self._target)
         if self._problems or target is None:
             raise join_problems(self._path, self._problems)
@@ -218,12 +235,14 @@ class _Settings:
             path=self._path,
             hostname=self._hostname(),
             nncp=self._nncp,
-            state_directory=resolve_beside(self._path, file.node.state_directory),
+            state_directory=state_directory,
             reserve_bytes=file.queue.reserve_bytes,
             keep_finished_seconds=file.queue.keep_finished_days * DAY_SECONDS,
             keep_batch_ids_seconds=file.queue.keep_batch_ids_days * DAY_SECONDS,
             smtp=smtp,
             lmtp=lmtp,
+            submission=submission,
+            passwords=passwords,
             pipe=limits,
             max_message_bytes=file.smtp.max_message_bytes,
             table=table,
@@ -234,7 +253,7 @@ class _Settings:
             deliver=DeliverSettings(retry=_retry(file)),
             report=self._report(),
             target=target,
-            toss=self._toss(),
+            toss=toss_settings(file.toss, self._nncp.notify),
             toss_interval_seconds=file.toss.interval_seconds,
             toss_retry_seconds=file.toss.retry_seconds,
             online=self._online(),
@@ -325,20 +344,6 @@ class _Settings:
             return_bytes=section.return_max_bytes,
         )
 
-    def _toss(self) -> TossSettings:
-        section = self._file.toss
-        notify = self._nncp.notify
-        return TossSettings(
-            nice=section.max_nice,
-            is_seen_marked=section.is_seen_marked,
-            is_ack_made=section.is_ack_made,
-            handler_timeout_seconds=section.handler_timeout_seconds,
-            max_payload_bytes=section.max_payload_bytes,
-            notices={name: _notice(pair) for name, pair in notify.exec.items()},
-            file_notice=None if notify.file is None else _notice(notify.file),
-            freq_notice=None if notify.freq is None else _notice(notify.freq),
-        )
-
     def _online(self) -> OnlineSettings:
         section = self._file.online
         return OnlineSettings(
@@ -356,10 +361,6 @@ class _Settings:
             text = str(error)
             self._problems.append(text if text.startswith(where) else f"{where}: {text}")
             return None
-
-
-def _notice(pair: MailPair) -> Notice:
-    return Notice(pair.sender, pair.recipient)
 
 
 def _local_domains(file: GatewayFile) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ from gateway.config.toml_values import (
     MIB,
     Endpoint,
     Network,
+    Pattern,
     Section,
     bytes_field,
     count_field,
@@ -66,4 +67,41 @@ class LmtpSection(Section):
     )
     socket_group: str = Field(
         default="", description='the group that owns the socket, such as "postfix"; "": our own'
+    )
+
+
+class SubmissionSection(Section):
+    """``[submission]``: the endpoint for users with a password; its limits are those of ``[smtp]``."""
+
+    listen: list[Endpoint] = Field(
+        default_factory=list,
+        description='a list of ADDRESS:PORT, such as ["[::]:587"]; empty: nowhere',
+    )
+    listen_tls: list[Endpoint] = Field(
+        default_factory=list,
+        description='a list of ADDRESS:PORT, such as ["[::]:465"], where connections begin with TLS',
+    )
+    certificate: str | None = Field(
+        default=None, min_length=1, description="path of a PEM file, beside this file if relative"
+    )
+    key: str | None = Field(
+        default=None,
+        min_length=1,
+        description="path of a PEM file, beside this file if relative; left out: in that of the certificate",
+    )
+    passwords: str | None = Field(
+        default=None,
+        min_length=1,
+        description="path of a file, beside this one if relative; left out: passwords in the state directory",
+    )
+    cleartext_on_loopback: bool = Field(
+        default=False, description="true or false: whether programs of this machine may log in without TLS"
+    )
+    max_failures: int = count_field(3, 1, 100)
+    failure_delay_seconds: float = seconds_field(2.0, 0, 60)
+    bar_after_failures: int = count_field(20, 1, 10_000)
+    bar_seconds: float = seconds_field(900.0, 1, 30 * DAY_SECONDS)
+    senders: dict[str, list[Pattern]] = Field(
+        default_factory=dict,
+        description='a table such as alice = ["alice@example.org", ".example.org"]: whom a user may send as',
     )

@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 
 from gateway.batch.policy import FLUSH_INTERVAL_SECONDS
 from gateway.config.gateway_place import NNCP_NAME
-from gateway.config.toml_endpoints import LmtpSection, SmtpSection
+from gateway.config.toml_endpoints import LmtpSection, SmtpSection, SubmissionSection
 from gateway.config.toml_values import (
     DAY_SECONDS,
     HOST_NAME,
@@ -264,6 +264,7 @@ class GatewayFile(Section):
     queue: QueueSection = Field(default_factory=QueueSection, description="a table")
     smtp: SmtpSection = Field(default_factory=SmtpSection, description="a table")
     lmtp: LmtpSection = Field(default_factory=LmtpSection, description="a table")
+    submission: SubmissionSection = Field(default_factory=SubmissionSection, description="a table")
     route: list[RouteSection] = Field(default_factory=list, description="tables headed [[route]]")
     neighbour: dict[NeighbourName, NeighbourSection] = Field(
         default_factory=dict, description="tables headed [neighbour.NAME]"

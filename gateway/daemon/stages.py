@@ -20,9 +20,10 @@ REPORT = "report"
 HOUSEKEEPING = "housekeeping"
 SMTP = "smtp"
 LMTP = "lmtp"
+SUBMISSION = "submission"
 PIPE = "pipe"
 ONLINE = "online"
-NAMES = (SMTP, LMTP, PIPE, BATCH, TOSS, DELIVER, REPORT, ONLINE)
+NAMES = (SMTP, LMTP, SUBMISSION, PIPE, BATCH, TOSS, DELIVER, REPORT, ONLINE)
 """What ``serve --only`` takes; housekeeping always runs."""
 
 RESCAN_SECONDS = 30.0

@@ -13,6 +13,7 @@ client that is gone does not stop what was begun: ``smtp_DATA`` ends by itself.
 import asyncio
 import contextlib
 import logging
+import ssl
 from abc import abstractmethod
 from typing import AnyStr, ClassVar
 
@@ -29,6 +30,8 @@ LINE_LIMIT_BYTES = 2048
 REPLIES_PER_WRITE = 100
 LINGER_SECONDS = 5.0
 """How long a closed connection may take to read its last answers."""
+TLS_HANDSHAKE_SECONDS = 30.0
+TLS_SHUTDOWN_SECONDS = LINGER_SECONDS
 
 _LOG = logging.getLogger(__name__)
 
@@ -37,6 +40,10 @@ class HungUp(RemoteProtocolError):
     """The client is gone, or is being sent away."""
 
     status = "4.4.2"
+
+
+GONE = (HungUp, ConnectionError, ssl.SSLError)
+"""What is raised when the client is gone."""
 
 
 class SmtpConnection(SMTP):
@@ -182,10 +189,44 @@ class SmtpConnection(SMTP):
         self._read_bytes += len(chunk)
         return chunk
 
+    async def start_tls(self, context: ssl.SSLContext) -> None:
+        """Send what is to be said in clear, then go on in TLS.
+
+        Raises:
+            HungUp: the client spoke on in clear, or TLS could not be agreed on.
+        """
+        transport = self._writer.transport
+        # Nothing that was sent in clear may be taken for something said in TLS (RFC 3207 section 4.2).
+        transport.pause_reading()  # type: ignore[attr-defined]  # of a read transport, which this is
+        await self._flush()
+        if self.is_input_waiting():
+            raise HungUp("data was sent in clear behind STARTTLS")
+        try:
+            secured = await self.loop.start_tls(
+                transport,
+                self,
+                context,
+                server_side=True,
+                ssl_handshake_timeout=TLS_HANDSHAKE_SECONDS,
+                ssl_shutdown_timeout=TLS_SHUTDOWN_SECONDS,
+            )
+        except OSError as error:
+            raise HungUp(f"no TLS: {error}") from None
+        if secured is None:
+            raise HungUp("no TLS: the connection was closed")
+        # As aiosmtpd's own connection_made does it for its STARTTLS.
+        self.transport = self._reader._transport = self._writer._transport = secured  # type: ignore[attr-defined]  # noqa: SLF001
+        self._over_ssl = True
+
+    @property
+    def is_secured(self) -> bool:
+        """Whether the connection is in TLS."""
+        return self.transport is not None and self.transport.get_extra_info("sslcontext") is not None
+
     async def _handle_client(self) -> None:
         try:
             await self._serve()
-        except (HungUp, ConnectionError) as error:
+        except GONE as error:
             _LOG.debug("%s: %s", self.client_ip, error)
         except Exception:  # noqa: BLE001 - a bug: the client keeps its message and tries again
             _LOG.exception("%s: internal error", self.client_ip)

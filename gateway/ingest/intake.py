@@ -18,7 +18,13 @@ from dataclasses import dataclass, field
 from gateway.errors import MailLoop
 from gateway.maillog import log_mail
 from gateway.message.envelope import Envelope, MailOptions, RecipientOptions
-from gateway.message.header import header_section_end, header_value, hop_count, received_line
+from gateway.message.header import (
+    header_section_end,
+    header_value,
+    hop_count,
+    missing_fields,
+    received_line,
+)
 from gateway.msgqueue.bodies import StagedBody
 from gateway.msgqueue.entry import Lane, NewMessage, Role, Target
 from gateway.msgqueue.store import INLINE_BODY_BYTES, Queue
@@ -56,6 +62,8 @@ class Submission:
         protocol: for the Received field: ``SMTP``, ``ESMTP`` or ``UTF8SMTP``.
         options: what the sender asked for the message.
         recipient_options: what the sender asked for single recipients, by address.
+        user: who logged in to submit it, or "".
+        is_completed: fields that every message must have are added where they are missing.
     """
 
     sender: str
@@ -67,6 +75,13 @@ class Submission:
     protocol: str
     options: MailOptions = field(default_factory=MailOptions)
     recipient_options: Mapping[str, RecipientOptions] = field(default_factory=dict)
+    user: str = ""
+    is_completed: bool = False
+
+    @property
+    def origin(self) -> str:
+        """Who handed it in, for people."""
+        return f"user {self.user} at {self.client_ip}" if self.user else self.client_ip
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +91,8 @@ class _Part:
     id: str
     role: Role
     recipients: tuple[Recipient, ...]
-    received: bytes
+    front: bytes
+    """Fields that are put in front of the content."""
     message_id: str
     submission: Submission
 
@@ -95,7 +111,7 @@ class _Part:
             targets=tuple(_target(recipient) for recipient in self.recipients),
             body=body,
             message_id=self.message_id,
-            origin=self.submission.client_ip,
+            origin=self.submission.origin,
         )
 
 
@@ -144,9 +160,12 @@ class Intake:
         hops_count = hop_count(header)
         if hops_count > self._max_hops:
             raise MailLoop(f"too many hops: {hops_count} Received fields, {self._max_hops} are allowed")
-        message_id = header_value(header, "Message-ID") or ""
+        added = b""
+        if submission.is_completed and len(header) < HEADER_LOOK_BYTES:
+            added = self._missing(header)
+        message_id = header_value(added + header, "Message-ID") or ""
         parts = [
-            self._part(submission, role, recipients, message_id)
+            self._part(submission, role, recipients, message_id, added)
             for role, recipients in _by_role(submission.recipients)
         ]
         await self._put(parts, content)
@@ -154,8 +173,18 @@ class Intake:
             _log_received(part, len(content))
         return " ".join(part.id for part in parts)
 
+    def _missing(self, header: bytes) -> bytes:
+        now = self._wall()
+        message_id = f"{self._queue.new_id()}.{int(now)}@{self._hostname}"
+        return missing_fields(header, message_id, now, time.localtime(now).tm_gmtoff)
+
     def _part(
-        self, submission: Submission, role: Role, recipients: tuple[Recipient, ...], message_id: str
+        self,
+        submission: Submission,
+        role: Role,
+        recipients: tuple[Recipient, ...],
+        message_id: str,
+        added: bytes,
     ) -> _Part:
         part_id = self._queue.new_id()
         now = self._wall()
@@ -169,12 +198,12 @@ class Intake:
             unix_seconds=now,
             utc_offset_seconds=time.localtime(now).tm_gmtoff,
         )
-        return _Part(part_id, role, recipients, received, message_id, submission)
+        return _Part(part_id, role, recipients, received + added, message_id, submission)
 
     async def _put(self, parts: Sequence[_Part], content: bytearray) -> None:
-        if all(len(part.received) + len(content) <= INLINE_BODY_BYTES for part in parts):
+        if all(len(part.front) + len(content) <= INLINE_BODY_BYTES for part in parts):
             committed = self._queue.put_together(
-                [(part.message(b"".join((part.received, content))), part.role) for part in parts]
+                [(part.message(b"".join((part.front, content))), part.role) for part in parts]
             )
         else:
             loop = asyncio.get_running_loop()
@@ -188,7 +217,7 @@ class Intake:
             for part in parts:
                 body = self._queue.stage_body(part.id)
                 staged.append(body)
-                body.write(part.received)
+                body.write(part.front)
                 body.write(content)
             return self._queue.put_together(
                 [(part.message(body), part.role) for part, body in zip(parts, staged, strict=True)]
@@ -225,5 +254,6 @@ def _log_received(part: _Part, size_bytes: int) -> None:
             node=recipient.node,
             size=size_bytes,
             client=part.submission.client_ip,
+            user=part.submission.user or None,
             status="2.0.0",
         )

@@ -21,8 +21,7 @@ from typing import ClassVar
 from gateway.ingest.local_user import find_user, peer_uid
 from gateway.ingest.reply import Reply
 from gateway.ingest.services import Services
-from gateway.ingest.small_commands import Commands
-from gateway.ingest.smtp import COMMANDS, SmtpSession
+from gateway.ingest.smtp import SmtpSession
 from gateway.ingest.transaction import Transaction
 
 _LOG = logging.getLogger(__name__)
@@ -38,6 +37,7 @@ class LmtpSession(SmtpSession):
         loop: the running event loop.
     """
 
+    COMMANDS = SmtpSession.COMMANDS - {b"HELO", b"EHLO"} | {b"LHLO"}
     SPOKEN: ClassVar[str] = "LMTP"
     GREETINGS: ClassVar[str] = "LHLO"
     NO_RECIPIENTS: ClassVar[Reply] = Reply(503, "5.5.1", "no valid recipients")
@@ -64,9 +64,6 @@ class LmtpSession(SmtpSession):
         """Greet and say what we can."""
         await self.smtp_EHLO(hostname)
 
-    def _commands(self) -> Commands:
-        return _COMMANDS
-
     async def _serve(self) -> None:
         if self._local_uid is not None:
             user = await self.loop.run_in_executor(None, find_user, self._local_uid)
@@ -86,9 +83,3 @@ class LmtpSession(SmtpSession):
 
     def _protocol(self, *, is_smtputf8: bool) -> str:
         return "UTF8LMTP" if is_smtputf8 else "LMTP"
-
-
-_COMMANDS: Commands = {
-    **{verb: command for verb, command in COMMANDS.items() if verb not in {b"HELO", b"EHLO"}},
-    b"LHLO": LmtpSession.smtp_LHLO,
-}

@@ -16,6 +16,8 @@ from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 
 from gateway.errors import ConfigError
+from gateway.ingest.certificates import Certificates
+from gateway.ingest.connection import TLS_HANDSHAKE_SECONDS, TLS_SHUTDOWN_SECONDS
 from gateway.ingest.inflight import InFlight
 from gateway.ingest.intake import Intake
 from gateway.ingest.listening import stop_listening
@@ -48,6 +50,7 @@ class SmtpServer:
         find_lane: destination and niceness by a node's name in the table; raises ``GatewayError``
             for a node that is not known.
         speak: what is spoken.
+        certificates: for connections that begin with TLS.
         wall: the time for Received fields, seconds since 1970.
     """
 
@@ -59,10 +62,12 @@ class SmtpServer:
         find_lane: Callable[[str], Lane],
         *,
         speak: Speak = SmtpSession,
+        certificates: Certificates | None = None,
         wall: Callable[[], float] = time.time,
     ) -> None:
         self._settings = settings
         self._speak = speak
+        self._certificates = certificates
         self._executor = ThreadPoolExecutor(BODY_THREADS_COUNT, thread_name_prefix="smtp-body")
         self._services = Services(
             settings=settings,
@@ -79,7 +84,7 @@ class SmtpServer:
 
     @property
     def ports(self) -> tuple[int, ...]:
-        """The port of each listening address, in their order; of use where port 0 was asked for."""
+        """The port of each address of ``listen``, then of ``listen_tls``; of use where 0 was asked for."""
         return self._ports
 
     @property
@@ -103,17 +108,36 @@ class SmtpServer:
         logging.getLogger(AIOSMTPD_LOG_NAME).setLevel(logging.WARNING)
 
         for host, port in self._settings.listen:
-            await self._listen(
-                "listen",
-                f"{host}:{port}",
-                loop.create_server(self._make_session, host, port, backlog=BACKLOG_COUNT),
-            )
+            listening = loop.create_server(self._make_session, host, port, backlog=BACKLOG_COUNT)
+            await self._listen("listen", f"{host}:{port}", listening)
+        for host, port in self._settings.listen_tls:
+            await self._listen("listen_tls", f"{host}:{port}", self._begin_tls(host, port))
         self._ports = tuple(listener.sockets[0].getsockname()[1] for listener in self._listeners)
         if self._settings.unix is not None:
             await self._listen_unix(self._settings.unix)
 
     def _make_session(self) -> SmtpSession:
         return self._speak(self._services, asyncio.get_running_loop())
+
+    def _begin_tls(self, host: str, port: int) -> Awaitable[asyncio.Server]:
+        certificates = self._certificates
+        if certificates is None:
+            raise AssertionError("internal error: TLS without a certificate")
+
+        def make_session() -> SmtpSession:
+            # Asked for each connection, just before its handshake, so that changed files count.
+            certificates.refresh()
+            return self._make_session()
+
+        return asyncio.get_running_loop().create_server(
+            make_session,
+            host,
+            port,
+            backlog=BACKLOG_COUNT,
+            ssl=certificates.context,
+            ssl_handshake_timeout=TLS_HANDSHAKE_SECONDS,
+            ssl_shutdown_timeout=TLS_SHUTDOWN_SECONDS,
+        )
 
     async def _listen(self, key: str, where: str, listening: Awaitable[asyncio.Server]) -> None:
         try:

@@ -7,15 +7,14 @@ Spec: RFC 5321 sections 3.5, 4.1.1.5 to 4.1.1.10 and 7.3.
 
 import asyncio
 from abc import abstractmethod
-from collections.abc import Awaitable, Callable, Mapping
-from typing import Any
+from collections.abc import Awaitable, Callable
+from typing import ClassVar
 
 from gateway.ingest.connection import SmtpConnection
 from gateway.ingest.reply import Reply
 from gateway.ingest.settings import SmtpSettings
 
-Commands = Mapping[bytes, Callable[[Any, str], Awaitable[None]]]
-"""Methods of a session, by the word a command begins with."""
+Command = Callable[[str], Awaitable[None]]
 
 _FORBIDDEN = frozenset({b"CONNECT", b"GET", b"HEAD", b"OPTIONS", b"POST", b"PUT"})
 """A browser that was made to talk to us."""
@@ -31,18 +30,17 @@ class SmallCommands(SmtpConnection):
         loop: the running event loop.
     """
 
+    COMMANDS: ClassVar[frozenset[bytes]] = frozenset({b"RSET", b"NOOP", b"QUIT", b"VRFY", b"EXPN", b"HELP"})
+    """What may be said: the words that commands begin with; ``smtp_WORD`` is what each does."""
+
     def __init__(self, settings: SmtpSettings, loop: asyncio.AbstractEventLoop) -> None:
         super().__init__(settings, loop)
         self._idle_commands_count = 0
 
-    @abstractmethod
-    def _commands(self) -> Commands:
-        """What may be said, by the word it begins with."""
-
     async def _run(self, verb: bytes, arg: str) -> None:
-        command = self._commands().get(verb)
-        if command is not None:
-            await command(self, arg)
+        if verb in self.COMMANDS:
+            command: Command = getattr(self, f"smtp_{verb.decode('ascii')}")
+            await command(arg)
         elif verb in _FORBIDDEN:
             self.leave(Reply(421, "4.7.0", "this is not a web server, closing"))
         elif verb in _NOT_OFFERED:
@@ -87,7 +85,7 @@ class SmallCommands(SmtpConnection):
     async def smtp_HELP(self, arg: str) -> None:  # noqa: ARG002, N802 - as above
         """Name the commands."""
         self._count_idle()
-        self.reply(Reply(214, "2.0.0", " ".join(verb.decode() for verb in sorted(self._commands()))))
+        self.reply(Reply(214, "2.0.0", " ".join(verb.decode() for verb in sorted(self.COMMANDS))))
 
     def _count_idle(self) -> None:
         self._idle_commands_count += 1

@@ -19,13 +19,13 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 from gateway.errors import BadAddress, GatewayError, StoreError
-from gateway.ingest.connection import STOPPING, TIMED_OUT, HungUp
+from gateway.ingest.connection import GONE, STOPPING, TIMED_OUT, HungUp
 from gateway.ingest.content import ContentReader
-from gateway.ingest.intake import Recipient
+from gateway.ingest.intake import Recipient, Submission
 from gateway.ingest.parameters import MailParameters, parse_mail_parameters, parse_rcpt_parameters
 from gateway.ingest.reply import Reply, refusal, reply_to
 from gateway.ingest.services import Services
-from gateway.ingest.small_commands import Commands, SmallCommands
+from gateway.ingest.small_commands import SmallCommands
 from gateway.ingest.transaction import Transaction
 from gateway.maillog import log_mail
 from gateway.message.address import NON_ASCII_STATUS, parse_path, shown
@@ -38,7 +38,7 @@ GREETING_LIMIT_CHARS = 255
 _LOG = logging.getLogger(__name__)
 
 _NEEDS_EHLO = Reply(555, "5.5.4", "parameters need EHLO")
-_OUT_OF_STEP = Reply(554, "5.5.0", "data sent before our answer, closing")
+OUT_OF_STEP = Reply(554, "5.5.0", "data sent before our answer, closing")
 
 
 class SmtpSession(SmallCommands):
@@ -49,7 +49,10 @@ class SmtpSession(SmallCommands):
         loop: the running event loop.
     """
 
+    COMMANDS = SmallCommands.COMMANDS | {b"HELO", b"EHLO", b"MAIL", b"RCPT", b"DATA"}
     GREETINGS: ClassVar[str] = "EHLO or HELO"
+    IS_AUTH_KNOWN: ClassVar[bool] = False
+    """Clients log in, and may say who a message was submitted by."""
     NO_RECIPIENTS: ClassVar[Reply] = Reply(554, "5.5.1", "no valid recipients")
 
     def __init__(self, services: Services, loop: asyncio.AbstractEventLoop) -> None:
@@ -82,9 +85,6 @@ class SmtpSession(SmallCommands):
         self._share.release()
         self.envelope = self._transaction = Transaction()
 
-    def _commands(self) -> Commands:
-        return COMMANDS
-
     async def smtp_HELO(self, hostname: str) -> None:  # noqa: N802 - aiosmtpd's name for a command
         """Greet, without extensions."""
         if self._greet(hostname, is_extended=False):
@@ -105,7 +105,7 @@ class SmtpSession(SmallCommands):
         if session is None:
             raise AssertionError("internal error: a command without a connection")
         if self.is_input_waiting():
-            self.leave(_OUT_OF_STEP)
+            self.leave(OUT_OF_STEP)
             return False
         if not 0 < len(hostname) <= GREETING_LIMIT_CHARS or not hostname.isprintable():
             self.fault(Reply(501, "5.5.4", f"allowed: {self.GREETINGS} and your host name"))
@@ -136,7 +136,7 @@ class SmtpSession(SmallCommands):
             self._refuse(reply_to(error), sender=None)
             self.count_error()
             return
-        parameters = parse_mail_parameters(raw_parameters)
+        parameters = parse_mail_parameters(raw_parameters, is_auth_known=self.IS_AUTH_KNOWN)
         if raw_parameters and not self._is_extended():
             parameters = _NEEDS_EHLO
         if isinstance(parameters, Reply):
@@ -236,7 +236,7 @@ class SmtpSession(SmallCommands):
         elif not transaction.recipients_count:
             self.fault(self.NO_RECIPIENTS)
         elif self.is_input_waiting():
-            self.leave(_OUT_OF_STEP)
+            self.leave(OUT_OF_STEP)
         else:
             self.reply("354 End data with <CR><LF>.<CR><LF>")
             self._is_taking = True
@@ -250,7 +250,7 @@ class SmtpSession(SmallCommands):
         reader = ContentReader(self._settings.max_message_bytes, self._share)
         try:
             await self._read_content(reader)
-        except (HungUp, ConnectionError):
+        except GONE:
             self._log_refused(
                 transaction, Reply(451, "4.4.2", "connection lost before the end of the message")
             )
@@ -278,24 +278,27 @@ class SmtpSession(SmallCommands):
                 raise HungUp("the message took too long")
 
     async def _put(self, transaction: Transaction, content: bytearray) -> Reply:
-        session = self.session
-        if session is None:
-            raise AssertionError("internal error: a message without a connection")
-        submission = transaction.submission(
-            client_ip=self.client_ip,
-            helo=session.host_name or "",
-            protocol=self._protocol(is_smtputf8=transaction.parameters.is_smtputf8),
-            is_8bit_found=not content.isascii(),
-        )
         self._is_committing = True
         try:
-            queue_id = await self._services.intake.accept(submission, content)
+            queue_id = await self._services.intake.accept(self._submission(transaction, content), content)
         except GatewayError as error:
             _LOG.warning("message from %s refused: %s", self.client_ip, error)
             return reply_to(error)
         finally:
             self._is_committing = False
         return Reply(250, "2.0.0", f"Ok: queued as {queue_id}")
+
+    def _submission(self, transaction: Transaction, content: bytearray) -> Submission:
+        """The envelope of a message that was read to its end."""
+        session = self.session
+        if session is None:
+            raise AssertionError("internal error: a message without a connection")
+        return transaction.submission(
+            client_ip=self.client_ip,
+            helo=session.host_name or "",
+            protocol=self._protocol(is_smtputf8=transaction.parameters.is_smtputf8),
+            is_8bit_found=not content.isascii(),
+        )
 
     def _protocol(self, *, is_smtputf8: bool) -> str:
         """How the message came, for its Received field."""
@@ -325,16 +328,3 @@ def _after(keyword: str, arg: str | None) -> bytes | None:
 
 _SENDER_OK = "250 2.1.0 Ok"
 _RECIPIENT_OK = "250 2.1.5 Ok"
-COMMANDS: Commands = {
-    b"HELO": SmtpSession.smtp_HELO,
-    b"EHLO": SmtpSession.smtp_EHLO,
-    b"MAIL": SmtpSession.smtp_MAIL,
-    b"RCPT": SmtpSession.smtp_RCPT,
-    b"DATA": SmtpSession.smtp_DATA,
-    b"RSET": SmtpSession.smtp_RSET,
-    b"NOOP": SmtpSession.smtp_NOOP,
-    b"QUIT": SmtpSession.smtp_QUIT,
-    b"VRFY": SmtpSession.smtp_VRFY,
-    b"EXPN": SmtpSession.smtp_EXPN,
-    b"HELP": SmtpSession.smtp_HELP,
-}

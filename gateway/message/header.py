@@ -65,6 +65,25 @@ def received_line(  # noqa: PLR0913 -- the clauses of the field, each by its nam
     return f"{first}{receipt};\r\n\t{date}\r\n".encode()
 
 
+def missing_fields(header: bytes, message_id: str, unix_seconds: float, utc_offset_seconds: int = 0) -> bytes:
+    """Write the fields that a message needs and that its header section has not, for its front.
+
+    Args:
+        header: the whole header section.
+        message_id: for a Message-ID field, without brackets.
+        unix_seconds: for a Date field.
+        utc_offset_seconds: local time minus UTC.
+
+    Spec: RFC 6409 sections 8.2 and 8.3; RFC 5322 section 3.6.
+    """
+    added = b""
+    if header_value(header, "Date") is None:
+        added += f"Date: {rfc5322_date(unix_seconds, utc_offset_seconds)}\r\n".encode("ascii")
+    if header_value(header, "Message-ID") is None:
+        added += f"Message-ID: <{message_id}>\r\n".encode("ascii")
+    return added
+
+
 def rfc5322_date(unix_seconds: float, utc_offset_seconds: int = 0) -> str:
     """Write a time as header fields have it, such as ``Sat, 01 Jan 2000 00:00:00 +0000``.
 

@@ -33,12 +33,12 @@ class Finding:
         return f"{self.text}; remedy: {self.remedy}"
 
 
-def check_secret(path: Path) -> Iterator[Finding]:
-    """A file with private keys: nobody outside of its owner and group may open it."""
+def check_secret(path: Path, what: str = "private keys") -> Iterator[Finding]:
+    """A file with private keys or the like: nobody outside of its owner and group may open it."""
     mode = path.stat().st_mode
     if mode & OTHERS_MAY_READ:
         yield Finding(
-            f"{path} holds private keys and every user may open it (mode {stat.S_IMODE(mode):04o})",
+            f"{path} holds {what} and every user may open it (mode {stat.S_IMODE(mode):04o})",
             f"chmod o-rwx {path}",
             is_fatal=True,
         )

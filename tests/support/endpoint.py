@@ -3,6 +3,7 @@
 import asyncio
 import re
 import socket
+import ssl
 import struct
 import threading
 from collections.abc import Callable, Coroutine
@@ -13,6 +14,7 @@ from typing import Any, Self, TypeVar
 from gateway.durable import Disk
 from gateway.errors import UnknownNode
 from gateway.ids import NICE_PRIORITY, NodeId
+from gateway.ingest.certificates import Certificates
 from gateway.ingest.lmtp import LmtpSession
 from gateway.ingest.server import SmtpServer, Speak
 from gateway.ingest.settings import SmtpSettings
@@ -54,6 +56,7 @@ class Endpoint:
         disk: how the queue writes.
         reserve_bytes: free space the queue keeps.
         speak: what is spoken.
+        certificates: for connections that begin with TLS.
         settings: fields of ``SmtpSettings`` that differ from those of a test.
     """
 
@@ -66,6 +69,7 @@ class Endpoint:
         disk: Disk | None = None,
         reserve_bytes: int = 0,
         speak: Speak = SmtpSession,
+        certificates: Certificates | None = None,
         **settings: Any,
     ) -> None:
         fields: dict[str, Any] = {"hostname": HOSTNAME, "listen": (("127.0.0.1", 0),), **settings}
@@ -77,6 +81,7 @@ class Endpoint:
             Table.from_rules(RULES),
             find_lane,
             speak=speak,
+            certificates=certificates,
             wall=lambda: WALL_SECONDS,
         )
         self.loop = asyncio.new_event_loop()
@@ -201,6 +206,12 @@ class Client:
     def close(self) -> None:
         self._input.close()
         self.socket.close()
+
+    def secure(self, context: ssl.SSLContext, name: str = "localhost") -> None:
+        """Go on in TLS."""
+        self._input.close()
+        self.socket = context.wrap_socket(self.socket, server_hostname=name)
+        self._input = self.socket.makefile("rb")
 
     def reset(self) -> None:
         """Break the connection off."""

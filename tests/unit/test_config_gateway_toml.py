@@ -12,6 +12,7 @@ from gateway.deliver.maildir import MaildirTargetSettings
 from gateway.deliver.sendmail_command import SendmailTargetSettings
 from gateway.deliver.smtp import SmtpTargetSettings
 from gateway.errors import ConfigError
+from gateway.ingest.certificates import CertificateFiles
 from gateway.ingest.unix_socket import UnixSocket
 from gateway.msgqueue.entry import Form
 from gateway.report.reporter import ReportSettings
@@ -81,10 +82,66 @@ def test_a_mode_that_is_none_is_refused(load: Load) -> None:
     assert "lmtp.socket_mode: is not in the form it must have; allowed: permissions" in line
 
 
+SUBMISSION = """
+[submission]
+listen = ["127.0.0.1:587"]
+"""
+
+
+def test_submission_is_read_with_paths_beside_the_file(load: Load, home: Path) -> None:
+    config = load(
+        """
+        [smtp]
+        max_recipients = 7
+        [submission]
+        listen_tls = ["[::1]:465"]
+        certificate = "tls.pem"
+        [submission.senders]
+        alice = ["alice@a.test", ".alice.test"]
+        """
+    )
+    submission = config.submission
+    assert submission is not None
+    assert (submission.endpoint.listen, submission.endpoint.listen_tls) == ((), (("::1", 465),))
+    assert submission.endpoint.max_recipients == 7
+    assert submission.certificate == CertificateFiles(home / "tls.pem", home / "tls.pem")
+    assert submission.passwords == config.passwords == home / "state" / "passwords"
+    assert not submission.is_cleartext_local
+    allowed = submission.senders["alice"]
+    assert isinstance(allowed.route("alice@A.test"), LocalRoute)
+    assert isinstance(allowed.route("x@y.alice.test"), LocalRoute)
+    assert isinstance(allowed.route("bob@a.test"), Refusal)
+
+
+@pytest.mark.parametrize(
+    ("more", "named"),
+    [
+        ("", "submission has no certificate, so nobody could log in; allowed: certificate = "),
+        (
+            'listen_tls = ["127.0.0.1:465"]\ncleartext_on_loopback = true',
+            "submission.listen_tls needs a certificate; allowed: ",
+        ),
+        ("max_failures = 0", "submission.max_failures: 0 is too small; allowed: "),
+        ("password = 'x'", "submission.password: is not a key of this file; allowed: "),
+        ('senders = {alice = ["a b"]}', "submission.senders.alice[1]: "),
+    ],
+)
+def test_submission_that_can_not_work_is_refused(load: Load, more: str, named: str) -> None:
+    (line,) = refusal(load, f"{SUBMISSION}{more}\n")
+    assert named in line
+
+
+def test_a_password_in_clear_is_an_explicit_choice(load: Load) -> None:
+    config = load(SUBMISSION + "cleartext_on_loopback = true\n")
+    assert config.submission is not None
+    assert config.submission.certificate is None
+
+
 def test_an_empty_file_has_safe_defaults(load: Load, home: Path) -> None:
     config = load("")
     assert config.smtp is None
     assert config.lmtp is None
+    assert config.submission is None
     assert config.local_domains == ()
     assert isinstance(config.table.route("anybody@example.org"), Refusal)
     assert config.state_directory == home / "state"
@@ -348,6 +405,7 @@ DIFFERENT = {
     "node": {"hostname", "nncp_config", "state_directory"},
     "smtp": {"listen"},
     "lmtp": {"listen", "socket", "socket_group"},
+    "submission": {"listen", "listen_tls", "certificate", "key", "passwords", "senders"},
     "online": {"listen"},
     "batch": {"max_messages", "max_bytes", "max_age_seconds", "level", "window_log", "packet_min_bytes"},
     "deliver": {"domains", "path", "max_age_seconds", "max_attempts"},
