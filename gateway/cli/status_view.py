@@ -8,10 +8,10 @@ from pathlib import Path
 import click
 
 from gateway.cli.commands import Invocation
-from gateway.cli.exits import OK
 from gateway.config.nncp import load_nncp_config
 from gateway.durable import Disk
 from gateway.errors import StoreError
+from gateway.exits import OK
 from gateway.ids import NodeId
 from gateway.moment import read_moment
 from gateway.msgqueue.entry import LaneFigures

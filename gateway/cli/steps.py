@@ -9,11 +9,11 @@ import click
 from gateway.batch.batcher import BatchResult
 from gateway.carry.xfer import Xfer, XferSettings
 from gateway.cli.commands import Invocation
-from gateway.cli.exits import DATA, OK, TRY_LATER, UsageFault
 from gateway.daemon.notify import send_wake
 from gateway.daemon.parts import Parts
 from gateway.daemon.stages import BATCH, DELIVER, TOSS
-from gateway.errors import StoreBusy
+from gateway.errors import StoreBusy, UsageFault
+from gateway.exits import DATA, OK, TRY_LATER
 from gateway.ids import NICE_MAX, NodeId, parse_nice
 from gateway.msgqueue.outbox import Outbox
 from gateway.spool.layout import Box
