@@ -24,6 +24,7 @@ def test_a_message_for_two_domains_by_a_socket(place: Path) -> None:
             client.send(stuffed(MESSAGE))
             assert client.answers(2) == [250, 250]
         (mail,) = node.wait_for_mails(1)
+        node.run("flush")
         node.wait_for_states(["delivered", "sent"])
     assert not path.exists()
     assert b"with LMTP id" in mail

@@ -49,6 +49,7 @@ def test_users_come_and_go_while_the_daemon_runs(place: Path) -> None:
             pytest.raises(smtplib.SMTPAuthenticationError),
         ):
             client.login("alice", "wonderland")
+        laptop.run("flush")
         laptop.wait_for_states(["sent"])
         assert "SUBMISSION in TLS on 127.0.0.1:" in laptop.log_text()
         assert "event=auth-failed" in laptop.log_text()
