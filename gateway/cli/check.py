@@ -3,7 +3,7 @@
 import click
 
 from gateway.cli.commands import Invocation
-from gateway.daemon.check_endpoints import check_submission
+from gateway.daemon.check_endpoints import check_lmtp, check_submission
 from gateway.errors import BadAddress
 from gateway.exits import CONFIG, DATA, OK, Caller, exit_status
 from gateway.message.address import check_mailbox
@@ -25,7 +25,7 @@ def check(invocation: Invocation) -> int:
         state_directory=config.state_directory,
         spool=config.nncp.spool,
     )
-    findings += check_submission(config.submission)
+    findings += [*check_lmtp(config.lmtp), *check_submission(config.submission)]
     for finding in findings:
         click.echo(f"{'error' if finding.is_fatal else 'warning'}: {finding}")
     if any(finding.is_fatal for finding in findings):

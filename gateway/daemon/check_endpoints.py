@@ -11,10 +11,22 @@ from gateway.durable import store_errors
 from gateway.errors import GatewayError
 from gateway.ingest.certificates import ALLOWED, CertificateFiles, load_context
 from gateway.ingest.passwords import read_passwords
+from gateway.ingest.settings import SmtpSettings
 from gateway.ingest.submission_settings import SubmissionSettings
-from gateway.status.permissions import Finding, check_secret
+from gateway.status.permissions import Finding, check_directory, check_secret
 
 WARNING_DAYS = 7
+
+
+def check_lmtp(settings: SmtpSettings | None) -> list[Finding]:
+    """What is not as it should be with the endpoint for LMTP: where its socket is to be made.
+
+    Args:
+        settings: of the endpoint, or None: there is none.
+    """
+    if settings is None or settings.unix is None:
+        return []
+    return list(check_directory(settings.unix.path.parent, "for lmtp.socket"))
 
 
 def check_submission(

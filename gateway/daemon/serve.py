@@ -17,7 +17,7 @@ from collections.abc import Collection, Iterator, Mapping
 
 from gateway.config.gateway_toml import GatewayConfig
 from gateway.daemon import stages
-from gateway.daemon.check_endpoints import check_submission
+from gateway.daemon.check_endpoints import check_lmtp, check_submission
 from gateway.daemon.descriptor_limit import raise_descriptor_limit
 from gateway.daemon.hard_stop import end_at_once
 from gateway.daemon.mail_endpoints import MailEndpoints
@@ -152,7 +152,7 @@ def _refuse_faults(config: GatewayConfig) -> None:
         state_directory=config.state_directory,
         spool=config.nncp.spool,
     )
-    findings += check_submission(config.submission)
+    findings += [*check_lmtp(config.lmtp), *check_submission(config.submission)]
     for finding in findings:
         if not finding.is_fatal:
             _LOG.warning("%s", finding)

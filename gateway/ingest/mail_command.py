@@ -80,7 +80,7 @@ class Submission:
         if not words.is_scanning:
             if not recipients:
                 raise UsageFault("no recipient is given; -t takes them from the header of the message")
-            self._taking = intake.begin(self._sender, recipients, user.origin)
+            self._taking = self._begin(recipients)
 
     def may_block(self, size_bytes: int) -> bool:
         """See ``Handover``."""
@@ -136,13 +136,19 @@ class Submission:
             recipients = [*self._given_recipients(), *named]
             if not recipients:
                 raise MessageError("the header names no recipient", status=NO_RECIPIENT_STATUS)
-            self._taking = self._intake.begin(self._sender, recipients, self._user.origin)
+            self._taking = self._begin(recipients)
         is_passed_on = self._words.is_passed_on
         self._is_header_done = True
         self._taking.write(
             passed_header(fields) if is_passed_on else submitted_header(fields, self._author())
         )
         self._taking.write(self._header.rest)
+
+    def _begin(self, recipients: Sequence[str]) -> Taking:
+        words = self._words
+        return self._intake.begin(
+            self._sender, recipients, self._user.origin, options=words.options, notify=words.notify
+        )
 
     def _begun(self) -> Taking:
         if self._taking is None:

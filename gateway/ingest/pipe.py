@@ -8,13 +8,14 @@ refused. Memory does not grow with the message.
 
 from collections.abc import Iterable, Sequence
 from concurrent.futures import Future
+from dataclasses import replace
 
 from gateway.errors import MessageError
 from gateway.ingest.routes import Routes
 from gateway.ingest.stamp import HEADER_LOOK_BYTES, Stamp
 from gateway.maillog import log_mail
 from gateway.message.address import check_sender
-from gateway.message.envelope import Envelope
+from gateway.message.envelope import Envelope, MailOptions, Notify, RecipientOptions
 from gateway.message.lines import CRLF, LocalLines
 from gateway.msgqueue.bodies import StagedBody
 from gateway.msgqueue.entry import NewMessage, Role, Target
@@ -44,7 +45,14 @@ class PipeIntake:
         self._routes.find(recipients, node)
 
     def begin(
-        self, sender: str, recipients: Sequence[str], origin: str, *, node: str | None = None
+        self,
+        sender: str,
+        recipients: Sequence[str],
+        origin: str,
+        *,
+        node: str | None = None,
+        options: MailOptions | None = None,
+        notify: frozenset[Notify] = frozenset(),
     ) -> "Taking":
         """Begin to take in a message that comes piece by piece.
 
@@ -53,6 +61,8 @@ class PipeIntake:
             recipients: at least one.
             origin: who hands it in, for people.
             node: where it goes, whatever the routes say; None: as they say.
+            options: what the sender asks for the message.
+            notify: when to report about each recipient; empty: not said.
 
         Raises:
             BadAddress: sender or a recipient is no address.
@@ -62,7 +72,16 @@ class PipeIntake:
         check_sender(sender)
         targets = self._routes.find(recipients, node)
         drafts = [Draft(self._queue, role, tuple(found)) for role, found in targets.items() if found]
-        return Taking(self._queue, self._routes, self.stamp, drafts, sender, origin, self._max_message_bytes)
+        asked = RecipientOptions(notify)
+        envelope = Envelope(
+            sender,
+            tuple(recipients),
+            options=options or MailOptions(),
+            recipient_options=dict.fromkeys(recipients, asked) if notify else {},
+        )
+        return Taking(
+            self._queue, self._routes, self.stamp, drafts, envelope, origin, self._max_message_bytes
+        )
 
     def take(
         self, sender: str, recipients: Sequence[str], content: Iterable[bytes], origin: str
@@ -102,7 +121,7 @@ class Taking:
         routes: Routes,
         stamp: Stamp,
         drafts: "list[Draft]",
-        sender: str,
+        envelope: Envelope,
         origin: str,
         max_message_bytes: int,
     ) -> None:
@@ -110,7 +129,7 @@ class Taking:
         self._routes = routes
         self._stamp = stamp
         self._drafts = drafts
-        self._sender = sender
+        self._envelope = envelope
         self._origin = origin
         self._max_message_bytes = max_message_bytes
         self._lines = LocalLines()
@@ -120,7 +139,7 @@ class Taking:
         self._message_id = ""
         everybody = [target.recipient for draft in drafts for target in draft.targets]
         for draft in drafts:
-            draft.write(stamp.received(draft.id, sender, everybody))
+            draft.write(stamp.received(draft.id, envelope.sender, everybody))
 
     @property
     def ids(self) -> list[str]:
@@ -152,7 +171,7 @@ class Taking:
             self._append(CRLF)
         self._message_id = self._stamp.check(bytes(self._head))
         messages = [
-            (draft.message(self._sender, self._message_id, self._origin), draft.role)
+            (draft.message(self._envelope, self._message_id, self._origin), draft.role)
             for draft in self._drafts
         ]
         committed = self._queue.put_together(messages)
@@ -169,7 +188,7 @@ class Taking:
                     "received",
                     id=draft.id,
                     message_id=self._message_id or None,
-                    from_=self._sender,
+                    from_=self._envelope.sender,
                     to=target.recipient,
                     client=self._origin,
                     node=self._routes.name_of(target),
@@ -227,13 +246,13 @@ class Draft:
         else:
             self._staged.write(piece)
 
-    def message(self, sender: str, message_id: str, origin: str) -> NewMessage:
-        """The message to put in the queue."""
+    def message(self, envelope: Envelope, message_id: str, origin: str) -> NewMessage:
+        """The message to put in the queue, with its own recipients of the envelope."""
         recipients = tuple(target.recipient for target in self.targets)
-        is_smtputf8 = not all(map(str.isascii, (sender, *recipients)))
+        is_smtputf8 = not all(map(str.isascii, (envelope.sender, *recipients)))
         return NewMessage(
             id=self.id,
-            envelope=Envelope(sender, recipients, is_8bit=self._is_8bit, is_smtputf8=is_smtputf8),
+            envelope=replace(envelope, recipients=recipients, is_8bit=self._is_8bit, is_smtputf8=is_smtputf8),
             targets=self.targets,
             body=bytes(self._data) if self._staged is None else self._staged,
             message_id=message_id,

@@ -35,6 +35,7 @@ DELIVER_BY_LIMIT_SECONDS = 999_999_999
 _PRINTABLE_HEX = r"\+(?:[2-6][0-9A-F]|7[0-9A-E])"
 _XTEXT = re.compile(rf"(?:[!-*,-<>-~]|{_PRINTABLE_HEX})+")
 _UTF8_XTEXT = re.compile(rf"(?:[!-*,-<>-~\u00a1-\U0010ffff]|{_PRINTABLE_HEX})+")
+_NOT_IN_XTEXT = re.compile(r"[ +=]")
 _HEX = re.compile(r"\+([0-9A-F]{2})")
 _ATOM = re.compile(r"[A-Za-z0-9!#$%&'*/?^_`{|}~-]+")
 """The type of an address, without the two characters that xtext would encode."""
@@ -138,6 +139,11 @@ def decode_xtext(text: str) -> str:
     Spec: RFC 3461 section 4.
     """
     return _HEX.sub(lambda match: chr(int(match[1], 16)), text)
+
+
+def encode_xtext(text: str) -> str:
+    """Printable ASCII as xtext, such as for an ENVID; anything else stays, for the reader to refuse."""
+    return _NOT_IN_XTEXT.sub(lambda match: f"+{ord(match[0]):02X}", text)
 
 
 def _envid(value: str) -> str:

@@ -12,9 +12,11 @@ from enum import Enum, auto
 from typing import ClassVar
 
 from gateway.errors import UsageFault
+from gateway.message.envelope import MailOptions, Notify, RecipientOptions
+from gateway.message.esmtp import BadParameter, encode_xtext, with_mail_option, with_recipient_option
 
 PASSED_OVER_FLAGS = frozenset("Umnsv")
-PASSED_OVER_WITH_VALUE = frozenset("ABLNORVXehp")
+PASSED_OVER_WITH_VALUE = frozenset("ABLOXehp")
 """-o too, but for -oi."""
 
 
@@ -37,6 +39,8 @@ class SendmailWords:
         is_scanning: -t: the header names recipients.
         is_dot_content: -i: a line with a dot alone is part of the message.
         is_passed_on: -G: the message comes from another mail system, its header stays as it is.
+        options: -R and -V: what comes back with a failure, and the sender's name for the message.
+        notify: -N: when to report about each recipient; empty: not said.
         recipients: as they were written.
     """
 
@@ -46,6 +50,8 @@ class SendmailWords:
     is_scanning: bool = False
     is_dot_content: bool = False
     is_passed_on: bool = False
+    options: MailOptions = field(default_factory=MailOptions)
+    notify: frozenset[Notify] = frozenset()
     recipients: list[str] = field(default_factory=list)
 
 
@@ -86,7 +92,10 @@ class _Parser:
                 return
             if letter in self._VALUES or letter in PASSED_OVER_WITH_VALUE:
                 value = letters or self._next_word(letter)
-                self._VALUES.get(letter, _Parser._pass_over)(self, value)
+                try:
+                    self._VALUES.get(letter, _Parser._pass_over)(self, value)
+                except BadParameter as error:
+                    raise UsageFault(f"-{letter}: {error}") from None
                 return
             self._take_flag(letter)
 
@@ -122,6 +131,19 @@ class _Parser:
             raise UsageFault(f"-b{value} is not offered here, allowed: -bm, -bs, -bS")
         self.found.mode = modes[value]
 
+    def _take_notify(self, value: str) -> None:
+        asked = with_recipient_option(RecipientOptions(), "NOTIFY", value, is_utf8_allowed=False)
+        self.found.notify = frozenset() if asked is None else asked.notify
+
+    def _take_return(self, value: str) -> None:
+        self._add_option("RET", value)
+
+    def _take_envelope_id(self, value: str) -> None:
+        self._add_option("ENVID", encode_xtext(value))
+
+    def _add_option(self, keyword: str, value: str) -> None:
+        self.found.options = with_mail_option(self.found.options, keyword, value) or self.found.options
+
     def _pass_over(self, value: str) -> None:
         """Do nothing: it changes nothing here."""
 
@@ -131,4 +153,7 @@ class _Parser:
         "F": _take_name,
         "o": _take_old_option,
         "b": _take_mode,
+        "N": _take_notify,
+        "R": _take_return,
+        "V": _take_envelope_id,
     }

@@ -38,6 +38,7 @@ from gateway.schedule.cron import parse_cron
 from gateway.toss.expansion import expand, limited
 from tests.fuzz.configurations import CONFIGURATIONS
 from tests.fuzz.containers import CONTAINERS
+from tests.fuzz.endpoints import ENDPOINTS
 from tests.fuzz.links import LINKS
 from tests.fuzz.messages import MESSAGES
 from tests.fuzz.stages import STAGES
@@ -238,6 +239,7 @@ TARGETS: Mapping[str, Target] = {
     **CONFIGURATIONS,
     **LINKS,
     **STAGES,
+    **ENDPOINTS,
     **MESSAGES,
     "plain": Target(
         plain_header, lambda: [encode_plain(PlainHeader(3, 96, b"sendmail\0a@b.test"))], limit_bytes=300

@@ -2,6 +2,7 @@
 
 import grp
 import pwd
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -134,6 +135,22 @@ def test_postfix_passes_on_what_the_sender_asked_for(place: Path) -> None:
     assert carl.notify == {Notify.NEVER}
     assert {str(envelope.options.ret) for envelope in found.values()} == {"HDRS"}
     assert {envelope.options.envid for envelope in found.values()} == {"q+2B1"}
+
+
+def test_postfix_in_its_chroot_finds_the_socket(place: Path) -> None:
+    """A socket below Postfix's queue is reached by a client in the chroot, as Debian runs it."""
+    require_root()
+    with PostfixInstance(place / "postfix", "a.test") as postfix:
+        directory = postfix.home / "queue" / "nncp-gateway"
+        directory.mkdir(mode=0o750)
+        shutil.chown(directory, group=postfix_group())
+        unix = UnixSocket(directory / "lmtp", 0o660, postfix_group())
+        with LmtpEndpoint(place / "gateway", listen=(), unix=unix) as endpoint:
+            postfix.set("relay_domains = b.test")
+            postfix.add_service("jailed unix - - y - - lmtp")
+            postfix.add_transport("b.test jailed:unix:nncp-gateway/lmtp")
+            swaks(postfix.port, "alice@a.test", ["bob@b.test"], MESSAGE)
+            wait_until(endpoint.kept, 60, "the message", explain=postfix.log_text)
 
 
 @WAYS

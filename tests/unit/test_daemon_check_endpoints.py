@@ -1,16 +1,18 @@
 """What is wrong with certificates and passwords is said before the daemon starts."""
 
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from gateway.daemon.check_endpoints import check_submission
+from gateway.daemon.check_endpoints import check_lmtp, check_submission
 from gateway.durable import Disk
 from gateway.ingest.certificates import CertificateFiles
 from gateway.ingest.passwords import hash_password, write_passwords
 from gateway.ingest.settings import SmtpSettings
 from gateway.ingest.submission_settings import SubmissionSettings
+from gateway.ingest.unix_socket import UnixSocket
 from tests.support.certificates import make_certificate
 from tests.support.submission import CHEAP
 
@@ -30,6 +32,14 @@ def settings(directory: Path, certificate: CertificateFiles | None = None) -> Su
 def test_nothing_is_said_when_all_is_well(tmp_path: Path) -> None:
     assert check_submission(None) == []
     assert check_submission(settings(tmp_path)) == []
+
+
+def test_a_socket_needs_a_directory_that_is_there(tmp_path: Path) -> None:
+    wanted = SmtpSettings("gw.a.test", section="lmtp", listen=(), unix=UnixSocket(tmp_path / "lmtp"))
+    assert check_lmtp(wanted) == check_lmtp(None) == []
+    (finding,) = check_lmtp(replace(wanted, unix=UnixSocket(tmp_path / "missing" / "lmtp")))
+    assert finding.is_fatal
+    assert "missing (for lmtp.socket) is missing; remedy: install -d" in str(finding)
 
 
 def test_nobody_to_log_in_is_a_warning(tmp_path: Path) -> None:

@@ -13,7 +13,9 @@ from gateway.ids import NodeId
 from gateway.ingest.mail_command import LocalUser
 from gateway.ingest.pipe_commands import PipeRequest, Wish
 from gateway.ingest.routes import RecipientRefused
+from gateway.message.envelope import MailOptions, Notify, RecipientOptions, Return
 from gateway.msgqueue.entry import Role
+from gateway.msgqueue.inbox import Inbox
 from gateway.msgqueue.store import INLINE_BODY_BYTES, Queue
 from tests.support.endpoint import kept_messages
 from tests.support.handing_in import NODE_B, commands, hand_in, request
@@ -123,6 +125,14 @@ def test_sendmail_with_i_takes_a_lone_dot_as_content(queue: Queue) -> None:
 def test_sendmail_drops_a_from_line(queue: Queue) -> None:
     got = run(queue, request("sendmail", "-i", BOB), b"From alice Fri Nov 20\n" + WHOLE + BODY)
     assert got.content == WHOLE + BODY
+
+
+def test_sendmail_keeps_what_is_asked_for(queue: Queue) -> None:
+    wish = request("sendmail", "-i", "-N", "success", "-R", "hdrs", "-V", "my id", BOB, ALICE)
+    hand_in(queue, wish, WHOLE + BODY)
+    (here,) = Inbox(queue).due(2)
+    assert here.envelope.options == MailOptions("my+20id", Return.HEADERS)
+    assert here.envelope.recipient_options == {ALICE: RecipientOptions(frozenset({Notify.SUCCESS}))}
 
 
 def test_a_large_message_is_kept_whole(queue: Queue) -> None:

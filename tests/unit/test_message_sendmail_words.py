@@ -1,6 +1,7 @@
 import pytest
 
 from gateway.errors import UsageFault
+from gateway.message.envelope import MailOptions, Notify, Return
 from gateway.message.sendmail_words import Mode, SendmailWords, parse_sendmail
 
 
@@ -19,7 +20,15 @@ from gateway.message.sendmail_words import Mode, SendmailWords, parse_sendmail
         ),
         ("-G -ra@x b@x", SendmailWords(sender="a@x", is_passed_on=True, recipients=["b@x"])),
         (
-            "-N never -R hdrs -V id -L tag -X /log -h 5 -pSMTP -Am -O x=y -d8.1 -em -m -n -U -v b@x",
+            "-N success,Delay -Rhdrs -V a+b b@x",
+            SendmailWords(
+                options=MailOptions("a+2Bb", Return.HEADERS),
+                notify=frozenset({Notify.SUCCESS, Notify.DELAY}),
+                recipients=["b@x"],
+            ),
+        ),
+        (
+            "-L tag -X /log -h 5 -pSMTP -Am -O x=y -d8.1 -em -m -n -U -v b@x",
             SendmailWords(recipients=["b@x"]),
         ),
         ("b@x -i", SendmailWords(is_dot_content=True, recipients=["b@x"])),
@@ -38,7 +47,11 @@ def test_empty_words_are_values() -> None:
 
 
 @pytest.mark.parametrize(
-    "line", ["-bp", "-bd", "-bi", "-bv x", "-q", "-q30m", "-I", "-C /etc x", "-z", "-f", "-b", "-tZ"]
+    "line",
+    [
+        *("-bp", "-bd", "-bi", "-bv x", "-q", "-q30m", "-I", "-C /etc x", "-z", "-f", "-b", "-tZ"),
+        *("-N", "-N always", "-N never,delay", "-R none", "-V ä", "-R full -R full"),
+    ],
 )
 def test_what_can_not_be_done_here_is_told(line: str) -> None:
     with pytest.raises(UsageFault):
