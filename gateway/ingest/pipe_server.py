@@ -17,10 +17,11 @@ import logging
 import os
 import socket
 import struct
+import sys
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from gateway.errors import GatewayError, RemoteProtocolError, UsageFault
 from gateway.exits import TRY_LATER
@@ -90,9 +91,11 @@ class PipeServer:
 
     async def start(self) -> None:
         """Listen."""
-        listener = await asyncio.start_unix_server(
-            self._converse, sock=self._listening, backlog=BACKLOG_COUNT, limit=READ_BYTES
-        )
+        options: dict[str, Any] = {"backlog": BACKLOG_COUNT, "limit": READ_BYTES}
+        if sys.version_info >= (3, 13):
+            # It would look for the socket by the short name that it was bound by, which means nothing now.
+            options["cleanup_socket"] = False
+        listener = await asyncio.start_unix_server(self._converse, sock=self._listening, **options)
         self._listeners.append(listener)
 
     async def stop(self) -> None:
