@@ -262,7 +262,7 @@ class Disk:
         return list(in_parallel(lambda path: _failure_of(partial(self.sync_file, path)), paths))
 
     def rename_together(self, pairs: Sequence[tuple[Path, Path]]) -> list[StoreError | None]:
-        """Rename several files, each from an old to a new name, and sync the directories concerned once.
+        """Rename several files, each from an old name to a new one, and sync their directories once.
 
         Returns:
             For each pair what failed, or None.
@@ -271,22 +271,17 @@ class Disk:
             StoreError: a directory could not be synced: no rename counts.
         """
         failures = [_failure_of(partial(self._rename, *pair)) for pair in pairs]
-        for directory in dict.fromkeys(path.parent for pair in pairs for path in reversed(pair)):
-            self.sync_directory(directory)
+        self._sync_parents(path for pair in pairs for path in reversed(pair))
         return failures
 
     def remove_together(self, paths: Sequence[Path]) -> list[StoreError | None]:
-        """Remove several files, and sync the directories concerned once; what is gone already is no error.
+        """Remove several files, and sync their directories once; what is gone already is no error.
 
         Returns:
-            For each file what failed, or None.
-
-        Raises:
-            StoreError: a directory could not be synced: no removal counts.
+            For each file what failed, or None. Raises StoreError if a directory could not be synced.
         """
         failures = [_failure_of(partial(self.remove, path, is_synced=False)) for path in paths]
-        for directory in dict.fromkeys(path.parent for path in paths):
-            self.sync_directory(directory)
+        self._sync_parents(paths)
         return failures
 
     def rename_new(self, source: Path, target: Path) -> bool:
@@ -377,6 +372,10 @@ class Disk:
                 os.fsync(fd)
             finally:
                 os.close(fd)
+
+    def _sync_parents(self, paths: Iterable[Path]) -> None:
+        for directory in dict.fromkeys(os.path.dirname(path) for path in paths):  # noqa: PTH120 - thousands
+            self.sync_directory(Path(directory))
 
     def _rename(self, source: Path, target: Path) -> None:
         with store_errors(target, "rename to"):

@@ -76,7 +76,7 @@ def decode_base32(text: str, size_bytes: int) -> bytes:
     return raw
 
 
-@functools.lru_cache(maxsize=4096)
+@functools.lru_cache(maxsize=16384)
 def _text_of(raw: bytes) -> str:
     # Python's base32 takes 9 us, and a tossed packet needs the same few ids eight times.
     return encode_base32(raw)

@@ -7,6 +7,7 @@ returns when that is durable: a packet that came back after a power cut would be
 import heapq
 import os
 from collections.abc import Collection, Iterator, Sequence
+from pathlib import Path
 
 from gateway.carry.online.records import Records
 from gateway.durable import store_errors
@@ -14,7 +15,7 @@ from gateway.errors import GatewayError, StoreError, Truncated
 from gateway.ids import NodeId, PacketId
 from gateway.link.events import Offer
 from gateway.packet.sealed import ENCRYPTED_HEADER_BYTES, decode_header
-from gateway.spool.layout import Box, header_path, parse_packet_name
+from gateway.spool.layout import HEADER_DIRECTORY, Box, parse_packet_name
 from gateway.spool.store import Spool
 
 _FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
@@ -32,8 +33,8 @@ class Outbox:
 
     def __init__(self, spool: Spool, node: NodeId, nice: int, records: Records) -> None:
         self.directory = spool.layout.box(node, Box.TX)
+        self._prefix = f"{self.directory}/"
         self._spool = spool
-        self._node = node
         self._nice = nice
         self._records = records
         self._told: set[str] = set()
@@ -66,7 +67,7 @@ class Outbox:
 
     def read(self, packet: PacketId, offset_bytes: int, length_bytes: int) -> bytes | None:
         """Bytes of a packet; None: they can't be read, which is told."""
-        path = self._spool.layout.packet(self._node, Box.TX, packet)
+        path = Path(f"{self._prefix}{packet}")
         try:
             with store_errors(path, "read"):
                 fd = os.open(path, _FLAGS)
@@ -86,22 +87,27 @@ class Outbox:
 
     def remove(self, packets: Sequence[PacketId]) -> None:
         """Remove packets that the neighbour has."""
-        paths = {packet: self._spool.layout.packet(self._node, Box.TX, packet) for packet in packets}
-        there = {packet: path for packet, path in paths.items() if os.path.lexists(path)}
+        there = [packet for packet in packets if os.path.lexists(f"{self._prefix}{packet}")]
         disk = self._spool.disk
         try:
-            failures = disk.remove_together(list(there.values()))
+            failures = disk.remove_together([Path(f"{self._prefix}{packet}") for packet in there])
         except StoreError as error:
             failures = [error] * len(there)
-        for (packet, path), failure in zip(there.items(), failures, strict=True):
-            if failure is not None:
+        has_headers = (self.directory / HEADER_DIRECTORY).is_dir()
+        for packet, failure in zip(there, failures, strict=True):
+            if failure is None:
+                self._records.confirmed(packet)
+            else:
                 self._records.failed("sp-done", packet, failure)
-                continue
-            self._records.confirmed(packet)
-            try:
-                disk.remove(header_path(path), is_synced=False)
-            except StoreError as error:
-                self._records.failed("sp-done", packet, error)
+            if has_headers:
+                self._remove_header(packet)
+
+    def _remove_header(self, packet: PacketId) -> None:
+        path = Path(f"{self._prefix}{HEADER_DIRECTORY}/{packet}")
+        try:
+            self._spool.disk.remove(path, is_synced=False)
+        except StoreError as error:
+            self._records.failed("sp-done", packet, error)
 
     def _offers(self, known_names: Collection[str]) -> Iterator[Offer]:
         """Every packet that is not known.
