@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.gateways import CHILD_SECONDS, GatewayNode, mail, pair
-from tests.support.peers import require_root
+from tests.support.peers import require_readable_by, require_root
 from tests.support.processes import as_user
 
 ALICE, BOB = "alice@a.test", "bob@b.test"
@@ -127,6 +127,7 @@ def test_memory_does_not_grow_with_the_message(site: Site) -> None:
 def test_the_socket_is_for_our_group_alone(site: Site) -> None:
     """A user outside of the group can't hand mail in, by the socket or past it; it stays with its server."""
     require_root()
+    require_readable_by(STRANGER)
     socket = site.a.home / "state" / "pipe.sock"
     with site.a.serving():
         assert stat.S_IMODE(socket.stat().st_mode) == 0o660
@@ -139,6 +140,7 @@ def test_the_socket_is_for_our_group_alone(site: Site) -> None:
 def test_who_may_connect_may_not_say_what_a_neighbour_sent(site: Site) -> None:
     """A user of the group hands in mail of its own, but nothing in a neighbour's name."""
     require_root()
+    require_readable_by(STRANGER)
     state = site.a.home / "state"
     with site.a.serving():
         for path in (site.a.home, state, state / "pipe.sock"):

@@ -16,6 +16,7 @@ from tests.support.processes import Running, tail, wait_until
 ALICE, BOB = "alice@a.test", "bob@b.test"
 EVERY_SECOND = "* * * * * * *"
 WAIT_SECONDS = 60
+WHEN_NEEDED: dict[str, Any] = {"when-tx-exists": True}
 Nodes = tuple[GatewayNode, GatewayNode]
 
 
@@ -106,7 +107,7 @@ def test_nodes_that_call_each_other_at_the_same_seconds_exchange_mail(nodes: Nod
 def test_open_lane_makes_a_call_needed_and_travels_with_it(nodes: Nodes) -> None:
     """With when-tx-exists nobody is called in vain, and mail whose batch is still open is reason enough."""
     a, b = nodes
-    connect(nodes, onlinedeadline=1, **{"when-tx-exists": True})
+    connect(nodes, onlinedeadline=1, **WHEN_NEEDED)
     with b.serving(), a.serving():
         started = time.monotonic()
         wait_until(lambda: time.monotonic() > started + 2.5, 10, "two times at which no call was needed")
@@ -119,7 +120,7 @@ def test_open_lane_makes_a_call_needed_and_travels_with_it(nodes: Nodes) -> None
 def test_caller_without_a_daemon_takes_mail_along(nodes: Nodes) -> None:
     """Mail in the outbox is reason for a call of nncp caller too, and travels with it."""
     a, b = nodes
-    connect(nodes, onlinedeadline=1, **{"when-tx-exists": True})
+    connect(nodes, onlinedeadline=1, **WHEN_NEEDED)
     a.send(ALICE, [BOB], mail(1, ALICE, BOB))
     argv = [*MODULE, "-c", str(a.config_path), "nncp", "caller"]
     with b.serving(), Running(argv, a.home / "caller.log", env=clean_environ()) as caller:

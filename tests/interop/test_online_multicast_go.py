@@ -65,7 +65,7 @@ def test_pattern_names_the_same_interfaces(network: tuple[Machine, Machine], tmp
         path = tmp_path / f"{number}.json"
         path.write_text(json.dumps({**config, "mcd-send": {pattern: 1}}))
         commands.append([require("nncp-daemon"), "-cfg", str(path), "-mcd-once"])
-    different = {}
+    different: dict[str, object] = {}
     for pattern, theirs in zip(PATTERNS, heard_from(network[0], commands), strict=True):
         try:
             compiled = compile_posix(pattern)

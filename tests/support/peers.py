@@ -59,6 +59,13 @@ def require_root() -> None:
         unavailable("needs root: run ./run test as root")
 
 
+def require_readable_by(user: str) -> None:
+    """Skip the test where another user can't read this program, as in a clone below /root."""
+    argv = ["setpriv", f"--reuid={user}", f"--regid={user}", "--init-groups", "--", "test", "-r", __file__]
+    if subprocess.run(argv, check=False).returncode != 0:
+        pytest.skip(f"user {user} cannot read {PROJECT}: clone it where everybody can")
+
+
 def unavailable(reason: str) -> NoReturn:
     """Skip the running test, or fail it where every peer must be there."""
     if os.environ.get("REQUIRE_INTEROP") == "1":

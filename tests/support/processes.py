@@ -10,7 +10,7 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Self, TypeVar
 
@@ -178,3 +178,13 @@ def as_user(user: str | None, argv: Sequence[str | os.PathLike[str]]) -> list[st
     if user is None:
         return list(argv)
     return ["setpriv", f"--reuid={user}", f"--regid={user}", "--init-groups", "--", *argv]
+
+
+@contextlib.contextmanager
+def interruptible_children() -> Iterator[None]:
+    """Children hear SIGINT, even if the tests run in the background of a shell, which has them ignore it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)

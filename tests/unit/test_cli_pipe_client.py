@@ -15,7 +15,7 @@ from gateway.handover.frames import EXIT, GO, OUT, SMTP, encode_answer
 from tests.support.handing_in import PipeEndpoint
 from tests.support.peers import PROJECT
 from tests.support.pipe_client import CLIENT_SECONDS, client_argv, daemon, read_body, read_request, run_client
-from tests.support.processes import wait_until
+from tests.support.processes import interruptible_children, wait_until
 
 BOB = "bob@b.test"
 LARGE = b"0123456789\n" * 300_000
@@ -213,7 +213,7 @@ def test_closed_descriptors_change_nothing_but_for_the_input(place: Path, closed
 
 
 def test_an_interrupt_is_75_and_leaves_nothing(place: Path) -> None:
-    with PipeEndpoint(place / "state") as endpoint:
+    with interruptible_children(), PipeEndpoint(place / "state") as endpoint:
         argv = client_argv(place / "state", "send", ["-f", "", BOB])
         with subprocess.Popen(argv, stdin=subprocess.PIPE, stderr=subprocess.PIPE) as child:
             assert child.stdin is not None
