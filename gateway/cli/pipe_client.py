@@ -1,8 +1,8 @@
 """The program behind ``sendmail``, ``rmail``, ``rsmtp`` and ``uux``: hands its input to the daemon and ends.
 
 A mail server starts it for each message, so it imports nothing but what is built in (not even ``os``) and
-the frames. What the words mean is the daemon's business. Without a daemon the whole program is started
-in its place, which does the same by itself.
+the frames. What the words mean is the daemon's business. Without a daemon the whole program is started,
+which does the same by itself.
 
 Contract: the exit status 0 comes from the daemon alone. The whole program is started only as long as
 the daemon has not said GO; from there on everything but an answer is 75: try again later. A message
@@ -19,6 +19,8 @@ from select import POLLIN, POLLOUT, poll, select
 from gateway.handover import frames
 
 TRY_LATER = 75
+STATUSES = (0, 65, 67, TRY_LATER, 77)
+"""All that a mail server may see; gateway.exits says when."""
 READ_BYTES = 256 << 10
 AHEAD_BYTES = 60 << 10
 """As much as a pipe takes at once, should it have to be put back."""
@@ -49,7 +51,7 @@ if TYPE_CHECKING:  # typing takes longer to import than all else here
 def run(
     name: str, arguments: list[str], environ: "Mapping[bytes, bytes]", state_directory: str, direct: list[str]
 ) -> int:
-    """Do what a command is asked to do; the whole program, if it must be, takes the place of this process.
+    """Do what a command is asked to do.
 
     Args:
         name: of the command.
@@ -67,7 +69,7 @@ def run(
             return TRY_LATER
         status = hand_over(name, arguments, environ.get(NODE_VARIABLE.encode(), b""), state_directory)
         if status is None:
-            posix.execv(direct[0], [*direct, name, *arguments])
+            status = _run_direct([*direct, name, *arguments])
     except BaseException as error:  # noqa: BLE001 - every fault of ours must end with 75
         said = f"4.3.0 {name}: {type(error).__name__}: {error}\n"
         _write(2, said.encode("utf-8", "replace"))
@@ -114,6 +116,23 @@ def hand_over(
         return None
     finally:
         link.close()
+
+
+def _run_direct(argv: list[str]) -> int:
+    """Start the whole program; what it ends with is a status that a mail server may see, or 75.
+
+    A Python that can't even begin ends with 1, on which mail servers bounce: so this process stays.
+    """
+    child = posix.fork()
+    if child == 0:
+        try:
+            posix.execv(argv[0], argv)
+        except BaseException as error:  # noqa: BLE001 - a child must never come back
+            _write(2, f"4.3.0 {argv[0]}: {error}\n".encode("utf-8", "replace"))
+            posix._exit(TRY_LATER)  # noqa: SLF001 - its name
+    _, ended = posix.waitpid(child, 0)
+    status = posix.waitstatus_to_exitcode(ended)
+    return status if status in STATUSES else TRY_LATER
 
 
 class _NotTaken(Exception):

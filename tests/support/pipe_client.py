@@ -13,8 +13,8 @@ from gateway.handover import frames
 from tests.support.peers import PROJECT
 
 CLIENT_SECONDS = 60
-DIRECT = ("/bin/sh", "-c", 'echo "direct $*"; cat; exit 3', "sh")
-"""Stands for the whole program: it tells its words and its input, and ends with 3."""
+DIRECT = ("/bin/sh", "-c", 'echo "direct $*"; cat; exit 67', "sh")
+"""Stands for the whole program: it tells its words and its input, and ends with 67."""
 
 
 def client_argv(

@@ -76,7 +76,7 @@ def test_words_and_environment_reach_the_daemon_as_they_are(place: Path) -> None
 
 def test_without_a_daemon_the_whole_program_gets_the_untouched_input(place: Path) -> None:
     done = run_client(place, "sendmail", "-t", "-f", "", stdin=LARGE)
-    assert (done.returncode, done.stdout) == (3, b"direct sendmail -t -f \n" + LARGE)
+    assert (done.returncode, done.stdout) == (67, b"direct sendmail -t -f \n" + LARGE)
 
 
 def test_a_daemon_that_was_killed_is_done_without(place: Path) -> None:
@@ -97,7 +97,7 @@ def test_a_daemon_that_does_not_say_go_is_done_without(place: Path, said: bytes,
 
     with daemon(place, work):
         done = run_client(place, "rmail", BOB, stdin=content)
-    assert done.returncode == 3
+    assert done.returncode == 67
     assert done.stdout.endswith(f"direct rmail {BOB}\n".encode() + content)
 
 
@@ -105,7 +105,7 @@ def test_a_daemon_that_does_not_say_go_is_done_without(place: Path, said: bytes,
 def test_a_daemon_that_closes_unheard_is_done_without(place: Path, content: bytes) -> None:
     with daemon(place, lambda _link: None):
         done = run_client(place, "rmail", BOB, stdin=content)
-    assert (done.returncode, done.stdout) == (3, f"direct rmail {BOB}\n".encode() + content)
+    assert (done.returncode, done.stdout) == (67, f"direct rmail {BOB}\n".encode() + content)
 
 
 def test_what_can_not_be_put_back_stays_with_the_mail_server(place: Path) -> None:
@@ -129,7 +129,7 @@ def test_input_that_is_late_goes_behind_the_request(place: Path) -> None:
 def test_a_request_too_long_for_a_daemon_is_done_without(place: Path) -> None:
     words = ["x" * 100_000] * 6
     with PipeEndpoint(place / "state"):
-        assert run_client(place / "state", "rmail", *words).returncode == 3
+        assert run_client(place / "state", "rmail", *words).returncode == 67
 
 
 @pytest.mark.parametrize("taken", ["nothing", "a part", "all"])
@@ -177,7 +177,20 @@ def test_a_refusal_stops_the_body(place: Path) -> None:
 def test_a_program_that_is_not_there_is_75(place: Path) -> None:
     done = run_client(place, "rmail", BOB, direct=["/nonexistent/nncp-gateway"])
     assert done.returncode == 75
-    assert done.stderr.startswith(b"4.3.0 rmail: FileNotFoundError")
+    assert done.stderr.startswith(b"4.3.0 /nonexistent/nncp-gateway: ")
+
+
+@pytest.mark.parametrize(
+    ("ending", "status"),
+    [
+        *((f"exit {known}", known) for known in (0, 65, 67, 75, 77)),
+        ("exit 1", 75),
+        ("exit 127", 75),
+        ("kill -9 $$", 75),
+    ],
+)
+def test_a_program_that_breaks_down_never_bounces_mail(place: Path, ending: str, status: int) -> None:
+    assert run_client(place, "rmail", BOB, direct=["/bin/sh", "-c", ending]).returncode == status
 
 
 def test_the_deliverer_gets_no_mail_from_itself(place: Path) -> None:
