@@ -141,6 +141,7 @@ def test_a_packet_is_read_whole_in_pieces_of_any_size(tmp_path: Path, chunk_byte
         leaving.start([])
         await until(lambda: hearer.offers)
         leaving.requested(packet, 0)
+        leaving.read_ahead()
         assert await take_all(leaving, packet, 3_000_172, chunk_bytes) == content_of(site, packet)
 
     run(tmp_path, story)
@@ -153,8 +154,10 @@ def test_a_packet_is_read_from_where_it_is_asked_for_and_anew_when_asked_again(t
         leaving.start([])
         await until(lambda: hearer.offers)
         leaving.requested(packet, 150_000)
+        leaving.read_ahead()
         assert await take(leaving, Chunk(packet, 150_000, 1000)) == content[150_000:151_000]
         leaving.requested(packet, 10)
+        leaving.read_ahead()
         # What the engine had reserved before it forgets: it gets something of that length.
         assert len(await take(leaving, Chunk(packet, 151_000, 1000))) == 1000
         assert await take(leaving, Chunk(packet, 10, 1000)) == content[10:1010]
@@ -171,10 +174,12 @@ def test_what_is_read_ahead_is_bounded_and_an_urgent_packet_is_read_all_the_same
         leaving.start([])
         await until(lambda: len(hearer.offers) == 2)
         leaving.requested(long, 0)
+        leaving.read_ahead()
         await take(leaving, Chunk(long, 0, 1))
         await until(lambda: hearer.read_count >= 1)
         assert leaving.ahead_bytes <= AHEAD_BYTES + departures.BLOCK_BYTES
         leaving.requested(urgent, 0)
+        leaving.read_ahead()
         assert await take(leaving, Chunk(urgent, 0, 178)) == content_of(site, urgent)
 
     run(tmp_path, story)
@@ -232,6 +237,7 @@ def test_a_packet_that_is_gone_or_shorter_can_not_be_read(tmp_path: Path) -> Non
         os.truncate(site.box(Box.TX) / short.text, 200)
         for packet in (gone, short):
             leaving.requested(packet, 0)
+            leaving.read_ahead()
         await until(lambda: hearer.unreadable_packets == [gone, short])
         leaving.requested(PacketId(b"never offered".ljust(32)), 0)
         assert len(hearer.unreadable_packets) == 3

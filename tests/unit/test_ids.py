@@ -1,3 +1,6 @@
+import base64
+import os
+
 import pytest
 
 from gateway.errors import BadIdentifier
@@ -35,6 +38,12 @@ def test_other_spelling_of_the_last_bits_is_the_same_id() -> None:
     assert TEXT.endswith("Q")
     assert NodeId.parse(TEXT[:-1] + "R") == NodeId.parse(TEXT)
     assert NodeId.parse(TEXT[:-1] + "R").text == TEXT
+
+
+def test_every_length_is_written_as_the_library_writes_it() -> None:
+    for size_bytes in range(70):
+        for raw in (bytes(size_bytes), b"\xff" * size_bytes, os.urandom(size_bytes)):
+            assert encode_base32(raw) == base64.b32encode(raw).decode().rstrip("=")
 
 
 @pytest.mark.parametrize(

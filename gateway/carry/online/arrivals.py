@@ -25,6 +25,8 @@ from gateway.nodes import Node
 FULL_BYTES = 4 << 20
 """So much may wait to be written."""
 EMPTIED_BYTES = 2 << 20
+ASSESSED_COUNT = 500
+"""Offers that are looked up at a time."""
 TOLD_BYTES = 1 << 19
 """Written bytes are told in such steps, since waking the loop costs more than writing a chunk."""
 
@@ -112,8 +114,11 @@ class Arrivals:
     # In the writing thread
 
     def _assess(self, offers: Sequence[Offered]) -> None:
-        answers = self._parts.assess(offers)
+        answers = self._parts.assess(offers[:ASSESSED_COUNT])
         self._writer.tell(partial(self._outlet.answered, answers))
+        if len(offers) > ASSESSED_COUNT:
+            # Behind what has come meanwhile: the first packets are written while the last are looked up.
+            self._writer.put(partial(self._assess, offers[ASSESSED_COUNT:]))
 
     def _write(self, piece: Received) -> None:
         self._parts.write(piece)

@@ -25,6 +25,8 @@ from gateway.link.events import Chunk, Offer
 from gateway.nodes import Node
 
 AHEAD_BYTES = 4 << 20
+REFILL_BYTES = 2 << 20
+"""With this left more is read."""
 BLOCK_BYTES = 1 << 20
 TOLD_COUNT = 64
 """Blocks that are read before the loop is told: small packets come in such groups."""
@@ -140,7 +142,7 @@ class Departures:
     # Pieces
 
     def requested(self, packet: PacketId, offset_bytes: int) -> None:
-        """The neighbour asked for a packet, from a byte on."""
+        """The neighbour asked for a packet, from a byte on; ``read_ahead`` begins with it."""
         self._forget(packet)
         offer = self._offers.get(packet)
         if offer is None:
@@ -149,7 +151,6 @@ class Departures:
         reading = self._readings[packet] = _Reading(packet, offer.size_bytes, offset_bytes, offset_bytes)
         self._sequence += 1
         heapq.heappush(self._plan, (offer.nice, self._sequence, reading))
-        self._read_ahead()
 
     def drop(self, packet: PacketId) -> None:
         """A packet is not to be sent any more."""
@@ -163,6 +164,20 @@ class Departures:
         """The neighbour does not want these now."""
         for packet in packets:
             self._forget(packet)
+
+    def read_ahead(self) -> None:
+        """Have the next pieces read of what was asked for, the most urgent first."""
+        blocks = []
+        while self._plan and self.ahead_bytes < AHEAD_BYTES:
+            reading = self._plan[0][2]
+            if (
+                self._readings.get(reading.packet) is not reading
+                or reading.planned_bytes == reading.size_bytes
+            ):
+                heapq.heappop(self._plan)
+            else:
+                blocks.append(self._block(reading, BLOCK_BYTES))
+        self._ask(blocks)
 
     def take(self, chunk: Chunk) -> bytes | memoryview | None:
         """A piece to be sent; None: not read yet."""
@@ -178,26 +193,15 @@ class Departures:
         self.ahead_bytes -= len(data)
         if reading.taken_bytes == reading.size_bytes:
             del self._readings[chunk.packet]
-        self._read_ahead()
+        # Not for every small packet: the thread is woken for many of them at a time.
+        if self.ahead_bytes <= REFILL_BYTES:
+            self.read_ahead()
         return data
 
     async def close(self) -> None:
         """Remove what was confirmed, and end the thread."""
         self._unwatch()
         await self._worker.close()
-
-    def _read_ahead(self) -> None:
-        blocks = []
-        while self._plan and self.ahead_bytes < AHEAD_BYTES:
-            reading = self._plan[0][2]
-            if (
-                self._readings.get(reading.packet) is not reading
-                or reading.planned_bytes == reading.size_bytes
-            ):
-                heapq.heappop(self._plan)
-            else:
-                blocks.append(self._block(reading, BLOCK_BYTES))
-        self._ask(blocks)
 
     def _block(self, reading: _Reading, limit_bytes: int) -> _Block:
         length_bytes = min(limit_bytes, reading.size_bytes - reading.planned_bytes)

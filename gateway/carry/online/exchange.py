@@ -128,6 +128,7 @@ class Exchange:
             self._arrivals.offered(offers)
         if confirmed and self._terms.settings.is_sending:
             self._departures.confirmed(confirmed)
+        self._departures.read_ahead()
         if any(isinstance(event, Established) for event in events) and self._terms.settings.is_receiving:
             self._sum("rx", offers)
 
