@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.peers import require, swaks
+from tests.support.peers import PROJECT, require, swaks
 from tests.support.submission import USERS, SubmissionEndpoint, trusting
 
 MESSAGE = (
@@ -102,3 +102,25 @@ def test_msmtp_logs_in(endpoint: SubmissionEndpoint, tmp_path: Path, *, is_impli
     assert kept.view.sender == "alice@a.test"
     assert kept.content.endswith(b"\r\n\r\nhello\r\n.\r\n")
     assert b"Message-ID: <" in kept.content
+
+
+def test_msmtp_as_the_guide_for_laptops_has_it(tmp_path: Path) -> None:
+    """On the machine itself msmtp logs in without TLS, where that is allowed."""
+    program = require("msmtp")
+    with SubmissionEndpoint(tmp_path, is_tls=False, door={"is_cleartext_local": True}) as endpoint:
+        guide = (PROJECT / "docs" / "howto" / "laptop-outbox.md").read_text()
+        block = guide.partition("    account default\n")[2].partition("\n\n")[0]
+        config = tmp_path / "msmtprc"
+        config.write_text(
+            "account default\n"
+            + block.replace("port 2587", f"port {endpoint.port}").replace(
+                '"pass show laptop-outbox"', f'"echo {PASSWORD}"'
+            )
+        )
+        config.chmod(0o600)
+        argv = [program, "-C", str(config), "--", "bob@b.test"]
+        done = subprocess.run(argv, input=MESSAGE, capture_output=True, check=False, timeout=60)
+        assert done.returncode == 0, done.stderr
+        (kept,) = endpoint.kept()
+    assert kept.view.sender == "alice@example.org"
+    assert b" with ESMTPA id " in kept.received
