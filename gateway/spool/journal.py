@@ -25,16 +25,18 @@ class Journal(Log):
 
     def __init__(self, log: Log) -> None:
         super().__init__(log.target, quiet=log.is_quiet, debug=log.is_debug, now_ns=log.now_ns)
-        self._entries: queue.Queue[Entry | None] = queue.Queue(WAITING_COUNT)
+        self._entries: queue.SimpleQueue[Entry | None] = queue.SimpleQueue()
+        self._emptied = threading.Condition()
         self._thread: threading.Thread | None = None
         self._lock = threading.Lock()
 
     def put(self, entry: Entry) -> None:
         """Record an event, soon."""
-        with self._lock:
-            if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name="log", daemon=True)
-                self._thread.start()
+        if self._thread is None:
+            self._start()
+        if self._entries.qsize() > WAITING_COUNT:
+            with self._emptied:
+                self._emptied.wait_for(lambda: self._entries.qsize() <= WAITING_COUNT)
         self._entries.put(entry)
 
     def close(self) -> None:
@@ -52,6 +54,12 @@ class Journal(Log):
     ) -> None:
         self.close()
 
+    def _start(self) -> None:
+        with self._lock:
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name="log", daemon=True)
+                self._thread.start()
+
     def _run(self) -> None:
         while True:
             batch = [self._entries.get()]
@@ -60,5 +68,7 @@ class Journal(Log):
             entries = [entry for entry in batch if entry is not None]
             if entries:
                 self.write(entries)
+            with self._emptied:
+                self._emptied.notify_all()
             if len(entries) < len(batch):
                 return

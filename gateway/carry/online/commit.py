@@ -74,20 +74,23 @@ class Committer:
         self._on_committed = on_committed
         self._on_failed = on_failed
         self._waiting: deque[Whole] = deque()
-        self._room = threading.BoundedSemaphore(WAITING_COUNT)
+        self._taken = threading.Condition()
         self._headers: deque[Whole] = deque()
         self._sync_threads: ThreadPoolExecutor | None = None
 
     def add(self, whole: Whole) -> None:
         """Leave a packet to ``run_once``; waits while too many are left already."""
-        self._room.acquire()
+        if len(self._waiting) >= WAITING_COUNT:
+            with self._taken:
+                self._taken.wait_for(lambda: len(self._waiting) < WAITING_COUNT)
         self._waiting.append(whole)
 
     def run_once(self) -> None:
         """Commit what waits, up to GROUP_COUNT packets."""
         group = [self._waiting.popleft() for _ in range(min(len(self._waiting), GROUP_COUNT))]
         if group:
-            self._room.release(len(group))
+            with self._taken:
+                self._taken.notify_all()
             self._commit(group)
         if len(self._headers) > HEADER_LIMIT_COUNT:
             self._keep_headers()
