@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import threading
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,7 @@ from gateway.nodes import Node
 from gateway.packet.mth import mth
 from gateway.spool.layout import Box, LockKind
 from gateway.spool.link_state import LinkStates
-from tests.support.online_sessions import SHORT, Site, meet, meet_in, played, until
+from tests.support.online_sessions import SHORT, WAIT_SECONDS, Site, meet, meet_in, played, until
 from tests.support.spools import make_packet
 
 LASTING = LinkSettings(padding=Padding.NONE, idle_seconds=60)
@@ -58,16 +59,28 @@ def test_the_log_tells_what_the_go_tools_tell(tmp_path: Path) -> None:
     assert b.events() == ["call-started", "sp-infos-rx", "sp-info", "sp-file-done", "call-finished"]
 
 
-def test_five_hundred_small_packets_take_few_syncs_of_the_directory(tmp_path: Path) -> None:
+def test_small_packets_that_gather_while_the_disk_is_busy_share_one_sync_of_the_directory(
+    tmp_path: Path,
+) -> None:
     steps: list[tuple[str, str]] = []
-    disk = Disk(is_syncing=False, hook=lambda step, path: steps.append((step, path.name)))
-    a, b = Site(tmp_path, "a"), Site(tmp_path, "b", disk)
-    names = {a.queue(os.urandom(100)).text for _ in range(500)}
-    result, _ = asyncio.run(meet(a, b))
+    count = 300
+    all_are_written = threading.Event()
+
+    def hook(step: str, path: Path) -> None:
+        steps.append((step, path.name))
+        if sum(name == "write" for name, _ in steps) == count:
+            all_are_written.set()
+        if step == "sync" and path.name.endswith(".part"):
+            assert all_are_written.wait(WAIT_SECONDS)
+
+    a, b = Site(tmp_path, "a"), Site(tmp_path, "b", Disk(is_syncing=False, hook=hook))
+    names = {a.queue(os.urandom(100)).text for _ in range(count)}
+    patient = LinkSettings(padding=Padding.NONE, idle_seconds=5)
+    result, _ = asyncio.run(meet(a, b, patient))
     assert result.is_complete
     assert b.names(Box.RX) == names
-    assert sum(step == "sync" and name.endswith(".part") for step, name in steps) == 500
-    assert steps.count(("sync-directory", "rx")) < 250
+    assert sum(step == "sync" and name.endswith(".part") for step, name in steps) == count
+    assert steps.count(("sync-directory", "rx")) < 10
 
 
 @pytest.mark.parametrize(("way", "box"), [("rx", Box.RX), ("tx", Box.TX)])
