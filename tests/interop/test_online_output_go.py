@@ -109,7 +109,6 @@ def test_call_and_daemon_tell_the_same_as_go(place: Path, words: tuple[str, ...]
         ("b:nowhere",),
         ("b",),
         (),
-        ("-ucspi", "b"),
         ("-nothing",),
     ],
     ids=" ".join,
