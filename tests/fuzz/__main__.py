@@ -15,6 +15,7 @@ import traceback
 from pathlib import Path
 
 from tests.fuzz.mutate import changed_inputs
+from tests.fuzz.stages import silence_logs
 from tests.fuzz.targets import TARGETS
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -86,4 +87,5 @@ def _blind(name: str, seconds: int) -> int:
 
 
 if __name__ == "__main__":
+    silence_logs()
     sys.exit(main(sys.argv[1:]))

@@ -9,6 +9,7 @@ from pathlib import Path
 import atheris
 
 with atheris.instrument_imports(include=["gateway"], enable_loader_override=False):
+    from tests.fuzz.stages import silence_logs
     from tests.fuzz.targets import TARGETS
 
 SLOW_SECONDS = 20
@@ -42,4 +43,5 @@ def main(name: str, seconds: str, corpus: str, prefix: str) -> None:
 
 
 if __name__ == "__main__":
+    silence_logs()
     main(*sys.argv[1:])

@@ -181,6 +181,12 @@ class _Faults(logging.Handler):
         self.records.append(record)
 
 
+def silence_logs() -> None:
+    """Keep the log of a process that does nothing but fuzz from its standard error."""
+    logging.getLogger("gateway").propagate = False
+    logging.getLogger("mail.log").setLevel(logging.WARNING)
+
+
 class Endpoint:
     """An SMTP endpoint without a network."""
 
@@ -190,8 +196,6 @@ class Endpoint:
         self.loop.set_exception_handler(lambda _loop, context: self._raised.append(context))
         self._raised: list[dict[str, Any]] = []
         logging.getLogger("gateway.ingest.connection").addHandler(self.faults)
-        logging.getLogger("gateway").propagate = False
-        logging.getLogger("mail.log").setLevel(logging.WARNING)
         self.settings = SmtpSettings(hostname=HOSTNAME, max_message_bytes=300)
         queue = Queue(place() / "queue", Disk(is_syncing=False), reserve_bytes=0)
         self.services = Services(
