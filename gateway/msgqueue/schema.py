@@ -110,6 +110,15 @@ MIGRATIONS = (
     ALTER TABLE delivery ADD COLUMN success TEXT;
     CREATE INDEX delivery_success ON delivery (message) WHERE success IS NOT NULL AND told IS NULL;
     """,
+    """
+    CREATE TABLE history (
+        message_id TEXT PRIMARY KEY,
+        seen_at REAL NOT NULL,
+        seen_wall REAL NOT NULL,
+        refusal TEXT
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX history_age ON history (seen_at);
+    """,
 )
 """Number N of these leads from version N to version N + 1."""
 
