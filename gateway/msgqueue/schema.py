@@ -119,6 +119,11 @@ MIGRATIONS = (
     ) STRICT, WITHOUT ROWID;
     CREATE INDEX history_age ON history (seen_at);
     """,
+    """
+    ALTER TABLE delivery ADD COLUMN held_by TEXT;
+    ALTER TABLE delivery ADD COLUMN operator_told TEXT;
+    CREATE INDEX delivery_held ON delivery (message) WHERE state = 'held';
+    """,
 )
 """Number N of these leads from version N to version N + 1."""
 
