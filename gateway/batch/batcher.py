@@ -23,6 +23,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from gateway.batch.policy import BatchSettings, LanePolicy, is_closable, seconds_until_closable
+from gateway.batch.rnews_body import article_in_batch
 from gateway.errors import BadAddress, GatewayError, MessageError, StoreCorrupt, UnknownNode
 from gateway.ids import NodeId
 from gateway.maillog import log_mail
@@ -45,6 +46,7 @@ from gateway.packet.keys import Random
 from gateway.packet.sealed import ENCRYPTED_HEADER_BYTES
 from gateway.spool.layout import Box
 from gateway.spool.store import Spool
+from gateway.tx.area_packet import AREA_PREFIX, Target
 from gateway.tx.exec_packet import ExecRequest, SealedPacket, resolve_via, seal_exec
 
 _LOG = logging.getLogger(__name__)
@@ -52,7 +54,16 @@ _LOG = logging.getLogger(__name__)
 LOCK_NAME = "batch"
 HANDLE_SENDMAIL = b"sendmail"
 HANDLE_RSMTP = b"rsmtp"
+HANDLE_RNEWS = b"rnews"
 REPLY_NICE = 224
+
+
+_HANDLES = {
+    Form.SENDMAIL: HANDLE_SENDMAIL,
+    Form.BSMTP: HANDLE_RSMTP,
+    Form.GATEWAY: HANDLE_RSMTP,
+    Form.RNEWS: HANDLE_RNEWS,
+}
 
 
 class _Unsendable(Exception):
@@ -158,7 +169,7 @@ class Batcher:
         waits = [
             seconds_until_closable(figures, self._settings.policy(figures.lane.node))
             for figures in self._outbox.lanes()
-            if self._book.find_id(figures.lane.node) is not None
+            if self._find_target(figures.lane.node) is not None
         ]
         return min(waits, default=None)
 
@@ -172,8 +183,9 @@ class Batcher:
         return None
 
     def _make_batch(self, figures: LaneFigures) -> int:
-        node = self._find_node(figures.lane.node)
-        policy = self._settings.policy(node.id)
+        target = self._target(figures.lane.node)
+        node = target.node
+        policy = self._settings.policy(figures.lane.node)
         via = resolve_via(self._book, node, None)
         is_single = policy.form is Form.SENDMAIL
         batch = self._outbox.claim(
@@ -188,10 +200,13 @@ class Batcher:
             return 0
         try:
             messages = self._outbox.messages_of(batch.id)
-            sealed = self._seal(batch, messages, node, via, policy)
+            sealed = self._seal(batch, messages, target, via, policy)
         except BaseException:
             self._undo(batch)
             raise
+        if (sent := sealed.message) is not None:
+            # Before any toss can see it, so that ours does not bring it back here.
+            self._spool.mark_area(sent.author, sent.area.id, sent.id)
         self._outbox.name_packet(batch.id, sealed.packet)
         self._spool.commit(
             sealed.temporary,
@@ -202,22 +217,23 @@ class Batcher:
             alias=sealed.first_hop.name,
         )
         self._outbox.finish(batch.id)
-        self._report(batch, messages, node, sealed)
+        self._report(batch, messages, target, sealed)
         return len(messages)
 
     def _seal(
         self,
         batch: Batch,
         messages: list[QueuedMessage],
-        node: Node,
+        target: Target,
         via: tuple[Node, ...],
         policy: LanePolicy,
     ) -> SealedPacket:
         is_single = batch.form is Form.SENDMAIL
         request = ExecRequest(
-            destination=node,
+            destination=target.node,
+            area=target.area,
             via=via,
-            handle=HANDLE_SENDMAIL if is_single else HANDLE_RSMTP,
+            handle=_HANDLES[batch.form],
             args=_arguments(messages[0]) if is_single else (),
             nice=batch.lane.nice,
             reply_nice=REPLY_NICE,
@@ -225,13 +241,18 @@ class Batcher:
             level=policy.level,
             window_log=policy.window_log,
         )
-        body = self._one_message(messages[0]) if is_single else self._bsmtp(batch, messages)
+        body = self._body(batch, messages)
         with self._spool.new_tx_temporary(batch.first_hop, batch.temporary) as temporary:
             sealed = seal_exec(self._book.private_keys(), request, body, temporary, self._rng)
         # The name of the temporary must be durable before the database says NAMED: a power cut
         # that lost it would look like a packet that a carrier had taken.
         self._spool.disk.sync_directory(sealed.temporary.parent)
         return sealed
+
+    def _body(self, batch: Batch, messages: list[QueuedMessage]) -> Iterator[bytes]:
+        if batch.form is Form.SENDMAIL:
+            return self._one_message(messages[0])
+        return self._rnews(messages) if batch.form is Form.RNEWS else self._bsmtp(batch, messages)
 
     def _bsmtp(self, batch: Batch, messages: list[QueuedMessage]) -> Iterator[bytes]:
         writer = BatchWriter(is_esmtp=batch.form is Form.GATEWAY)
@@ -248,6 +269,13 @@ class Batcher:
             yield from write_sendmail_body(message.envelope.sender, self._queue.read_body(message.seq))
         except (MessageError, StoreCorrupt) as error:
             raise _Unsendable(message, error) from error
+
+    def _rnews(self, messages: list[QueuedMessage]) -> Iterator[bytes]:
+        for message in messages:
+            try:
+                yield from article_in_batch(message, self._queue.read_body)
+            except (MessageError, StoreCorrupt) as error:
+                raise _Unsendable(message, error) from error
 
     def _recover(self) -> int:
         batches = self._outbox.open_batches()
@@ -299,14 +327,25 @@ class Batcher:
                 text=str(error),
             )
 
-    def _find_node(self, node_id: NodeId) -> Node:
-        node = self._book.find_id(node_id)
-        if node is None:
+    def _target(self, lane_id: NodeId) -> Target:
+        target = self._find_target(lane_id)
+        if target is None:
             raise UnknownNode("it is not in the neigh section of the NNCP configuration (any more)")
-        return node
+        return target
 
-    def _report(self, batch: Batch, messages: list[QueuedMessage], node: Node, sealed: SealedPacket) -> None:
-        write = partial(log_mail, "sent", node=node.name, batch=batch.id.text, packet=sealed.packet.text)
+    def _find_target(self, lane_id: NodeId) -> Target | None:
+        """The neighbour or the area with an id; what is for an area goes to ourselves, to be passed on."""
+        node = self._book.find_id(lane_id)
+        if node is not None:
+            return Target(node)
+        area = self._book.find_area_id(lane_id)
+        return None if area is None else Target(self._book.self_node, area)
+
+    def _report(
+        self, batch: Batch, messages: list[QueuedMessage], target: Target, sealed: SealedPacket
+    ) -> None:
+        name = target.node.name if target.area is None else f"{AREA_PREFIX}{target.area.name}"
+        write = partial(log_mail, "sent", node=name, batch=batch.id.text, packet=sealed.packet.text)
         for message in messages:
             for recipient in message.envelope.recipients:
                 write(

@@ -52,6 +52,8 @@ class Form(StrEnum):
     GATEWAY = "gateway"
     BSMTP = "bsmtp"
     SENDMAIL = "sendmail"
+    RNEWS = "rnews"
+    """For articles of news."""
 
 
 class Verdict(StrEnum):

@@ -12,7 +12,8 @@ from gateway.msgqueue.entry import NewMessage, Outcome, QueuedMessage, Received,
 from gateway.msgqueue.rows import QUEUED_COLUMNS, group_messages
 from gateway.msgqueue.store import Queue, drop_finished_bodies, insert_message
 
-NEEDS_BODY = (State.QUEUED, State.DEAD)
+NEEDS_BODY = (State.QUEUED, State.CLAIMED, State.DEAD)
+"""An article of news may be for this machine and for neighbours at once."""
 CRASH_LIMIT = 3
 """A delivery that ran into a bug of ours this often is set aside, so that it can't do so for ever."""
 
