@@ -9,11 +9,9 @@ from gateway.errors import BadIdentifier
 from gateway.exits import NO_HOST, OK
 from gateway.ids import NodeId
 from gateway.msgqueue.entry import Role, State
-from gateway.msgqueue.views import DEFAULT_LIST_COUNT, count_states, list_messages, show_message
+from gateway.msgqueue.views import DEFAULT_LIST_COUNT, WAITING, count_states, list_messages, show_message
 from gateway.nodes import Book
 from gateway.status.queue_text import NameOf, as_json, list_lines, show_lines
-
-WAITING = (State.QUEUED, State.CLAIMED, State.DEAD)
 
 
 @click.group()

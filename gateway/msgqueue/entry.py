@@ -5,9 +5,12 @@ that has a state. The states and who changes them:
 
     outbox   queued -> claimed -> sent
              queued -> dead                      (can never be sent: see the status)
+             (new) -> held -> queued             (too large for the link, until a person lets it go)
     inbox    queued -> delivered
              queued -> queued                    (deferred: attempts and next try changed)
              queued -> dead                      (refused, expired, or our own repeated fault)
+             (new) -> held -> queued             (as above)
+    both     queued <-> held, dead -> queued, queued | held | dead -> dropped   (``operations``: a person)
 
 ``docs/reference/queue.md`` says what is on disk in each of them and after a crash.
 """
@@ -33,9 +36,19 @@ class State(StrEnum):
 
     QUEUED = "queued"
     CLAIMED = "claimed"
+    HELD = "held"
     SENT = "sent"
     DELIVERED = "delivered"
     DEAD = "dead"
+    DROPPED = "dropped"
+
+
+class HeldBy(StrEnum):
+    """What holds a delivery until a person lets it go."""
+
+    SIZE = "size"
+    """It is too large for the link."""
+    PERSON = "person"
 
 
 class BatchState(StrEnum):

@@ -9,11 +9,10 @@ from collections.abc import Iterable, Sequence
 
 from gateway.ids import BatchId, NodeId, PacketId
 from gateway.msgqueue.entry import NewMessage, Outcome, QueuedMessage, Received, Role, State, Success, Verdict
+from gateway.msgqueue.insertion import drop_finished_bodies, insert_message
 from gateway.msgqueue.rows import QUEUED_COLUMNS, group_messages
-from gateway.msgqueue.store import Queue, drop_finished_bodies, insert_message
+from gateway.msgqueue.store import Queue
 
-NEEDS_BODY = (State.QUEUED, State.CLAIMED, State.DEAD)
-"""An article of news may be for this machine and for neighbours at once."""
 CRASH_LIMIT = 3
 """A delivery that ran into a bug of ours this often is set aside, so that it can't do so for ever."""
 
@@ -52,7 +51,9 @@ class Inbox:
                 return Received(is_duplicate=True, message_count=0, first_packet=first_packet)
             count = 0
             for message in messages:
-                insert_message(connection, self.queue.clock, message, Role.INBOX, came_by)
+                insert_message(
+                    connection, self.queue.clock, message, Role.INBOX, came_by, limits=self.queue.limits
+                )
                 count += 1
             if key is not None:
                 connection.execute(
@@ -106,7 +107,10 @@ class Inbox:
                 row = connection.execute(
                     "UPDATE delivery SET state = ?, status = ?, text = ?, attempts = attempts + 1,"
                     " success = CASE WHEN notify LIKE '%SUCCESS%' THEN ? END,"
-                    " next_try_at = ?, changed_at = ?, changed_wall = ? WHERE seq = ? RETURNING message",
+                    " next_try_at = ?, changed_at = ?, changed_wall = ?"
+                    # A person may have held, dropped or given it up while it was tried: only a delivery
+                    # that took place is stronger.
+                    " WHERE seq = ? AND (state = 'queued' OR ? = 'delivered') RETURNING message",
                     (
                         state,
                         outcome.status,
@@ -116,10 +120,12 @@ class Inbox:
                         now,
                         wall,
                         seq,
+                        state,
                     ),
                 ).fetchone()
-                messages.add(row[0])
-            return drop_finished_bodies(connection, sorted(messages), NEEDS_BODY)
+                if row is not None:
+                    messages.add(row[0])
+            return drop_finished_bodies(connection, sorted(messages))
 
         for name in self.queue.write(job):
             self.queue.bodies.remove(name)
@@ -139,7 +145,8 @@ class Inbox:
                 connection.execute(
                     "UPDATE delivery SET crashes = crashes + 1, attempts = attempts + 1, next_try_at = ?,"
                     " state = CASE WHEN crashes + 1 >= ? THEN 'dead' ELSE state END,"
-                    " status = '4.3.0', text = ?, changed_at = ?, changed_wall = ? WHERE seq = ?",
+                    " status = '4.3.0', text = ?, changed_at = ?, changed_wall = ?"
+                    " WHERE seq = ? AND state = 'queued'",
                     (now + wait_seconds, CRASH_LIMIT, f"internal error: {text}", now, wall, seq),
                 )
 

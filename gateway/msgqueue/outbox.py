@@ -19,11 +19,11 @@ from gateway.msgqueue.entry import (
     Outcome,
     QueuedMessage,
     Role,
-    State,
     Success,
 )
+from gateway.msgqueue.insertion import drop_finished_bodies
 from gateway.msgqueue.rows import QUEUED_COLUMNS, group_messages
-from gateway.msgqueue.store import Queue, drop_finished_bodies
+from gateway.msgqueue.store import Queue
 
 _ASK_FLUSH = """
     INSERT INTO flush (node, until_seq, ready_at)
@@ -38,7 +38,6 @@ _ASK_FLUSH = """
         ELSE max(:now, flush.ready_at + :interval)
     END
 """
-NEEDS_BODY = (State.QUEUED, State.CLAIMED, State.DEAD)
 
 CountFitting = Callable[[Sequence[str]], int]
 
@@ -210,7 +209,7 @@ class Outbox:
                 " changed_at = ?, changed_wall = ? WHERE batch = ? AND state = 'claimed'",
                 (Form.GATEWAY, Success.RELAYED, now, wall, batch.text),
             )
-            return drop_finished_bodies(connection, _messages_in(connection, batch), NEEDS_BODY)
+            return drop_finished_bodies(connection, _messages_in(connection, batch))
 
         for name in self.queue.write(job):
             self.queue.bodies.remove(name)

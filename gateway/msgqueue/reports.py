@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from gateway.msgqueue.entry import NewMessage, QueuedMessage, Role, Success
+from gateway.msgqueue.insertion import insert_message
 from gateway.msgqueue.rows import QUEUED_COLUMNS, group_messages
-from gateway.msgqueue.store import Queue, insert_message
+from gateway.msgqueue.store import Queue
 
 EXPIRED_STATUS = "5.4.7"
 """RFC 3463: delivery time expired."""

@@ -18,9 +18,9 @@ from gateway.durable import Disk, free_bytes
 from gateway.errors import StoreCorrupt, StoreFull
 from gateway.msgqueue.bodies import Bodies, StagedBody
 from gateway.msgqueue.clock import Mark, QueueClock
-from gateway.msgqueue.entry import NewMessage, Role, State
+from gateway.msgqueue.entry import NewMessage, Role
+from gateway.msgqueue.insertion import NO_LIMITS, SizeLimits, insert_message
 from gateway.msgqueue.lock import StageLock
-from gateway.msgqueue.rows import mail_columns, recipient_columns
 from gateway.msgqueue.schema import migrate
 from gateway.msgqueue.writer import Writer, as_store_error
 
@@ -44,6 +44,7 @@ class Queue:
         disk: how files are changed; its ``is_syncing`` also rules the database.
         reserve_bytes: free space that new messages may not touch.
         clock: makes the queue's clock from the mark kept last.
+        limits: sizes above which messages are held.
     """
 
     def __init__(
@@ -53,10 +54,12 @@ class Queue:
         *,
         reserve_bytes: int = DEFAULT_RESERVE_BYTES,
         clock: Callable[[Mark | None], QueueClock] = QueueClock,
+        limits: SizeLimits = NO_LIMITS,
     ) -> None:
         self.directory = directory
         self.path = directory / DATABASE_NAME
         self.reserve_bytes = reserve_bytes
+        self.limits = limits
         self._disk = disk
         disk.make_directories(directory, DIRECTORY_MODE)
         disk.make_directories(directory / BODIES_NAME, DIRECTORY_MODE)
@@ -165,7 +168,7 @@ class Queue:
 
         def insert(connection: sqlite3.Connection) -> None:
             for message, role in messages:
-                insert_message(connection, self.clock, message, role)
+                insert_message(connection, self.clock, message, role, limits=self.limits)
 
         future = self.submit(insert)
         return _settled(staged, future) if staged else future
@@ -268,99 +271,6 @@ class Queue:
         if now - self._marked_at >= 1.0:
             _write_mark(connection, self.clock)
             self._marked_at = now
-
-
-def insert_message(
-    connection: sqlite3.Connection,
-    clock: QueueClock,
-    message: NewMessage,
-    role: Role,
-    came_by: tuple[str, str, str] = ("", "", ""),
-) -> None:
-    """Insert a message with its deliveries, in the caller's transaction.
-
-    Args:
-        connection: the writer's.
-        clock: the queue's.
-        message: what to insert; a staged body is synced already.
-        role: outbox or inbox.
-        came_by: node id, batch id and packet id it was received by, as text.
-    """
-    body, envelope = message.body, message.envelope
-    now, wall = clock.now(), clock.wall()
-    cursor = connection.execute(
-        "INSERT INTO message (id, role, sender, is_8bit, is_smtputf8, size_bytes, message_id, origin,"
-        " origin_node, origin_batch, origin_packet, arrived_at, arrived_wall, body_file,"
-        " envid, ret, priority, deliver_by_at, deliver_by_mode)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        (
-            message.id,
-            role,
-            envelope.sender,
-            envelope.is_8bit,
-            envelope.is_smtputf8,
-            len(body) if isinstance(body, bytes) else body.size_bytes,
-            message.message_id,
-            message.origin,
-            *came_by,
-            now,
-            wall,
-            None if isinstance(body, bytes) else body.path.name,
-            *mail_columns(envelope.options, now),
-        ),
-    )
-    seq = cursor.lastrowid
-    if isinstance(body, bytes):
-        connection.execute("INSERT INTO body (message, data) VALUES (?, ?)", (seq, body))
-    connection.executemany(
-        "INSERT INTO delivery (message, recipient, node, nice, state, status, text, next_try_at,"
-        " changed_at, changed_wall, notify, orcpt) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        [
-            (
-                seq,
-                target.recipient,
-                "" if target.node is None else target.node.text,
-                target.nice,
-                State.QUEUED if target.refusal is None else State.DEAD,
-                "" if target.refusal is None else target.refusal.status,
-                "" if target.refusal is None else target.refusal.text,
-                now,
-                now,
-                wall,
-                *recipient_columns(envelope.options_of(target.recipient)),
-            )
-            for target in message.targets
-        ],
-    )
-
-
-def drop_finished_bodies(
-    connection: sqlite3.Connection, message_seqs: list[int], keeping: tuple[State, ...]
-) -> list[str]:
-    """Forget the bodies of messages none of whose deliveries needs it any more.
-
-    Args:
-        connection: the writer's.
-        message_seqs: the messages to look at.
-        keeping: the states that still need the body.
-
-    Returns:
-        Names of body files, to be removed once the transaction is committed.
-    """
-    files = []
-    marks = ", ".join("?" * len(keeping))
-    for seq in message_seqs:
-        needed = connection.execute(
-            f"SELECT 1 FROM delivery WHERE message = ? AND state IN ({marks}) LIMIT 1",  # noqa: S608
-            (seq, *keeping),
-        ).fetchone()
-        if needed is None:
-            connection.execute("DELETE FROM body WHERE message = ?", (seq,))
-            (name,) = connection.execute("SELECT body_file FROM message WHERE seq = ?", (seq,)).fetchone()
-            if name is not None:
-                connection.execute("UPDATE message SET body_file = NULL WHERE seq = ?", (seq,))
-                files.append(name)
-    return files
 
 
 def _settled(staged: Sequence[StagedBody], inserted: "Future[None]") -> "Future[None]":

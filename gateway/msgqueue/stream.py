@@ -5,7 +5,8 @@ from collections.abc import Iterable
 from concurrent.futures import Future
 
 from gateway.msgqueue.entry import NewMessage, Role
-from gateway.msgqueue.store import Queue, insert_message
+from gateway.msgqueue.insertion import insert_message
+from gateway.msgqueue.store import Queue
 
 
 def put_all(queue: Queue, messages: Iterable[tuple[NewMessage, Role]]) -> "Future[None]":
@@ -22,6 +23,6 @@ def put_all(queue: Queue, messages: Iterable[tuple[NewMessage, Role]]) -> "Futur
 
     def job(connection: sqlite3.Connection) -> None:
         for message, role in messages:
-            insert_message(connection, queue.clock, message, role)
+            insert_message(connection, queue.clock, message, role, limits=queue.limits)
 
     return queue.submit(job)

@@ -8,6 +8,8 @@ from gateway.msgqueue.entry import Role, State
 from gateway.msgqueue.store import Queue
 
 DEFAULT_LIST_COUNT = 1000
+WAITING = (State.QUEUED, State.CLAIMED, State.HELD, State.DEAD)
+"""What still needs somebody, or something, to go on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,8 +25,8 @@ class DeliveryView:
         packet: name of the packet it left in, or "".
         attempts: tries made.
         next_try_seconds: until the next try; 0 or less when it is due or final.
-        status: RFC 3463 status of the last outcome, or "".
-        text: of the last outcome, or "".
+        status: RFC 3463 status of the last outcome, or of what holds it, or "".
+        text: of the last outcome, or why it is held, or "".
         changed_wall: seconds since 1970 of the last change.
         told: of a dead one: ``reported``, or why the sender is not told; "" while that is undecided.
         told_by: queue id of that report, or "".
@@ -90,7 +92,7 @@ def list_messages(
     queue: Queue,
     role: Role | None = None,
     *,
-    states: Sequence[State] = (State.QUEUED, State.CLAIMED, State.DEAD),
+    states: Sequence[State] = WAITING,
     max_count: int = DEFAULT_LIST_COUNT,
 ) -> list[MessageView]:
     """The oldest messages that have a recipient in one of the given states.
@@ -129,7 +131,7 @@ def count_states(queue: Queue) -> dict[tuple[Role, State], int]:
 
 
 def forget_finished(queue: Queue, *, keep_seconds: float, keep_batch_seconds: float) -> int:
-    """Remove messages that were sent or delivered long ago, and old records of received batches.
+    """Remove messages that were sent, delivered or dropped long ago, and old records of received batches.
 
     Dead letters stay until a person decides.
 
@@ -147,7 +149,7 @@ def forget_finished(queue: Queue, *, keep_seconds: float, keep_batch_seconds: fl
         now = queue.clock.now()
         removed = connection.execute(
             "DELETE FROM message WHERE seq IN (SELECT message FROM delivery GROUP BY message"
-            " HAVING sum(state NOT IN ('sent', 'delivered')) = 0 AND max(changed_at) <= ?)",
+            " HAVING sum(state NOT IN ('sent', 'delivered', 'dropped')) = 0 AND max(changed_at) <= ?)",
             (now - keep_seconds,),
         ).rowcount
         connection.execute(
@@ -172,7 +174,7 @@ def _view(queue: Queue, connection: sqlite3.Connection, row: tuple[object, ...])
     deliveries = connection.execute(
         "SELECT d.recipient, d.node, d.nice, d.state, d.batch, b.packet, d.attempts, d.next_try_at,"
         " d.status, d.text, d.changed_wall, d.told, d.told_by, d.delay_told, d.delay_told_by,"
-        " d.state IN ('sent', 'delivered', 'dead') FROM delivery d"
+        " d.state IN ('sent', 'delivered', 'dead', 'dropped') FROM delivery d"
         " LEFT JOIN batch b ON b.id = d.batch WHERE d.message = ? ORDER BY d.seq",
         (row[0],),
     ).fetchall()

@@ -1,0 +1,152 @@
+"""How a message becomes rows, and how its body leaves once nobody needs it any more.
+
+A message that is too large for a link is put in as *held*: whatever way it comes in, no stage sees it
+until a person lets it go.
+"""
+
+import sqlite3
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from gateway.msgqueue.clock import QueueClock
+from gateway.msgqueue.entry import HeldBy, NewMessage, Role, State, Target
+from gateway.msgqueue.rows import mail_columns, recipient_columns
+
+TOO_BIG_STATUS = "4.3.4"
+"""RFC 3463: message too big for system, for now: a person may let it go."""
+
+
+@dataclass(frozen=True, slots=True)
+class SizeLimits:
+    """Sizes above which a message waits for a person.
+
+    Args:
+        outgoing: bytes of a message to a node, by the text of its id.
+        incoming: bytes of a message from a node, by the text of its id.
+    """
+
+    outgoing: Mapping[str, int] = field(default_factory=dict)
+    incoming: Mapping[str, int] = field(default_factory=dict)
+
+    def why_held(self, size_bytes: int, *, to: str = "", came_from: str = "") -> str | None:
+        """Why a message is held, for people, or None: it is not.
+
+        Args:
+            size_bytes: of the message.
+            to: text of the id of the node it goes to; "": it stays here.
+            came_from: text of the id of the node it came from; "": from here.
+        """
+        limits = [self.outgoing.get(to) if to else None, self.incoming.get(came_from) if came_from else None]
+        allowed_bytes = min((limit for limit in limits if limit is not None), default=size_bytes)
+        if size_bytes <= allowed_bytes:
+            return None
+        return f"too large for this link: {size_bytes} bytes, {allowed_bytes} are let through unasked"
+
+
+NO_LIMITS = SizeLimits()
+NEEDS_BODY = (State.QUEUED, State.CLAIMED, State.HELD, State.DEAD)
+"""States of a delivery in which its message's body is kept, whichever way it goes: an article of news may be
+for this machine and for neighbours at once."""
+
+
+def insert_message(
+    connection: sqlite3.Connection,
+    clock: QueueClock,
+    message: NewMessage,
+    role: Role,
+    came_by: tuple[str, str, str] = ("", "", ""),
+    *,
+    limits: SizeLimits = NO_LIMITS,
+) -> None:
+    """Insert a message with its deliveries, in the caller's transaction.
+
+    Args:
+        connection: the writer's.
+        clock: the queue's.
+        message: what to insert; a staged body is synced already.
+        role: outbox or inbox.
+        came_by: node id, batch id and packet id it was received by, as text.
+        limits: sizes above which it is held.
+    """
+    body, envelope = message.body, message.envelope
+    now, wall = clock.now(), clock.wall()
+    size_bytes = len(body) if isinstance(body, bytes) else body.size_bytes
+    cursor = connection.execute(
+        "INSERT INTO message (id, role, sender, is_8bit, is_smtputf8, size_bytes, message_id, origin,"
+        " origin_node, origin_batch, origin_packet, arrived_at, arrived_wall, body_file,"
+        " envid, ret, priority, deliver_by_at, deliver_by_mode)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (
+            message.id,
+            role,
+            envelope.sender,
+            envelope.is_8bit,
+            envelope.is_smtputf8,
+            size_bytes,
+            message.message_id,
+            message.origin,
+            *came_by,
+            now,
+            wall,
+            None if isinstance(body, bytes) else body.path.name,
+            *mail_columns(envelope.options, now),
+        ),
+    )
+    seq = cursor.lastrowid
+    if isinstance(body, bytes):
+        connection.execute("INSERT INTO body (message, data) VALUES (?, ?)", (seq, body))
+    connection.executemany(
+        "INSERT INTO delivery (message, recipient, node, nice, state, status, text, held_by, next_try_at,"
+        " changed_at, changed_wall, notify, orcpt) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        [
+            (
+                seq,
+                target.recipient,
+                "" if target.node is None else target.node.text,
+                target.nice,
+                *_first_state(target, limits, came_by[0], size_bytes),
+                now,
+                now,
+                wall,
+                *recipient_columns(envelope.options_of(target.recipient)),
+            )
+            for target in message.targets
+        ],
+    )
+
+
+def drop_finished_bodies(connection: sqlite3.Connection, message_seqs: Iterable[int]) -> list[str]:
+    """Forget the bodies of messages none of whose deliveries needs it any more.
+
+    Args:
+        connection: the writer's.
+        message_seqs: the messages to look at.
+
+    Returns:
+        Names of body files, to be removed once the transaction is committed.
+    """
+    files = []
+    marks = ", ".join("?" * len(NEEDS_BODY))
+    for seq in message_seqs:
+        needed = connection.execute(
+            f"SELECT 1 FROM delivery WHERE message = ? AND state IN ({marks}) LIMIT 1",  # noqa: S608
+            (seq, *NEEDS_BODY),
+        ).fetchone()
+        if needed is None:
+            connection.execute("DELETE FROM body WHERE message = ?", (seq,))
+            (name,) = connection.execute("SELECT body_file FROM message WHERE seq = ?", (seq,)).fetchone()
+            if name is not None:
+                connection.execute("UPDATE message SET body_file = NULL WHERE seq = ?", (seq,))
+                files.append(name)
+    return files
+
+
+def _first_state(
+    target: Target, limits: SizeLimits, came_from: str, size_bytes: int
+) -> tuple[State, str, str, HeldBy | None]:
+    """State, status and text a delivery begins with, and who holds it."""
+    if target.refusal is not None:
+        return State.DEAD, target.refusal.status, target.refusal.text, None
+    node = "" if target.node is None else target.node.text
+    why = limits.why_held(size_bytes, to=node, came_from=came_from)
+    return (State.QUEUED, "", "", None) if why is None else (State.HELD, TOO_BIG_STATUS, why, HeldBy.SIZE)
