@@ -7,6 +7,7 @@ import re
 import shutil
 import socket
 import threading
+import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
@@ -307,6 +308,10 @@ def smtp_server_seeds() -> Iterator[bytes]:
     yield b"220 x\r\n500 no\r\n250 x\r\n250 2.1.0 ok\r\n451 4.2.1 later\r\n421 bye\r\n"
 
 
+_BREAKING = {"Cc", "Cs", "Zl", "Zp"}
+"""Categories of Unicode: controls, surrogates, line and paragraph separators."""
+
+
 class _Unpacking:
     """A payload of a neighbour, read as both handles read it."""
 
@@ -326,7 +331,8 @@ class _Unpacking:
     def _check(self, message: NewMessage) -> object:
         assert message.message_id.isprintable()
         for target in message.targets:
-            assert target.recipient.isprintable()
+            # What Unicode has not assigned may stand in an address; what breaks a line or hides one may not.
+            assert not _BREAKING & {unicodedata.category(char) for char in target.recipient}
             assert target.refusal is not None or target.recipient.lower().endswith("@b.test")
         if message.body:
             return message
