@@ -19,7 +19,7 @@ def log_mail(event: str, **values: str | int | None) -> None:
 
     Args:
         event: what happened: received, batched, sent, unpacked, duplicate, quarantined, delivered, deferred,
-            refused, dead, reported, unreported.
+            refused, dead, reported, unreported, held, released, retried, expired, dropped, moved, replayed.
         values: by key; underscores become dashes (``from_`` is ``from``); None leaves the key out.
     """
     words = [f"event={event}"]

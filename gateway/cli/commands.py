@@ -30,7 +30,7 @@ _MODULES: Mapping[str, tuple[str, str]] = {
     "toss": ("gateway.cli.steps", "do what the received packets ask for"),
     "deliver": ("gateway.cli.steps", "deliver the mail that was received"),
     "report": ("gateway.cli.steps", "tell senders of mail that failed, expired or waits for long"),
-    "queue": ("gateway.cli.queue_view", "look at messages"),
+    "queue": ("gateway.cli.queue_tools", "look at messages, hold, release, move, drop them ..."),
     "status": ("gateway.cli.status_view", "look at the links with neighbours"),
     "passwd": ("gateway.cli.passwd", "say who may submit mail, and with which password"),
     "links": ("gateway.cli.links", "make the NNCP commands, or those for mail, links to this program"),

@@ -25,6 +25,7 @@ from gateway.config.endpoints import (
     submission_settings,
 )
 from gateway.config.gateway_place import resolve_beside
+from gateway.config.holding import report_settings, size_limits
 from gateway.config.nncp import NncpConfig, load_nncp_config
 from gateway.config.toml_errors import ALLOWED, describe_all, join_problems
 from gateway.config.toml_schema import BatchKeys, GatewayFile, RouteSection
@@ -41,6 +42,7 @@ from gateway.ingest.settings import SmtpSettings
 from gateway.ingest.submission_settings import SubmissionSettings
 from gateway.message.bsmtp_dialogue import BatchLimits
 from gateway.msgqueue.entry import Form
+from gateway.msgqueue.insertion import SizeLimits
 from gateway.nodes import SELF_NAME, Node
 from gateway.receive.receiver import ReceiveSettings
 from gateway.report.reporter import ReportSettings
@@ -75,6 +77,7 @@ class GatewayConfig:
         nncp: the NNCP configuration.
         state_directory: our own files; the queue is below it.
         reserve_bytes: free space that new mail may not touch.
+        limits: sizes above which messages are held.
         keep_finished_seconds: how long sent and delivered messages stay listed.
         keep_batch_ids_seconds: how long the ids of received batches are known.
         smtp: the endpoint for SMTP, or None: there is none.
@@ -104,6 +107,7 @@ class GatewayConfig:
     nncp: NncpConfig
     state_directory: Path
     reserve_bytes: int
+    limits: SizeLimits
     keep_finished_seconds: float
     keep_batch_ids_seconds: float
     smtp: SmtpSettings | None
@@ -237,6 +241,7 @@ class _Settings:
             nncp=self._nncp,
             state_directory=state_directory,
             reserve_bytes=file.queue.reserve_bytes,
+            limits=size_limits({node.id: file.neighbour[name] for name, node in neighbours.items()}),
             keep_finished_seconds=file.queue.keep_finished_days * DAY_SECONDS,
             keep_batch_ids_seconds=file.queue.keep_batch_ids_days * DAY_SECONDS,
             smtp=smtp,
@@ -251,7 +256,9 @@ class _Settings:
             local_domains=_local_domains(file),
             receive=self._receive(),
             deliver=DeliverSettings(retry=_retry(file)),
-            report=self._report(),
+            report=report_settings(
+                file, self._hostname(), _local_domains(file), _retry(file).max_age_seconds
+            ),
             target=target,
             toss=toss_settings(file.toss, self._nncp.notify),
             toss_interval_seconds=file.toss.interval_seconds,
@@ -331,17 +338,6 @@ class _Settings:
         host, port = address_of(section.address)
         return SmtpTargetSettings(
             host=host, port=port, own_name=self._hostname(), reply_seconds=section.timeout_seconds
-        )
-
-    def _report(self) -> ReportSettings:
-        section = self._file.report
-        return ReportSettings(
-            hostname=self._hostname(),
-            delay_notice_seconds=section.delay_notice_seconds,
-            expire_seconds=section.expire_days * DAY_SECONDS,
-            inbox_expire_seconds=_retry(self._file).max_age_seconds,
-            nice=section.nice,
-            return_bytes=section.return_max_bytes,
         )
 
     def _online(self) -> OnlineSettings:

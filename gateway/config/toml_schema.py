@@ -19,6 +19,7 @@ from gateway.config.toml_values import (
     CommandWords,
     Endpoint,
     LocalDomain,
+    Mailbox,
     MaildirPath,
     Nice,
     Pattern,
@@ -28,6 +29,7 @@ from gateway.config.toml_values import (
     count_field,
     days_field,
     level_field,
+    link_bytes_field,
     seconds_field,
 )
 from gateway.ids import NICE_ALLOWED, NICE_MAX, NICE_PRIORITY
@@ -54,6 +56,10 @@ class NodeSection(Section):
     )
     state_directory: str = Field(
         default="state", min_length=1, description="path of a directory, beside this file if relative"
+    )
+    operator: Mailbox | None = Field(
+        default=None,
+        description='a mailbox such as admin@example.org, "": none; left out: postmaster of the first domain',
     )
 
 
@@ -137,6 +143,8 @@ class NeighbourSection(BatchKeys):
         description='"sendmail" (stock: one message a packet), "bsmtp" (as exim -bS) or "gateway" (as we)',
     )
     nice: Nice = Field(default=NICE_PRIORITY, description=f"a niceness: {NICE_ALLOWED}")
+    max_message_bytes: int | None = link_bytes_field()
+    hold_receive_bytes: int | None = link_bytes_field()
 
 
 class ReceiveSection(Section):

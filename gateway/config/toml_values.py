@@ -5,12 +5,14 @@ Contract: whatever a reader of ours refuses is told in its own words; no value i
 
 import re
 from collections.abc import Callable
+from functools import partial
 from typing import Annotated, Any, TypeVar
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from gateway.errors import GatewayError
 from gateway.ids import parse_nice
+from gateway.message.address import check_mailbox
 from gateway.routing.access import AccessList
 from gateway.routing.table import Local, Refuse, Rule, Table
 
@@ -44,6 +46,16 @@ def seconds_field(default: float, low: float = 0.1, high: float = 400 * DAY_SECO
 def days_field(default: float, low: float = 0) -> Any:
     """A key whose value is a time in days."""
     return Field(default=default, ge=low, le=100_000, description=f"days, from {low:g} to 100000")
+
+
+def link_bytes_field() -> Any:
+    """A key whose value is the size above which a message is held."""
+    return Field(
+        default=None,
+        ge=KIB,
+        le=1 << 50,
+        description=f"a number of bytes from {KIB} to {1 << 50}; left out: nothing is held",
+    )
 
 
 def level_field(default: Any) -> Any:
@@ -98,6 +110,12 @@ def _check_refusal(text: str) -> str:
     return text
 
 
+def _check_operator(text: str) -> str:
+    if text:
+        _told(partial(check_mailbox, is_utf8_allowed=True), text)
+    return text
+
+
 def _told(read: Callable[[Any], Result], value: object) -> Result:
     """Let a reader of ours speak through pydantic, which takes ValueErrors only."""
     try:
@@ -110,6 +128,7 @@ Nice = Annotated[int, BeforeValidator(_read_nice)]
 Endpoint = Annotated[str, AfterValidator(_check_endpoint)]
 Network = Annotated[str, AfterValidator(_check_network)]
 Pattern = Annotated[str, AfterValidator(_check_pattern)]
+Mailbox = Annotated[str, AfterValidator(_check_operator)]
 LocalDomain = Annotated[str, AfterValidator(_check_local_domain)]
 MaildirPath = Annotated[str, AfterValidator(_check_maildir_path)]
 CommandWords = Annotated[list[str], Field(min_length=1), AfterValidator(_check_command)]

@@ -25,11 +25,14 @@ from gateway.ingest.pipe_commands import PipeCommands
 from gateway.ingest.routes import Routes
 from gateway.ingest.stamp import Stamp
 from gateway.message.bsmtp_dialogue import BatchLimits
-from gateway.msgqueue.entry import Lane
+from gateway.msgqueue.decisions import Standing
+from gateway.msgqueue.entry import Lane, Outcome, Verdict
 from gateway.msgqueue.store import Queue
+from gateway.receive.admission import NOT_HERE_STATUS
 from gateway.receive.quarantine import Source
 from gateway.receive.receiver import Receipt, Receiver, Reception
 from gateway.report.reporter import Reporter
+from gateway.routing.table import LocalRoute
 from gateway.spool.link_state import LinkStates
 from gateway.spool.log import Log
 from gateway.spool.store import Spool
@@ -56,7 +59,9 @@ class Parts:
         self.book = config.nncp.book
         self.disk = Disk(is_syncing=is_syncing(environ))
         self.spool = Spool(config.nncp.spool, self.disk, nohdr=config.nncp.nohdr)
-        self.queue = Queue(config.queue_directory, self.disk, reserve_bytes=config.reserve_bytes)
+        self.queue = Queue(
+            config.queue_directory, self.disk, reserve_bytes=config.reserve_bytes, limits=config.limits
+        )
 
     def close(self) -> None:
         """Finish what the queue has begun, and close it."""
@@ -141,6 +146,16 @@ class Parts:
         """
         node = self.book.find(name)
         return Lane(node.id, self.config.nice_of(node.id))
+
+    def refuse_again(self, standing: Standing) -> Outcome | None:
+        """Why a dead letter of the inbox would be refused if it came now, or None."""
+        match self.config.table.route(standing.recipient):
+            case LocalRoute():
+                return None
+            case _:
+                return Outcome(
+                    Verdict.REFUSED, NOT_HERE_STATUS, "mail for this address is not delivered here"
+                )
 
     def begin_receive(
         self, handle: str, *, args: tuple[bytes, ...], sender: NodeId, packet: PacketId | None

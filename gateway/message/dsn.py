@@ -29,6 +29,15 @@ UNKNOWN_RECIPIENT = "unknown"
 DIAGNOSTIC_TYPE = "x-nncp-gateway"
 _SENDER_NAME = "Mail Delivery System"
 
+_DELAYED_SUBJECT = "Delayed mail (it is still being tried)"
+_DELAYED_LEAD = (
+    "Your message has not been delivered to the recipients below yet. It is still being tried; you need not"
+    " send it again."
+)
+_HELD_LEAD = (
+    "Your message is held on its way to the recipients below until the operator of this gateway lets it go."
+    " You need not send it again; you will hear of it if it is given up."
+)
 _CRLF = b"\r\n"
 _MESSAGE_ID = re.compile(r"<[!-;=?-~]{1,250}>")
 _TYPE = re.compile(r"[A-Za-z0-9][A-Za-z0-9.-]{0,40}")
@@ -58,6 +67,7 @@ class RecipientReport:
         where: what held or refused the message, such as ``waiting for node hub``; may be empty.
         last_attempt_seconds: of the last change, seconds since 1970, or None.
         retry_until_seconds: of a delayed one: when we give up, seconds since 1970, or None.
+        is_held: of a delayed one: it waits for a person, nothing is tried.
     """
 
     recipient: str
@@ -68,6 +78,7 @@ class RecipientReport:
     where: str = ""
     last_attempt_seconds: float | None = None
     retry_until_seconds: float | None = None
+    is_held: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +131,7 @@ def write_report(head: Letterhead, original: Original, recipients: tuple[Recipie
     Args:
         head: who writes it.
         original: what it is about.
-        recipients: at least one, all with the same action.
+        recipients: at least one, all with the same action, and all held or none.
 
     Returns:
         The message. It is 8-bit if any part of it is; its header is ASCII unless the sender is not.
@@ -138,7 +149,7 @@ def write_report(head: Letterhead, original: Original, recipients: tuple[Recipie
     boundary = _unused(head.boundary, content)
     mark = b"--" + boundary.encode()
     body = b"".join(mark + _CRLF + part + _CRLF for part in parts) + mark + b"--" + _CRLF
-    return _header(head, original, recipients[0].action, boundary, content) + _CRLF + body
+    return _header(head, original, recipients[0], boundary, content) + _CRLF + body
 
 
 def choose_returned(data: bytes, ret: Return | None, *, is_failure: bool) -> tuple[bytes, bool]:
@@ -170,11 +181,13 @@ def header_of(data: bytes) -> bytes:
     return b"".join(kept)
 
 
-def _header(head: Letterhead, original: Original, action: Action, boundary: str, content: bytes) -> bytes:
+def _header(
+    head: Letterhead, original: Original, first: RecipientReport, boundary: str, content: bytes
+) -> bytes:
     is_utf8 = not original.sender.isascii()
     subjects = {
         Action.FAILED: "Undelivered mail returned to sender",
-        Action.DELAYED: "Delayed mail (it is still being tried)",
+        Action.DELAYED: "Held mail (a person decides)" if first.is_held else _DELAYED_SUBJECT,
         Action.DELIVERED: "Delivered mail",
         Action.RELAYED: "Mail passed on to a system that sends no reports",
     }
@@ -183,7 +196,7 @@ def _header(head: Letterhead, original: Original, action: Action, boundary: str,
         ("Date", rfc5322_date(head.date_seconds)),
         ("From", f"{_SENDER_NAME} <MAILER-DAEMON@{head.hostname}>"),
         ("To", f"<{original.sender}>"),
-        ("Subject", subjects[action]),
+        ("Subject", subjects[first.action]),
         ("Message-ID", f"<{head.message_id}>"),
         *([("In-Reply-To", parent[0]), ("References", parent[0])] if parent else []),
         ("Auto-Submitted", "auto-replied"),
@@ -200,8 +213,7 @@ def _human_text(
     lead = {
         Action.FAILED: "Your message could not be delivered to the recipients below. It will not be tried"
         " again. If the reason can be mended, please send it once more.",
-        Action.DELAYED: "Your message has not been delivered to the recipients below yet. It is still being"
-        " tried; you need not send it again.",
+        Action.DELAYED: _HELD_LEAD if recipients[0].is_held else _DELAYED_LEAD,
         Action.DELIVERED: "Your message was delivered to the recipients below.",
         Action.RELAYED: "Your message was passed on, for the recipients below, to a system that does not"
         " send reports. You will hear nothing more unless something goes wrong.",
@@ -216,7 +228,8 @@ def _human_text(
         if report.where:
             yield INDENT + _clean(report.where, is_utf8=is_utf8)
         if report.retry_until_seconds is not None:
-            yield f"{INDENT}tried until {rfc5322_date(report.retry_until_seconds)}"
+            verb = "held" if report.is_held else "tried"
+            yield f"{INDENT}{verb} until {rfc5322_date(report.retry_until_seconds)}"
     yield ""
     yield "The message:"
     yield f"{INDENT}taken in {rfc5322_date(original.arrival_seconds)}"

@@ -17,10 +17,14 @@ from gateway.msgqueue.store import Queue
 EXPIRED_STATUS = "5.4.7"
 """RFC 3463: delivery time expired."""
 EXPIRED_TEXT = "it waited here for too long; no carrier took it"
+NOT_RELEASED_TEXT = "it was held here for too long; nobody let it go"
 TOO_LATE_TEXT = "the time its sender had set for it passed"
 
-_OWN_COLUMNS = "m.role, m.arrived_wall, d.node, d.status, d.text, d.attempts, d.changed_wall, d.success"
-_OWN_COUNT = 8
+_OWN_COLUMNS = (
+    "m.role, m.arrived_wall, d.node, d.status, d.text, d.attempts, d.changed_wall, d.success,"
+    " d.state = 'held'"
+)
+_OWN_COUNT = 9
 
 
 class Event(StrEnum):
@@ -57,6 +61,7 @@ class Trouble:
         attempts: tries made.
         changed_wall: seconds since 1970 of the last change.
         success: what its sender wants to hear of it, or None.
+        is_held: it waits for a person.
     """
 
     seq: int
@@ -67,6 +72,7 @@ class Trouble:
     attempts: int
     changed_wall: float
     success: Success | None = None
+    is_held: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +125,15 @@ class Reports:
             {"after": after_seq, "count": max_count},
         )
 
+    def held(self, max_count: int, *, after_seq: int = 0) -> list[Troubled]:
+        """Messages that are held because of their size, and nobody was told; as ``failed``."""
+        return self._find(
+            "SELECT DISTINCT message FROM delivery WHERE state = 'held' AND held_by = 'size'"
+            " AND delay_told IS NULL AND message > :after ORDER BY message LIMIT :count",
+            "d.state = 'held' AND d.held_by = 'size' AND d.delay_told IS NULL",
+            {"after": after_seq, "count": max_count},
+        )
+
     def late(self, age_seconds: float | None, max_count: int, *, after_seq: int = 0) -> list[Troubled]:
         """Messages that wait for so long, or beyond the time their sender set, and nobody was told.
 
@@ -130,10 +145,10 @@ class Reports:
         now = self.queue.clock.now()
         return self._find(
             "SELECT DISTINCT d.message FROM delivery d JOIN message m ON m.seq = d.message"
-            " WHERE d.state = 'queued' AND d.delay_told IS NULL AND d.message > :after"
+            " WHERE d.state IN ('queued', 'held') AND d.delay_told IS NULL AND d.message > :after"
             " AND (m.arrived_at <= :until OR (m.deliver_by_at <= :now AND m.deliver_by_mode LIKE 'N%'))"
             " ORDER BY d.message LIMIT :count",
-            "d.state = 'queued' AND d.delay_told IS NULL",
+            "d.state IN ('queued', 'held') AND d.delay_told IS NULL",
             {
                 "after": after_seq,
                 "count": max_count,
@@ -142,13 +157,15 @@ class Reports:
             },
         )
 
-    def expire(self, max_age_seconds: float) -> int:
+    def expire(self, max_age_seconds: float, inbox_max_age_seconds: float = float("inf")) -> int:
         """Make dead what waits in the outbox for too long, or beyond the time its sender set for a return.
 
-        What is claimed by a batch goes on: it is nearly sent.
+        What is claimed by a batch goes on: it is nearly sent. Of the inbox only what is held is looked at;
+        the rest has its last try when its time is over.
 
         Args:
             max_age_seconds: on the queue's clock.
+            inbox_max_age_seconds: the same for what is held in the inbox.
 
         Returns:
             How many deliveries.
@@ -158,16 +175,20 @@ class Reports:
             now, wall = self.queue.clock.now(), self.queue.clock.wall()
             return connection.execute(
                 "UPDATE delivery SET state = 'dead', status = :status, text = CASE WHEN (SELECT arrived_at"
-                " FROM message WHERE seq = delivery.message) <= :until THEN :expired ELSE :too_late END,"
-                " changed_at = :now, changed_wall = :wall"
-                " WHERE state = 'queued' AND node != '' AND message IN (SELECT d.message FROM delivery d"
-                " JOIN message m ON m.seq = d.message WHERE d.state = 'queued' AND d.node != '' AND"
-                " (m.arrived_at <= :until OR (m.deliver_by_at <= :now AND m.deliver_by_mode LIKE 'R%')))",
+                " FROM message WHERE seq = delivery.message) > iif(node = '', :inbox_until, :until)"
+                " THEN :too_late WHEN state = 'held' THEN :not_released ELSE :expired END, held_by = NULL,"
+                " changed_at = :now, changed_wall = :wall WHERE seq IN (SELECT d.seq FROM delivery d"
+                " JOIN message m ON m.seq = d.message"
+                " WHERE (d.state = 'held' OR (d.state = 'queued' AND d.node != ''))"
+                " AND (m.arrived_at <= iif(d.node = '', :inbox_until, :until)"
+                " OR (m.deliver_by_at <= :now AND m.deliver_by_mode LIKE 'R%')))",
                 {
                     "status": EXPIRED_STATUS,
                     "expired": EXPIRED_TEXT,
                     "too_late": TOO_LATE_TEXT,
+                    "not_released": NOT_RELEASED_TEXT,
                     "until": now - max_age_seconds,
+                    "inbox_until": now - inbox_max_age_seconds,
                     "now": now,
                     "wall": wall,
                 },
@@ -205,6 +226,7 @@ class Reports:
         def job(connection: sqlite3.Connection) -> bool:
             if _mark(connection, event, troubles, Told.REPORTED, report.id) != len(troubles):
                 raise _ToldMeanwhile
+            # No limit of size holds a report: nobody could be told of that.
             insert_message(connection, self.queue.clock, report, role)
             return True
 
@@ -227,8 +249,10 @@ class Reports:
             own = rows[first : first + len(message.delivery_seqs)]
             first += len(own)
             troubles = tuple(
-                Trouble(seq, recipient, node, status, text, attempts, changed, _success(success))
-                for seq, recipient, (node, status, text, attempts, changed, success) in zip(
+                Trouble(
+                    seq, recipient, node, status, text, attempts, changed, _success(success), bool(is_held)
+                )
+                for seq, recipient, (node, status, text, attempts, changed, success, is_held) in zip(
                     message.delivery_seqs,
                     message.envelope.recipients,
                     [row[2:_OWN_COUNT] for row in own],
@@ -245,7 +269,7 @@ class _ToldMeanwhile(Exception):
 
 _STILL = {
     Event.FAILED: "state = 'dead'",
-    Event.DELAYED: "state IN ('queued', 'claimed')",
+    Event.DELAYED: "state IN ('queued', 'claimed', 'held')",
     Event.SUCCEEDED: "success IS NOT NULL",
 }
 _COLUMN = {Event.FAILED: "told", Event.DELAYED: "delay_told", Event.SUCCEEDED: "told"}

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from gateway.msgqueue.entry import Role, State
+from gateway.msgqueue.selection import Selection
 from gateway.msgqueue.store import Queue
 
 DEFAULT_LIST_COUNT = 1000
@@ -32,6 +33,8 @@ class DeliveryView:
         told_by: queue id of that report, or "".
         delay_told: of one that waits for long: the same about its delay.
         delay_told_by: queue id of that report, or "".
+        held_by: of a held one: ``size`` or ``person``; else "".
+        operator_told: whether the operator of this node was told that it is held, as ``told``.
     """
 
     recipient: str
@@ -49,6 +52,8 @@ class DeliveryView:
     told_by: str = ""
     delay_told: str = ""
     delay_told_by: str = ""
+    held_by: str = ""
+    operator_told: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,12 +108,25 @@ def list_messages(
         states: what counts.
         max_count: messages at most.
     """
-    marks = ", ".join("?" * len(states))
+    return select_messages(queue, Selection(role=role, states=tuple(states)), max_count)
+
+
+def select_messages(
+    queue: Queue, selection: Selection, max_count: int = DEFAULT_LIST_COUNT
+) -> list[MessageView]:
+    """The oldest messages of which a recipient is selected, with all their recipients.
+
+    Args:
+        queue: the open queue.
+        selection: which.
+        max_count: messages at most.
+    """
+    condition, values = selection.condition(queue.clock.now())
     with queue.reading() as connection:
         rows = connection.execute(
-            f"{_MESSAGE} WHERE (? = '' OR m.role = ?) AND EXISTS (SELECT 1 FROM delivery d WHERE"  # noqa: S608
-            f" d.message = m.seq AND d.state IN ({marks})) ORDER BY m.seq LIMIT ?",
-            (role or "", role or "", *states, max_count),
+            f"{_MESSAGE} WHERE EXISTS (SELECT 1 FROM delivery d WHERE"  # noqa: S608 - no value is in it
+            f" d.message = m.seq AND {condition}) ORDER BY m.seq LIMIT :max_count",
+            {**values, "max_count": max_count},
         ).fetchall()
         return [_view(queue, connection, row) for row in rows]
 
@@ -174,6 +192,7 @@ def _view(queue: Queue, connection: sqlite3.Connection, row: tuple[object, ...])
     deliveries = connection.execute(
         "SELECT d.recipient, d.node, d.nice, d.state, d.batch, b.packet, d.attempts, d.next_try_at,"
         " d.status, d.text, d.changed_wall, d.told, d.told_by, d.delay_told, d.delay_told_by,"
+        " d.held_by, d.operator_told,"
         " d.state IN ('sent', 'delivered', 'dead', 'dropped') FROM delivery d"
         " LEFT JOIN batch b ON b.id = d.batch WHERE d.message = ? ORDER BY d.seq",
         (row[0],),

@@ -29,6 +29,7 @@ from gateway.message.envelope import Envelope
 from gateway.msgqueue.entry import Lane, NewMessage, Role, Success, Target
 from gateway.msgqueue.reports import Event, Reports, Told, Trouble, Troubled
 from gateway.msgqueue.store import Queue
+from gateway.report.held_notice import OperatorTeller
 from gateway.report.rules import Case, content_type_of, why_untold
 from gateway.routing.table import LocalRoute, Route, Table
 
@@ -60,6 +61,7 @@ class ReportSettings:
         inbox_expire_seconds: the same for mail that is delivered here, as the deliverer has it.
         nice: niceness of reports, unless mail for that node has a lower one.
         return_bytes: largest message that comes back whole.
+        operator: mailbox of who is told of mail that is too large for its link; "": nobody by mail.
     """
 
     hostname: str
@@ -68,6 +70,7 @@ class ReportSettings:
     inbox_expire_seconds: float = 28 * 86_400.0
     nice: int = NICE_CONTROL
     return_bytes: int = 64 << 10
+    operator: str = ""
 
 
 @dataclass(slots=True)
@@ -80,6 +83,7 @@ class ReportResult:
         delay_count: reports of delays.
         success_count: reports of what was delivered or passed on, where the sender asked for them.
         untold_count: recipients of which nobody is told.
+        operator_count: held recipients of which the operator was told.
     """
 
     expired_count: int = 0
@@ -87,6 +91,7 @@ class ReportResult:
     delay_count: int = 0
     success_count: int = 0
     untold_count: int = 0
+    operator_count: int = 0
 
     def count(self, event: Event) -> None:
         """Count a report."""
@@ -124,12 +129,20 @@ class Reporter:
         self._find_lane = find_lane
         self._name_of = name_of
         self._rng = rng
+        self._operator = OperatorTeller(
+            queue,
+            hostname=settings.hostname,
+            operator=settings.operator,
+            find_way=self._way_back,
+            name_of=lambda text: name_of(NodeId.parse(text)) if text else settings.hostname,
+        )
 
     def run_once(self, *, is_late_looked_for: bool = True) -> ReportResult:
         """Give up what waited for too long, and tell everybody who has to be told.
 
         Args:
-            is_late_looked_for: else only dead letters are told of, which costs next to nothing.
+            is_late_looked_for: else senders are told of dead letters and held mail only, which costs next to
+                nothing.
 
         Raises:
             StoreBusy: another process reports.
@@ -138,18 +151,24 @@ class Reporter:
         result = ReportResult()
         with self._queue.lock(LOCK):
             if is_late_looked_for:
-                result.expired_count = self._reports.expire(self._settings.expire_seconds)
+                result.expired_count = self._reports.expire(
+                    self._settings.expire_seconds, self._settings.inbox_expire_seconds
+                )
             for troubled in _pages(lambda seq: self._reports.failed(PAGE_COUNT, after_seq=seq)):
                 self._handle(Event.FAILED, troubled, result)
             for troubled in _pages(lambda seq: self._reports.succeeded(PAGE_COUNT, after_seq=seq)):
                 for each in _by_success(troubled):
                     self._handle(Event.SUCCEEDED, each, result)
+            for troubled in _pages(lambda seq: self._reports.held(PAGE_COUNT, after_seq=seq)):
+                self._handle(Event.DELAYED, troubled, result)
             if is_late_looked_for:
+                result.operator_count = self._operator.run_once()
                 age_seconds = self._settings.delay_notice_seconds or None
                 for troubled in _pages(
                     lambda seq: self._reports.late(age_seconds, PAGE_COUNT, after_seq=seq)
                 ):
-                    self._handle(Event.DELAYED, troubled, result)
+                    for each in _by_held(troubled):
+                        self._handle(Event.DELAYED, each, result)
         return result
 
     def _handle(self, event: Event, troubled: Troubled, result: ReportResult) -> None:
@@ -229,7 +248,10 @@ class Reporter:
     ) -> NewMessage:
         report_id, settings, message = self._queue.new_id(), self._settings, troubled.message
         is_failure = event is Event.FAILED
-        if message.size_bytes <= min(settings.return_bytes, len(body)):
+        link_bytes = settings.return_bytes
+        if way.node is not None:
+            link_bytes = self._queue.limits.outgoing.get(way.node.text, link_bytes)
+        if message.size_bytes <= min(settings.return_bytes, link_bytes, len(body)):
             returned, is_whole = choose_returned(body, message.envelope.options.ret, is_failure=is_failure)
         else:
             returned, is_whole = header_of(body), False
@@ -272,8 +294,9 @@ class Reporter:
             LATE_TEXT if is_untried else trouble.text,
             orcpt=options.orcpt,
             where=self._where(trouble),
-            last_attempt_seconds=None if is_untried else trouble.changed_wall,
+            last_attempt_seconds=None if is_untried or trouble.is_held else trouble.changed_wall,
             retry_until_seconds=self._give_up_wall(troubled) if is_late else None,
+            is_held=trouble.is_held,
         )
 
     def _where(self, trouble: Trouble) -> str:
@@ -332,6 +355,14 @@ def _by_success(troubled: Troubled) -> Iterator[Troubled]:
     """The message once for each kind of success, since a report tells of one."""
     for success in Success:
         troubles = tuple(trouble for trouble in troubled.troubles if trouble.success is success)
+        if troubles:
+            yield replace(troubled, troubles=troubles)
+
+
+def _by_held(troubled: Troubled) -> Iterator[Troubled]:
+    """The message once for what is held and once for what is not: a report tells of one."""
+    for is_held in (False, True):
+        troubles = tuple(trouble for trouble in troubled.troubles if trouble.is_held is is_held)
         if troubles:
             yield replace(troubled, troubles=troubles)
 

@@ -51,6 +51,8 @@ def show_lines(message: MessageView, name_of: NameOf) -> Iterator[str]:
             yield f"  told:      {_told(delivery.told, delivery.told_by)}"
         if delivery.delay_told:
             yield f"  of delay:  {_told(delivery.delay_told, delivery.delay_told_by)}"
+        if delivery.operator_told:
+            yield f"  operator:  {clean(delivery.operator_told)}"
 
 
 def as_json(messages: Sequence[MessageView], name_of: NameOf) -> str:
@@ -89,6 +91,8 @@ def _message_object(message: MessageView, name_of: NameOf) -> dict[str, object]:
                 "told_by": delivery.told_by,
                 "delay_told": delivery.delay_told,
                 "delay_told_by": delivery.delay_told_by,
+                "held_by": delivery.held_by,
+                "operator_told": delivery.operator_told,
             }
             for delivery in message.deliveries
         ],
@@ -105,6 +109,6 @@ def _delivery(message: MessageView, delivery: DeliveryView, name_of: NameOf) -> 
         words.append(f"to node {clean(name_of(delivery.node))}, niceness {delivery.nice}")
     if delivery.next_try_seconds > 0:
         words.append(f"next try in {age_text(delivery.next_try_seconds)}")
-    if delivery.status:
-        words.append(f"({delivery.status} {clean(delivery.text)})")
+    if delivery.status or delivery.text:
+        words.append(f"({' '.join(filter(None, (delivery.status, clean(delivery.text))))})")
     return "  ".join(words)

@@ -15,6 +15,7 @@ from gateway.errors import ConfigError
 from gateway.ingest.certificates import CertificateFiles
 from gateway.ingest.unix_socket import UnixSocket
 from gateway.msgqueue.entry import Form
+from gateway.msgqueue.insertion import NO_LIMITS, SizeLimits
 from gateway.report.reporter import ReportSettings
 from gateway.routing.table import LocalRoute, Refusal, Route
 from tests.support.gateways import GatewayNode
@@ -162,6 +163,28 @@ def test_mail_expires_after_weeks_in_both_roles_unless_the_inbox_has_its_own_tim
     assert config.report.expire_seconds == weeks_seconds
 
 
+@pytest.mark.parametrize(
+    ("toml", "operator"),
+    [
+        ("[node]\nhostname = 'mx.a.test'\n", "postmaster@mx.a.test"),
+        ("[node]\nhostname = 'mx.a.test'\n[deliver]\ndomains = ['.a.test', 'a.test']\n", "postmaster@a.test"),
+        ("[node]\noperator = 'ann@b.test'\n[deliver]\ndomains = ['a.test']\n", "ann@b.test"),
+        ("[node]\noperator = ''\n", ""),
+    ],
+)
+def test_the_operator_is_a_postmaster_who_can_be_reached_unless_one_is_named(
+    load: Load, toml: str, operator: str
+) -> None:
+    assert load(toml).report.operator == operator
+
+
+def test_the_sizes_above_which_mail_is_held_belong_to_neighbours(load: Load) -> None:
+    config = load("[neighbour.bob]\nmax_message_bytes = 2048\nhold_receive_bytes = 4096\n")
+    bob = config.nncp.book.find("bob").id.text
+    assert config.limits == SizeLimits({bob: 2048}, {bob: 4096})
+    assert load("[neighbour.bob]\nnice = 'F'\n").limits == NO_LIMITS
+
+
 def test_relative_paths_are_beside_the_file(load: Load, home: Path) -> None:
     config = load(
         '[node]\nstate_directory = "../elsewhere"\n[log]\nmail = "mail.log"\n'
@@ -227,7 +250,9 @@ def test_every_section_reaches_its_stage(load: Load) -> None:
     assert config.reserve_bytes == 1000
     assert config.keep_finished_seconds == 86_400
     assert config.keep_batch_ids_seconds == 2.5 * 86_400
-    assert config.report == ReportSettings("gw.example.org", 0.0, 2 * 86_400.0, 2 * 86_400.0, 32, 100)
+    assert config.report == ReportSettings(
+        "gw.example.org", 0.0, 2 * 86_400.0, 2 * 86_400.0, 32, 100, "postmaster@own.test"
+    )
     assert config.deliver.retry.max_age_seconds == 2 * 86_400
     assert config.smtp is not None
     assert config.smtp.listen == (("127.0.0.1", 2525), ("::1", 0))
@@ -402,7 +427,7 @@ OPTIONAL: dict[str, set[str]] = {}
 """Keys without a default, which the sample need not show."""
 
 DIFFERENT = {
-    "node": {"hostname", "nncp_config", "state_directory"},
+    "node": {"hostname", "nncp_config", "state_directory", "operator"},
     "smtp": {"listen"},
     "lmtp": {"listen", "socket", "socket_group"},
     "submission": {"listen", "listen_tls", "certificate", "key", "passwords", "senders"},

@@ -1,0 +1,24 @@
+"""``queue``: look at messages, and decide what becomes of them."""
+
+import click
+
+from gateway.cli import queue_act, queue_view
+
+
+@click.group()
+def queue() -> None:
+    """Messages that wait to be sent (outbox) or to be delivered (inbox), and dead letters."""
+
+
+for _command in (
+    queue_view.list_command,
+    queue_view.show_command,
+    queue_act.hold,
+    queue_act.release,
+    queue_act.retry,
+    queue_act.expire,
+    queue_act.drop,
+    queue_act.move,
+    queue_act.replay,
+):
+    queue.add_command(_command)
