@@ -1,0 +1,360 @@
+"""What the header section of an article says, and whether the article may be passed on.
+
+Contract: ``read_article`` gives an ``Article``, or a ``Rejection`` that is for good: trying again with the
+same bytes gives the same. An article is whole, with CRLF line ends; nothing here changes a byte of it.
+Lines of any length are taken, as INN takes them; the limits are those of the header section.
+
+Spec: RFC 5536 sections 2.2 and 3; RFC 5537 sections 3.6 and 3.7.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+
+from gateway.errors import MessageError
+from gateway.message.lines import find_stray
+from gateway.nntp.dates import parse_date
+from gateway.nntp.wildmat import is_newsgroup_name
+
+ARTICLE_LIMIT_BYTES = 1_000_000
+"""INN's own default (maxartsize)."""
+HEADER_LIMIT_BYTES = 64 * 1024
+FIELD_LIMIT_BYTES = 32 * 1024
+"""A field with its lines; Path, References and Newsgroups are the long ones."""
+NEWSGROUP_LIMIT_COUNT = 200
+MESSAGE_ID_LIMIT_BYTES = 250
+"""RFC 3977 section 3.6."""
+FUTURE_LIMIT_SECONDS = 24 * 3600.0
+"""RFC 5537 section 3.6."""
+SHOWN_CHARS = 80
+
+MANDATORY_FIELDS = ("From", "Date", "Newsgroups", "Subject", "Message-ID", "Path")
+"""RFC 5536 section 3.1."""
+_LONE_FIELDS = frozenset(
+    name.lower().encode("ascii")
+    for name in (
+        *MANDATORY_FIELDS,
+        *("Approved", "Archive", "Control", "Distribution", "Expires", "Followup-To", "Injection-Date"),
+        *("Injection-Info", "Lines", "References", "Reply-To", "Sender", "Supersedes", "Xref"),
+    )
+)
+
+_MESSAGE_ID = re.compile(r"<[!-;=?A-~]+@(?:[!-;=?A-Z^-~]+|\[[!-;=?-Z^-~]*\])>")
+_FIELD_NAME = re.compile(rb"[!-9;-~]+")
+_FOLD = re.compile(rb"\r?\n[ \t]")
+
+
+class Reason(StrEnum):
+    """Why an article is not taken."""
+
+    TOO_LARGE = "too large"
+    NUL = "NUL"
+    BARE_CR = "bare CR"
+    BARE_LF = "bare LF"
+    NO_BODY = "no body"
+    BAD_HEADER = "bad header"
+    HEADER_TOO_LARGE = "header too large"
+    MISSING = "missing field"
+    DUPLICATE_FIELD = "duplicate field"
+    BAD_MESSAGE_ID = "bad Message-ID"
+    WRONG_MESSAGE_ID = "wrong Message-ID"
+    BAD_NEWSGROUPS = "bad Newsgroups"
+    BAD_DATE = "bad Date"
+    BAD_PATH = "bad Path"
+    FUTURE = "date in the future"
+    TOO_OLD = "too old"
+    NOT_ALLOWED = "field not allowed"
+    UNKNOWN_GROUP = "no such group"
+    UNAPPROVED = "not approved"
+
+
+_STRAYS = {"NUL": Reason.NUL, "bare CR": Reason.BARE_CR, "bare LF": Reason.BARE_LF}
+
+
+@dataclass(frozen=True, slots=True)
+class Rejection:
+    """An article is not taken, now or later.
+
+    Args:
+        reason: for figures and decisions.
+        text: one printable line, for the answer and the log.
+    """
+
+    reason: Reason
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class ArticleLimits:
+    """What is taken before an article is refused.
+
+    Args:
+        article_bytes: the whole article.
+        header_bytes: its header section.
+        field_bytes: one field with the lines it goes on in.
+        newsgroup_count: names in Newsgroups.
+    """
+
+    article_bytes: int = ARTICLE_LIMIT_BYTES
+    header_bytes: int = HEADER_LIMIT_BYTES
+    field_bytes: int = FIELD_LIMIT_BYTES
+    newsgroup_count: int = NEWSGROUP_LIMIT_COUNT
+
+
+@dataclass(frozen=True, slots=True)
+class Article:
+    """What is read of an article.
+
+    Args:
+        message_id: with its angle brackets.
+        newsgroups: the names, each once, as they stand.
+        path: value of Path.
+        date_seconds: Date, in unix seconds.
+        injection_seconds: Injection-Date, or None if there is none.
+        distributions: of Distribution; none: everywhere.
+        control: value of Control: a control message; or None.
+        is_approved: there is an Approved field.
+        size_bytes: of the whole article.
+        header_bytes: of the header section without the empty line.
+    """
+
+    message_id: str
+    newsgroups: tuple[str, ...]
+    path: str
+    date_seconds: float
+    injection_seconds: float | None
+    distributions: tuple[str, ...]
+    control: str | None
+    is_approved: bool
+    size_bytes: int
+    header_bytes: int
+
+    @property
+    def posted_seconds(self) -> float:
+        """The moment that counts for its age, in unix seconds: RFC 5537 section 3.6."""
+        return self.date_seconds if self.injection_seconds is None else self.injection_seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """A header field.
+
+    Args:
+        name: in lower case.
+        raw: the whole field, its line ends with it.
+    """
+
+    name: bytes
+    raw: bytes
+
+    @property
+    def value(self) -> bytes:
+        """What it says, unfolded, without the blanks around."""
+        return unfolded(self.raw[len(self.name) + 1 :])
+
+
+class _Unacceptable(MessageError):
+    """Carries a rejection out of the steps of ``read_article``; never leaves this module."""
+
+    def __init__(self, reason: Reason, text: str) -> None:
+        super().__init__(text)
+        self.rejection = Rejection(reason, text)
+
+
+def unfolded(raw: bytes) -> bytes:
+    """A value as one line, without the blanks around."""
+    # Each fold keeps its blank; only the line end goes: RFC 5322 section 2.2.3.
+    return _FOLD.sub(lambda match: match[0][-1:], raw).strip(b" \t\r\n")
+
+
+def read_article(
+    data: bytes, limits: ArticleLimits | None = None, *, message_id: str | None = None
+) -> Article | Rejection:
+    """Check an article and read what decides where it goes.
+
+    Args:
+        data: the whole article, CRLF line ends.
+        limits: what is taken.
+        message_id: what the peer said that it would send; None: it said nothing.
+
+    Spec: RFC 5536 section 3.1; RFC 5537 section 3.6.
+    """
+    limits = limits or ArticleLimits()
+    try:
+        header = _header(data, limits)
+        fields = _fields_of(header, limits)
+        return _article(fields, len(data), len(header), limits, message_id)
+    except _Unacceptable as fault:
+        return fault.rejection
+
+
+def age_rejection(article: Article, now_seconds: float, *, max_age_seconds: float | None) -> Rejection | None:
+    """Refuse an article that history may have forgotten, or one from the future.
+
+    Not to be asked while the clock may be wrong.
+
+    Args:
+        article: which.
+        now_seconds: unix seconds.
+        max_age_seconds: articles posted earlier are refused; None: none is.
+
+    Spec: RFC 5537 section 3.6, steps 2 and 3.
+    """
+    age_seconds = now_seconds - article.posted_seconds
+    if age_seconds < -FUTURE_LIMIT_SECONDS:
+        return Rejection(Reason.FUTURE, "its date is more than a day in the future")
+    if max_age_seconds is not None and age_seconds > max_age_seconds:
+        days = f"{age_seconds / 86400:.0f} days old, more than {max_age_seconds / 86400:g}"
+        return Rejection(Reason.TOO_OLD, days)
+    return None
+
+
+def is_message_id(text: str) -> bool:
+    """Whether a text is a Message-ID with its angle brackets.
+
+    As peers take them: two dots in a row and a dot in front of the ``@`` are in use.
+
+    Spec: RFC 5536 section 3.1.3; RFC 3977 section 3.6.
+    """
+    return len(text) <= MESSAGE_ID_LIMIT_BYTES and _MESSAGE_ID.fullmatch(text) is not None
+
+
+def header_fields(data: bytes) -> Iterator[Field]:
+    """The fields of a header section, as far as it is one.
+
+    Args:
+        data: an article, or its header section; CRLF line ends.
+    """
+    end = data.find(b"\r\n\r\n")
+    header = data if end < 0 else data[: end + 2]
+    for raw in _split(header):
+        name, colon, _ = raw.partition(b":")
+        if colon and _FIELD_NAME.fullmatch(name):
+            yield Field(name.lower(), raw)
+
+
+def field_value(data: bytes, name: str) -> bytes | None:
+    """What the first field of a name says, unfolded; None if there is none.
+
+    Args:
+        data: an article, or its header section.
+        name: in any case.
+    """
+    wanted = name.lower().encode("ascii", "replace")
+    return next((field.value for field in header_fields(data) if field.name == wanted), None)
+
+
+def shown(value: bytes) -> str:
+    """A value for a text of one printable line, cut."""
+    text = value[:SHOWN_CHARS].decode("utf-8", "replace")
+    return "".join(char if char.isprintable() else "?" for char in text)
+
+
+def split_names(value: bytes) -> tuple[str, ...]:
+    """The names of a list between commas, each once, in their order."""
+    text = value.decode("utf-8", "replace")
+    return tuple(dict.fromkeys(name for word in text.split(",") if (name := word.strip())))
+
+
+def _header(data: bytes, limits: ArticleLimits) -> bytes:
+    if len(data) > limits.article_bytes:
+        raise _Unacceptable(Reason.TOO_LARGE, f"{len(data)} bytes; allowed: {limits.article_bytes}")
+    if (stray := find_stray(data)) is not None:
+        raise _Unacceptable(_STRAYS[stray[0]], f"{stray[0]} at offset {stray[1]}")
+    end = data.find(b"\r\n\r\n")
+    if end < 0:
+        raise _Unacceptable(Reason.NO_BODY, "no empty line behind the header")
+    if end + 2 > limits.header_bytes:
+        raise _Unacceptable(
+            Reason.HEADER_TOO_LARGE, f"a header of {end + 2} bytes; allowed: {limits.header_bytes}"
+        )
+    return data[: end + 2]
+
+
+def _split(header: bytes) -> Iterator[bytes]:
+    """The fields with all their lines."""
+    lines: list[bytes] = []
+    for line in header.splitlines(keepends=True):
+        if line[:1] not in {b" ", b"\t"} and lines:
+            yield b"".join(lines)
+            lines = []
+        lines.append(line)
+    if lines:
+        yield b"".join(lines)
+
+
+def _fields_of(header: bytes, limits: ArticleLimits) -> dict[bytes, bytes]:
+    """The fields that may stand once, by name in lower case; every field is looked at."""
+    found: dict[bytes, bytes] = {}
+    for raw in _split(header):
+        name, colon, value = raw.partition(b":")
+        if not colon or not _FIELD_NAME.fullmatch(name) or value[:1] not in {b" ", b"\t", b"\r"}:
+            raise _Unacceptable(Reason.BAD_HEADER, f"not a header field: {shown(raw.rstrip())!r}")
+        if len(raw) > limits.field_bytes:
+            text = f"a {shown(name)} field of {len(raw)} bytes; allowed: {limits.field_bytes}"
+            raise _Unacceptable(Reason.HEADER_TOO_LARGE, text)
+        key = name.lower()
+        if key not in _LONE_FIELDS:
+            continue
+        if key in found:
+            raise _Unacceptable(Reason.DUPLICATE_FIELD, f"two {shown(name)} fields")
+        found[key] = unfolded(value)
+    return found
+
+
+def _article(
+    fields: dict[bytes, bytes],
+    size_bytes: int,
+    header_bytes: int,
+    limits: ArticleLimits,
+    announced: str | None,
+) -> Article:
+    for name in MANDATORY_FIELDS:
+        if not fields.get(name.lower().encode("ascii")):
+            raise _Unacceptable(Reason.MISSING, f"no {name} field")
+    control = fields.get(b"control")
+    return Article(
+        message_id=_message_id(fields[b"message-id"], announced),
+        newsgroups=_newsgroups(fields[b"newsgroups"], limits),
+        path=fields[b"path"].decode("utf-8", "replace"),
+        date_seconds=_date("Date", fields[b"date"]),
+        injection_seconds=_injection_date(fields),
+        distributions=split_names(fields.get(b"distribution", b"")),
+        control=None if control is None else control.decode("utf-8", "replace"),
+        is_approved=bool(fields.get(b"approved")),
+        size_bytes=size_bytes,
+        header_bytes=header_bytes,
+    )
+
+
+def _message_id(value: bytes, announced: str | None) -> str:
+    text = value.decode("utf-8", "replace")
+    if not is_message_id(text):
+        raise _Unacceptable(Reason.BAD_MESSAGE_ID, f"bad Message-ID {shown(value)!r}")
+    if announced is not None and announced != text:
+        raise _Unacceptable(Reason.WRONG_MESSAGE_ID, f"its Message-ID is {shown(value)}")
+    return text
+
+
+def _newsgroups(value: bytes, limits: ArticleLimits) -> tuple[str, ...]:
+    names = split_names(value)
+    if len(names) > limits.newsgroup_count:
+        text = f"{len(names)} names in Newsgroups; allowed: {limits.newsgroup_count}"
+        raise _Unacceptable(Reason.BAD_NEWSGROUPS, text)
+    sound = tuple(filter(is_newsgroup_name, names))
+    if not sound:
+        raise _Unacceptable(Reason.BAD_NEWSGROUPS, f"no newsgroup in {shown(value)!r}")
+    return sound
+
+
+def _date(name: str, value: bytes) -> float:
+    seconds = parse_date(value.decode("utf-8", "replace"))
+    if seconds is None:
+        raise _Unacceptable(Reason.BAD_DATE, f"bad {name} {shown(value)!r}")
+    return seconds
+
+
+def _injection_date(fields: dict[bytes, bytes]) -> float | None:
+    value = fields.get(b"injection-date")
+    return None if value is None else _date("Injection-Date", value)

@@ -1,0 +1,101 @@
+"""The dates of articles, and those of commands.
+
+Contract: a text gives unix seconds or None, whatever the locale, and None for a day that no calendar has.
+
+Spec: RFC 5322 sections 3.3 and 4.3; RFC 5536 section 3.1.1; RFC 3977 section 7.3.2.
+"""
+
+import re
+from datetime import UTC, datetime, timedelta
+
+TEXT_LIMIT_CHARS = 300
+"""A date is some 40 characters; comments may stand in it."""
+
+_MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+_ZONE_HOURS = {"est": -5, "edt": -4, "cst": -6, "cdt": -5, "mst": -7, "mdt": -6, "pst": -8, "pdt": -7}
+"""Every other name of a zone counts as UTC: RFC 5322 section 4.3."""
+_COMMENT = re.compile(r"\([^()]*\)")
+_DATE = re.compile(
+    r"(?:[a-z]{3,9}\s*,\s*|[a-z]{3}\s+)?(\d{1,2})\s+([a-z]{3})[a-z]{0,6}\s+(\d{2,4})\s+"
+    r"(\d{1,2})\s*:\s*(\d{2})(?:\s*:\s*(\d{2}))?\s*([+-]\d{4}|[a-z]{1,5})?",
+    re.ASCII,
+)
+_NNTP_DATE = re.compile(r"(\d{2}|\d{4})(\d{2})(\d{2})", re.ASCII)
+_NNTP_TIME = re.compile(r"(\d{2})(\d{2})(\d{2})", re.ASCII)
+_CENTURY_YEARS = 100
+_PIVOT_YEAR = 50
+_LAST_LEAP_SECOND = 60
+_MAX_NESTED_COMMENTS = 4
+
+
+def parse_date(text: str) -> float | None:
+    """Read the date of a header field.
+
+    Args:
+        text: as RFC 5322 has it, with the old forms; a zone that is not known counts as UTC.
+
+    Returns:
+        Unix seconds, or None for no date.
+    """
+    if len(text) > TEXT_LIMIT_CHARS:
+        return None
+    for _ in range(_MAX_NESTED_COMMENTS):
+        text = _COMMENT.sub(" ", text)
+    match = _DATE.fullmatch(text.strip().lower())
+    if match is None or match[2] not in _MONTHS:
+        return None
+    day, month, year = int(match[1]), _MONTHS.index(match[2]) + 1, _full_year(match[3])
+    seconds = _unix_seconds(year, month, day, int(match[4]), int(match[5]), int(match[6] or 0))
+    return None if seconds is None else seconds - _offset_seconds(match[7] or "")
+
+
+def parse_command_date(date: str, time: str, now_seconds: float) -> float | None:
+    """Read date and time of NEWGROUPS and NEWNEWS, in UTC.
+
+    Args:
+        date: ``yyyymmdd`` or ``yymmdd``.
+        time: ``hhmmss``.
+        now_seconds: unix seconds; the century of a short year is the one that makes it no later.
+
+    Spec: RFC 3977 section 7.3.2.
+    """
+    day, moment = _NNTP_DATE.fullmatch(date), _NNTP_TIME.fullmatch(time)
+    if day is None or moment is None:
+        return None
+    year = int(day[1])
+    if len(day[1]) == 2:  # noqa: PLR2004 - digits of a short year
+        this_year = datetime.fromtimestamp(now_seconds, UTC).year
+        year += this_year - this_year % _CENTURY_YEARS
+        year -= _CENTURY_YEARS if year > this_year else 0
+    return _unix_seconds(year, int(day[2]), int(day[3]), *map(int, moment.groups()))
+
+
+def command_date(unix_seconds: float) -> str:
+    """What DATE answers: ``yyyymmddhhmmss`` in UTC."""
+    moment = datetime.fromtimestamp(int(unix_seconds), UTC)
+    return f"{moment.year:04}{moment:%m%d%H%M%S}"
+
+
+def _full_year(digits: str) -> int:
+    """RFC 5322 section 4.3."""
+    year = int(digits)
+    if len(digits) == 2:  # noqa: PLR2004 - digits of a short year
+        return year + (2000 if year < _PIVOT_YEAR else 1900)
+    return year + 1900 if len(digits) == 3 else year  # noqa: PLR2004 - years since 1900
+
+
+def _unix_seconds(year: int, month: int, day: int, hour: int, minute: int, second: int) -> float | None:
+    leap_second = second == _LAST_LEAP_SECOND
+    try:
+        moment = datetime(year, month, day, hour, minute, second - leap_second, tzinfo=UTC)
+    except ValueError:
+        return None
+    epoch = datetime(1970, 1, 1, tzinfo=UTC)
+    return (moment - epoch) / timedelta(seconds=1) + leap_second
+
+
+def _offset_seconds(zone: str) -> int:
+    if zone[:1] in {"+", "-"}:
+        minutes = int(zone[1:3]) * 60 + int(zone[3:])
+        return -60 * minutes if zone[0] == "-" else 60 * minutes
+    return _ZONE_HOURS.get(zone, 0) * 3600

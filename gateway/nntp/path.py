@@ -1,0 +1,131 @@
+"""Path: where an article has been, and our own name in front of it.
+
+    Path: us.example!!peer.example!.POSTED.192.0.2.7!not-for-mail
+              our name, behind it how we know the source: !! its name is the first; .MISMATCH. it is another;
+              .SEEN. we know no name of it
+
+Contract: all that relaying changes of an article is Path, and Xref, which is each server's own and goes.
+
+Spec: RFC 5536 section 3.1.5; RFC 5537 sections 3.2 and 3.6.
+"""
+
+import functools
+import re
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from gateway.nntp.article import Field
+
+IDENTITY_LIMIT_CHARS = 253
+"""A host name's; RFC 5536 sets no limit."""
+LINE_LIMIT_BYTES = 998
+"""RFC 5536 section 2.2."""
+
+_IDENTITY = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")
+_DELIMITER = re.compile(r"[!\s]+")
+_NOT_IN_DIAGNOSTIC = re.compile(r"[^A-Za-z0-9._:\[\]-]")
+_DIAGNOSTIC = "."
+_PATH_FIELD = re.compile(rb"^Path:[ \t]*", re.IGNORECASE | re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Who handed an article in.
+
+    Args:
+        names: its names in Path; none: we know none.
+        address: how else we know it, for the diagnostic.
+    """
+
+    names: tuple[str, ...] = ()
+    address: str = ""
+
+
+def is_path_identity(text: str) -> bool:
+    """Whether a text may be somebody's name in Path: RFC 5536 section 3.1.5."""
+    return len(text) <= IDENTITY_LIMIT_CHARS and _IDENTITY.fullmatch(text) is not None
+
+
+def path_identities(path: str) -> tuple[str, ...]:
+    """The names of the agents an article passed, the last one first.
+
+    Args:
+        path: value of Path. Diagnostics and the last entry, which names no agent, are left out.
+    """
+    *entries, _ = _DELIMITER.split(path.strip())
+    return tuple(entry for entry in entries if entry and not entry.startswith(_DIAGNOSTIC))
+
+
+def hop_count(path: str) -> int:
+    """How many agents an article passed."""
+    return len(path_identities(path))
+
+
+def is_in_path(path: str, names: Collection[str]) -> bool:
+    """Whether an article passed an agent of one of these names, in any case of letters."""
+    wanted = {name.lower() for name in names}
+    return any(name.lower() in wanted for name in path_identities(path))
+
+
+def relayed(article: bytes, own: str, source: Source) -> bytes:
+    """What we pass on: our name in Path, without Xref.
+
+    Args:
+        article: one that ``read_article`` takes.
+        own: our name.
+        source: who handed it in.
+
+    Spec: RFC 5537 sections 3.2.1 and 3.6.
+    """
+    end = article.index(b"\r\n\r\n") + 2
+    header = without_fields(article[:end], ("xref",))
+    match = _PATH_FIELD.search(header)
+    if match is None:
+        raise AssertionError("internal error: an article without Path was to be relayed")
+    path = Field(b"path", _whole_field(header, match.start())).value.decode("utf-8", "replace")
+    front = f"{own}!{_diagnostic(path, source)}".encode("ascii")
+    rest = header[match.end() :]
+    line_bytes = len("Path: ") + len(front) + rest.index(b"\r\n")
+    # A fold of nothing is none: what stands behind the colon may be folded already.
+    fold = b"\r\n\t" if line_bytes > LINE_LIMIT_BYTES and not rest.startswith(b"\r\n") else b""
+    return b"".join((header[: match.start()], b"Path: ", front, fold, rest, article[end:]))
+
+
+def without_fields(article: bytes, names: Collection[str]) -> bytes:
+    """An article or header section without some fields.
+
+    Args:
+        article: CRLF line ends.
+        names: of the fields, in any case.
+    """
+    end = article.find(b"\r\n\r\n")
+    header, rest = (article, b"") if end < 0 else (article[: end + 2], article[end + 2 :])
+    return _removal(tuple(sorted(name.lower() for name in names))).sub(b"", header) + rest
+
+
+@functools.lru_cache(maxsize=16)
+def _removal(names: tuple[str, ...]) -> re.Pattern[bytes]:
+    words = b"|".join(re.escape(name.encode("ascii")) for name in names)
+    return re.compile(rb"^(?:" + words + rb"):[^\n]*\n(?:[ \t][^\n]*\n)*", re.IGNORECASE | re.MULTILINE)
+
+
+def _whole_field(header: bytes, start: int) -> bytes:
+    end = start
+    while True:
+        end = header.index(b"\r\n", end) + 2
+        if header[end : end + 1] not in {b" ", b"\t"}:
+            return header[start:end]
+
+
+def _diagnostic(path: str, source: Source) -> str:
+    """What stands between our name and the path so far: RFC 5537 section 3.2.1, steps 2 to 4."""
+    if not source.names:
+        return f".SEEN.{_word(source.address)}!" if source.address else ""
+    first = _DELIMITER.split(path.strip(), maxsplit=1)[0]
+    if first.lower() in {name.lower() for name in source.names}:
+        return "!"
+    return f".MISMATCH.{_word(source.names[0])}!"
+
+
+def _word(text: str) -> str:
+    return _NOT_IN_DIAGNOSTIC.sub("-", text)
