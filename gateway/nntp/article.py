@@ -27,7 +27,7 @@ MESSAGE_ID_LIMIT_BYTES = 250
 """RFC 3977 section 3.6."""
 FUTURE_LIMIT_SECONDS = 24 * 3600.0
 """RFC 5537 section 3.6."""
-SHOWN_CHARS = 80
+SHOWN_BYTES = 80
 
 MANDATORY_FIELDS = ("From", "Date", "Newsgroups", "Subject", "Message-ID", "Path")
 """RFC 5536 section 3.1."""
@@ -220,15 +220,25 @@ def is_message_id(text: str) -> bool:
     return len(text) <= MESSAGE_ID_LIMIT_BYTES and _MESSAGE_ID.fullmatch(text) is not None
 
 
+def header_end(data: bytes) -> int:
+    """Where the empty line behind the header section is; the end, if there is none.
+
+    Args:
+        data: an article, or its header section; CRLF line ends.
+    """
+    if data.startswith(b"\r\n"):
+        return 0
+    end = data.find(b"\r\n\r\n")
+    return len(data) if end < 0 else end + 2
+
+
 def header_fields(data: bytes) -> Iterator[Field]:
     """The fields of a header section, as far as it is one.
 
     Args:
         data: an article, or its header section; CRLF line ends.
     """
-    end = data.find(b"\r\n\r\n")
-    header = data if end < 0 else data[: end + 2]
-    for raw in _split(header):
+    for raw in _split(data[: header_end(data)]):
         name, colon, _ = raw.partition(b":")
         if colon and _FIELD_NAME.fullmatch(name):
             yield Field(name.lower(), raw)
@@ -245,9 +255,9 @@ def field_value(data: bytes, name: str) -> bytes | None:
     return next((field.value for field in header_fields(data) if field.name == wanted), None)
 
 
-def shown(value: bytes) -> str:
+def shown(value: bytes, limit_bytes: int = SHOWN_BYTES) -> str:
     """A value for a text of one printable line, cut."""
-    text = value[:SHOWN_CHARS].decode("utf-8", "replace")
+    text = value[:limit_bytes].decode("utf-8", "replace")
     return "".join(char if char.isprintable() else "?" for char in text)
 
 
@@ -262,14 +272,13 @@ def _header(data: bytes, limits: ArticleLimits) -> bytes:
         raise _Unacceptable(Reason.TOO_LARGE, f"{len(data)} bytes; allowed: {limits.article_bytes}")
     if (stray := find_stray(data)) is not None:
         raise _Unacceptable(_STRAYS[stray[0]], f"{stray[0]} at offset {stray[1]}")
-    end = data.find(b"\r\n\r\n")
-    if end < 0:
+    end = header_end(data)
+    if end == len(data):
         raise _Unacceptable(Reason.NO_BODY, "no empty line behind the header")
-    if end + 2 > limits.header_bytes:
-        raise _Unacceptable(
-            Reason.HEADER_TOO_LARGE, f"a header of {end + 2} bytes; allowed: {limits.header_bytes}"
-        )
-    return data[: end + 2]
+    if end > limits.header_bytes:
+        text = f"a header of {end} bytes; allowed: {limits.header_bytes}"
+        raise _Unacceptable(Reason.HEADER_TOO_LARGE, text)
+    return data[:end]
 
 
 def _split(header: bytes) -> Iterator[bytes]:

@@ -12,7 +12,7 @@ little at a time. Any split of the input gives the same output.
 Spec: the format of compress(1), version 4.0; there is no document.
 """
 
-from gateway.errors import BadBatch
+from gateway.errors import BadBatch, CutShortBatch
 
 MAGIC = b"\x1f\x9d"
 HEADER_BYTES = 3
@@ -25,6 +25,7 @@ SHORT_ENTRY_BYTES = 64
 _WIDTH_MASK = 0x1F
 _BLOCK_MODE = 0x80
 _CODES_IN_GROUP = 8
+_LITERALS = tuple(bytes((value,)) for value in range(256))
 
 
 class LzwExpander:
@@ -72,17 +73,17 @@ class LzwExpander:
             The rest.
 
         Raises:
-            BadBatch: the end is missing, as far as this format can tell: a code is cut.
+            CutShortBatch: the end is missing, as far as this format can tell: a code is cut.
         """
         if not self._max_bits:
-            raise BadBatch("the compressed batch ends within its header")
+            raise CutShortBatch("the compressed batch ends within its header")
         output: list[bytes] = []
         while len(self._held) * 8 >= self._bits:
             count = min(len(self._held) * 8 // self._bits, _CODES_IN_GROUP)
             used = self._group(self._held, count, output)
             self._held = self._held[used:]
         if any(self._held):
-            raise BadBatch("the compressed batch ends within a code")
+            raise CutShortBatch("the compressed batch ends within a code")
         return b"".join(output)
 
     def _begin(self, head: bytes) -> bytes:
@@ -97,9 +98,7 @@ class LzwExpander:
         return head[HEADER_BYTES:]
 
     def _reset(self) -> None:
-        self._table = [bytes((value,)) for value in range(256)]
-        if self._is_block_mode:
-            self._table.append(b"")
+        self._table = [*_LITERALS, b""] if self._is_block_mode else [*_LITERALS]
         self._bits = NARROWEST_BITS
         self._previous = None
 

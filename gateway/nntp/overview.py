@@ -9,7 +9,7 @@ Spec: RFC 3977 sections 8.3 and 8.4.
 
 from collections.abc import Iterable
 
-from gateway.nntp.article import header_fields, unfolded
+from gateway.nntp.article import header_end, header_fields, unfolded
 
 OVERVIEW_FORMAT = (
     *(b"Subject:", b"From:", b"Date:", b"Message-ID:", b"References:"),
@@ -45,8 +45,8 @@ def overview_fields(article: bytes) -> bytes:
 
 def line_count(article: bytes) -> int:
     """Lines of the body: RFC 3977 section 8.1."""
-    end = article.find(b"\r\n\r\n")
-    return 0 if end < 0 else article.count(b"\r\n", end + 4)
+    # The empty line is none of them.
+    return max(article.count(b"\r\n", header_end(article)) - 1, 0)
 
 
 def overview_line(number: int, fields: bytes, xref: bytes = b"") -> bytes:

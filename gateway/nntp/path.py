@@ -14,7 +14,7 @@ import re
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from gateway.nntp.article import Field
+from gateway.nntp.article import Field, header_end
 
 IDENTITY_LIMIT_CHARS = 253
 """A host name's; RFC 5536 sets no limit."""
@@ -77,7 +77,7 @@ def relayed(article: bytes, own: str, source: Source) -> bytes:
 
     Spec: RFC 5537 sections 3.2.1 and 3.6.
     """
-    end = article.index(b"\r\n\r\n") + 2
+    end = header_end(article)
     header = without_fields(article[:end], ("xref",))
     match = _PATH_FIELD.search(header)
     if match is None:
@@ -98,9 +98,9 @@ def without_fields(article: bytes, names: Collection[str]) -> bytes:
         article: CRLF line ends.
         names: of the fields, in any case.
     """
-    end = article.find(b"\r\n\r\n")
-    header, rest = (article, b"") if end < 0 else (article[: end + 2], article[end + 2 :])
-    return _removal(tuple(sorted(name.lower() for name in names))).sub(b"", header) + rest
+    end = header_end(article)
+    removal = _removal(tuple(sorted(name.lower() for name in names)))
+    return removal.sub(b"", article[:end]) + article[end:]
 
 
 @functools.lru_cache(maxsize=16)

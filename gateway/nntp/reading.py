@@ -13,7 +13,7 @@ from typing import ClassVar
 
 from gateway.errors import LocalProtocolError
 from gateway.nntp.answers import Answers, block_lines, block_text
-from gateway.nntp.article import is_message_id
+from gateway.nntp.article import header_end, is_message_id
 from gateway.nntp.dates import parse_command_date
 from gateway.nntp.events import (
     ArticleRequested,
@@ -288,12 +288,10 @@ def _absent(selection: Selection) -> str:
 
 
 def _part_of(data: bytes, part: Part) -> bytes:
-    end = data.find(b"\r\n\r\n")
+    end = header_end(data)
     if part is Part.HEAD:
-        return data if end < 0 else data[: end + 2]
-    if part is Part.BODY:
-        return b"" if end < 0 else data[end + 4 :]
-    return data
+        return data[:end]
+    return data[end + 2 :] if part is Part.BODY else data
 
 
 def _check_moment(words: list[str]) -> None:

@@ -26,7 +26,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import NoReturn
 
-from gateway.errors import BadBatch, MessageError
+from gateway.errors import BadBatch, CutShortBatch, MessageError
 from gateway.message.lines import lf_to_crlf
 from gateway.nntp.article import ARTICLE_LIMIT_BYTES, shown
 from gateway.nntp.unpacking import Packing, unpack
@@ -156,7 +156,7 @@ class RnewsReader:
             The bare article, if the input was one.
 
         Raises:
-            BadBatch: the batch is not whole.
+            CutShortBatch: the batch is not whole.
         """
         self._check_usable()
         if self._pending and not self._count and not self._pending.startswith(_MARK):
@@ -165,9 +165,10 @@ class RnewsReader:
         if self._is_bare:
             return [self._event()]
         if self._left_bytes:
-            self._fail(f"the batch ends {self._left_bytes} bytes before the end of article {self._count}")
+            text = f"the batch ends {self._left_bytes} bytes before the end of article {self._count}"
+            self._fail(text, CutShortBatch)
         if self._pending or not self._count:
-            self._fail(f"the batch ends where article {self._count + 1} should begin")
+            self._fail(f"the batch ends where article {self._count + 1} should begin", CutShortBatch)
         return []
 
     def _read_header(self, buffer: bytes, at: int, events: list[RnewsEvent]) -> int:
@@ -221,9 +222,9 @@ class RnewsReader:
         except MessageError as error:
             return ArticleUnreadable(size_bytes, str(error))
 
-    def _fail(self, text: str) -> NoReturn:
+    def _fail(self, text: str, kind: type[BadBatch] = BadBatch) -> NoReturn:
         self._error = text
-        raise BadBatch(text)
+        raise kind(text)
 
     def _check_usable(self) -> None:
         if self._error is not None:
@@ -238,7 +239,8 @@ def read_batch(source: Iterable[bytes], limits: RnewsLimits | None = None) -> It
         limits: what is taken.
 
     Raises:
-        BadBatch: the batch is not whole, or no batch; what was given until then may be part of it.
+        CutShortBatch: the batch is not whole.
+        BadBatch: it is no batch. In both cases what was given until then may be part of one.
     """
     limits = limits or RnewsLimits()
     reader = RnewsReader(limits)

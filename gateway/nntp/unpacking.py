@@ -19,7 +19,7 @@ from typing import Protocol
 
 import zstandard
 
-from gateway.errors import BadBatch
+from gateway.errors import BadBatch, CutShortBatch
 from gateway.nntp.lzw import MAGIC as COMPRESS_MAGIC
 from gateway.nntp.lzw import LzwExpander
 
@@ -52,7 +52,7 @@ class _Expander(Protocol):
         """Unpack the next bytes."""
 
     def finish(self) -> bytes:
-        """Say that no more come; raises BadBatch if some are missing."""
+        """Say that no more come; raises CutShortBatch if some are missing."""
 
 
 def packing_header(packing: Packing) -> bytes:
@@ -69,7 +69,8 @@ def unpack(packing: Packing, source: Iterable[bytes], limit_bytes: int) -> Itera
         limit_bytes: more than that is a fault.
 
     Raises:
-        BadBatch: damaged, cut short, or too large.
+        CutShortBatch: the end is missing.
+        BadBatch: damaged, or too large.
     """
     total_bytes = 0
     for piece in _unpacked(packing, source):
@@ -125,7 +126,7 @@ class _Members:
 
     def finish(self) -> bytes:
         if self._member is not None:
-            raise BadBatch(f"the batch ends within {self._name}")
+            raise CutShortBatch(f"the batch ends within {self._name}")
         return b""
 
 

@@ -1,0 +1,26 @@
+"""Articles for tests."""
+
+from collections.abc import Mapping
+
+FIELDS = {
+    "Path": "a.news.test!x!not-for-mail",
+    "From": "j@a.test",
+    "Newsgroups": "misc.test",
+    "Subject": "t1",
+    "Message-ID": "<1@p.test>",
+    "Date": "Fri, 20 Nov 2026 11:52:24 +0000",
+}
+POSTED_SECONDS = 1795175544.0
+"""What Date says."""
+
+
+def article(body: str = "body\r\n", /, **changes: str | None) -> bytes:
+    """An article; underscores in names of fields are hyphens, None leaves a field out."""
+    renamed = {name.replace("_", "-"): value for name, value in changes.items()}
+    return article_of({**FIELDS, **renamed}, body)
+
+
+def article_of(fields: Mapping[str, str | None], body: str = "body\r\n") -> bytes:
+    """An article with these fields."""
+    lines = [f"{name}: {value}\r\n" for name, value in fields.items() if value is not None]
+    return "".join([*lines, "\r\n", body]).encode()

@@ -1,0 +1,65 @@
+import pytest
+
+from gateway.nntp.wildmat import BadWildmat, Verdict, Wildmat, is_newsgroup_name, takes_groups
+
+
+@pytest.mark.parametrize(
+    ("patterns", "name", "verdict"),
+    [
+        # The examples of RFC 3977 section 4.4.
+        ("aaa", "aaa", Verdict.YES),
+        ("aaa", "aaab", Verdict.NO),
+        ("a*", "abc", Verdict.YES),
+        ("a*,!*b", "aab", Verdict.NO),
+        ("a*,!*b,c*", "cxb", Verdict.YES),
+        ("a*,c*,!*b", "cxb", Verdict.NO),
+        ("?a*", "xaa", Verdict.YES),
+        ("??a*", "xxaa", Verdict.YES),
+        ("*a", "baa", Verdict.YES),
+        ("*a*", "bab", Verdict.YES),
+        ("*a?b*", "xacby", Verdict.YES),
+        ("a*b*b", "abxb", Verdict.YES),
+        ("a*b*b", "ab", Verdict.NO),
+        ("comp.*, !comp.binaries.*", "comp.binaries.x", Verdict.NO),
+        ("*,@*.sex*", "alt.sex.x", Verdict.POISON),
+        ("*,@alt.*,alt.ok", "alt.ok", Verdict.YES),
+        ("free.öl?", "free.öle", Verdict.YES),
+        ("a.b", "axb", Verdict.NO),
+        ("*", "", Verdict.YES),
+        ("", "a", Verdict.NO),
+    ],
+)
+def test_the_last_pattern_that_matches_decides(patterns: str, name: str, verdict: Verdict) -> None:
+    wildmat = Wildmat.parse(patterns)
+    assert wildmat.verdict(name) is verdict
+    assert wildmat.matches(name) == (verdict is Verdict.YES)
+    assert wildmat.is_poison(name) == (verdict is Verdict.POISON)
+
+
+@pytest.mark.parametrize("patterns", ["a,,b", "!", "a,", "a[b", "a\\b", "a b", "a!b", "a\0", "x" * 70_000])
+def test_what_is_no_list_of_patterns_is_refused(patterns: str) -> None:
+    with pytest.raises(BadWildmat):
+        Wildmat.parse(patterns)
+
+
+def test_many_stars_take_no_longer_than_they_must() -> None:
+    # With trial and error this would not end before the sun does.
+    assert not Wildmat.parse("*a" * 200 + "*b").matches("a" * 497)
+
+
+def test_article_with_one_poisoned_group_is_not_fed_at_all() -> None:
+    wildmat = Wildmat.parse("comp.*,@comp.sex")
+    assert takes_groups(wildmat, ["misc.test", "comp.misc"])
+    assert not takes_groups(wildmat, ["comp.sex", "comp.misc"])
+    assert not takes_groups(wildmat, ["misc.test"])
+    assert not takes_groups(wildmat, [])
+
+
+@pytest.mark.parametrize("name", ["comp.lang.c++", "a", "a_b.c-d", "free.öl", "0.1"])
+def test_names_of_groups(name: str) -> None:
+    assert is_newsgroup_name(name)
+
+
+@pytest.mark.parametrize("name", ["", ".a", "a.", "a..b", "a b", "a,b", "a*", "a!b", "a/b", "a\n", "a" * 498])
+def test_what_can_be_no_name_of_a_group(name: str) -> None:
+    assert not is_newsgroup_name(name)
