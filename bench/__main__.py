@@ -14,17 +14,19 @@ import sys
 import bench
 from bench.figures import BenchError
 
+_NO_PARTS = {"__main__", "figures", "mail_letters", "mail_site", "packet_nodes"}
+
 
 def parts() -> list[str]:
     """The names of all parts: modules of this package with a ``run`` function."""
     names = (module.name for module in pkgutil.iter_modules(bench.__path__))
-    return [name for name in names if name not in {"__main__", "figures", "packet_nodes"}]
+    return [name for name in names if name not in _NO_PARTS]
 
 
 def main(arguments: list[str]) -> int:
-    """Run the parts named, or all."""
+    """Run the parts named, or all; a part such as ``mail_bytes`` is a topic of ``mail``."""
     known = parts()
-    wanted = arguments or known
+    wanted = arguments or [name for name in known if "_" not in name]
     for name in wanted:
         if name not in known:
             print(f"bench: no part {name!r}; there are: {', '.join(known)}", file=sys.stderr)

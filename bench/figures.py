@@ -21,6 +21,7 @@ class Figure:
         peer: the peer's in the same run.
         target: the ratio to reach.
         is_less_better: the ratio is peer / ours, as for times and sizes.
+        is_share: the ratio is ours / peer, and may be the target at most.
     """
 
     name: str
@@ -28,14 +29,18 @@ class Figure:
     peer: float
     target: float
     is_less_better: bool = False
+    is_share: bool = False
 
     @property
     def ratio(self) -> float:
-        """How many times better than the peer."""
+        """How many times better than the peer, or our share of what it needs."""
+        if self.is_share:
+            return self.ours / self.peer
         return self.peer / self.ours if self.is_less_better else self.ours / self.peer
 
     def __str__(self) -> str:
-        verdict = "ok" if self.ratio >= self.target else "short"
+        is_met = self.ratio <= self.target if self.is_share else self.ratio >= self.target
+        verdict = "ok" if is_met else "short"
         return (
             f"{self.name} ours={self.ours:.4g} peer={self.peer:.4g} ratio={self.ratio:.2f}"
             f" target={self.target:g} {verdict}"
