@@ -18,18 +18,17 @@ Contract: one process at a time runs this stage (``StoreBusy`` otherwise).
 
 import logging
 import os
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
+from datetime import datetime
 from functools import partial
 
+from gateway.batch.content import HANDLES, Unsendable, arguments_of, body_of, count_fitting
+from gateway.batch.joining import join_copies
 from gateway.batch.policy import BatchSettings, LanePolicy, is_closable, seconds_until_closable
-from gateway.batch.rnews_body import article_in_batch
-from gateway.errors import BadAddress, GatewayError, MessageError, StoreCorrupt, UnknownNode
+from gateway.errors import UnknownNode
 from gateway.ids import NodeId
 from gateway.maillog import log_mail
-from gateway.message.address import is_option_like, shown
-from gateway.message.bsmtp import BatchWriter
-from gateway.message.sendmail import split_recipients, write_sendmail_body
 from gateway.msgqueue.entry import (
     Batch,
     BatchState,
@@ -52,27 +51,7 @@ from gateway.tx.exec_packet import ExecRequest, SealedPacket, resolve_via, seal_
 _LOG = logging.getLogger(__name__)
 
 LOCK_NAME = "batch"
-HANDLE_SENDMAIL = b"sendmail"
-HANDLE_RSMTP = b"rsmtp"
-HANDLE_RNEWS = b"rnews"
 REPLY_NICE = 224
-
-
-_HANDLES = {
-    Form.SENDMAIL: HANDLE_SENDMAIL,
-    Form.BSMTP: HANDLE_RSMTP,
-    Form.GATEWAY: HANDLE_RSMTP,
-    Form.RNEWS: HANDLE_RNEWS,
-}
-
-
-class _Unsendable(Exception):
-    """One message of a batch can't be written, and never will."""
-
-    def __init__(self, message: QueuedMessage, error: GatewayError) -> None:
-        super().__init__(str(error))
-        self.message = message
-        self.error = error
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,10 +85,18 @@ class Batcher:
         spool: where packets go.
         settings: how mail travels.
         rng: cryptographic randomness.
+        wall: what the clock on the wall says, for the windows of neighbours.
     """
 
     def __init__(
-        self, queue: Queue, book: Book, spool: Spool, settings: BatchSettings, rng: Random = os.urandom
+        self,
+        queue: Queue,
+        book: Book,
+        spool: Spool,
+        settings: BatchSettings,
+        rng: Random = os.urandom,
+        *,
+        wall: Callable[[], datetime] = datetime.now,
     ) -> None:
         self._queue = queue
         self._outbox = Outbox(queue)
@@ -117,6 +104,7 @@ class Batcher:
         self._spool = spool
         self._settings = settings
         self._rng = rng
+        self._wall = wall
 
     def recover(self) -> int:
         """Finish or undo the batches that a crash left open.
@@ -156,7 +144,7 @@ class Batcher:
                     skipped.add(figures.lane.node)
                     bad_count += 1
                     continue
-                except _Unsendable as unsendable:
+                except Unsendable as unsendable:
                     self._bury(unsendable)
                     bad_count += 1
                     continue
@@ -165,20 +153,22 @@ class Batcher:
             return BatchResult(packet_count, message_count, bad_count)
 
     def next_run_seconds(self) -> float | None:
-        """How long until a lane is closable by its age, or None if nothing waits."""
+        """How long until a lane is closable by its age or a window, or None if nothing waits."""
+        moment = self._wall()
         waits = [
-            seconds_until_closable(figures, self._settings.policy(figures.lane.node))
+            seconds_until_closable(figures, self._settings.policy(figures.lane.node), moment)
             for figures in self._outbox.lanes()
             if self._find_target(figures.lane.node) is not None
         ]
         return min(waits, default=None)
 
     def _next_lane(self, only: Collection[NodeId] | None, skipped: set[NodeId]) -> LaneFigures | None:
+        moment = self._wall()
         for figures in self._outbox.lanes():
             node = figures.lane.node
             if node in skipped or (only is not None and node not in only):
                 continue
-            if is_closable(figures, self._settings.policy(node)):
+            if is_closable(figures, self._settings.policy(node), moment):
                 return figures
         return None
 
@@ -193,8 +183,9 @@ class Batcher:
             policy.form,
             max_count=1 if is_single else policy.max_count,
             max_bytes=policy.max_bytes,
+            large_bytes=policy.niceness.large_bytes,
             first_hop=(via[0] if via else node).id,
-            count_fitting=_count_fitting if is_single else len,
+            count_fitting=count_fitting if is_single else len,
         )
         if batch is None:
             return 0
@@ -228,54 +219,26 @@ class Batcher:
         via: tuple[Node, ...],
         policy: LanePolicy,
     ) -> SealedPacket:
-        is_single = batch.form is Form.SENDMAIL
+        joined = join_copies(messages, batch.form)
         request = ExecRequest(
             destination=target.node,
             area=target.area,
             via=via,
-            handle=_HANDLES[batch.form],
-            args=_arguments(messages[0]) if is_single else (),
+            handle=HANDLES[batch.form],
+            args=arguments_of(batch, joined),
             nice=batch.lane.nice,
             reply_nice=REPLY_NICE,
             minsize_bytes=policy.minsize_bytes,
             level=policy.level,
             window_log=policy.window_log,
         )
-        body = self._body(batch, messages)
+        body = body_of(batch, joined, self._queue.read_body)
         with self._spool.new_tx_temporary(batch.first_hop, batch.temporary) as temporary:
             sealed = seal_exec(self._book.private_keys(), request, body, temporary, self._rng)
         # The name of the temporary must be durable before the database says NAMED: a power cut
         # that lost it would look like a packet that a carrier had taken.
         self._spool.disk.sync_directory(sealed.temporary.parent)
         return sealed
-
-    def _body(self, batch: Batch, messages: list[QueuedMessage]) -> Iterator[bytes]:
-        if batch.form is Form.SENDMAIL:
-            return self._one_message(messages[0])
-        return self._rnews(messages) if batch.form is Form.RNEWS else self._bsmtp(batch, messages)
-
-    def _bsmtp(self, batch: Batch, messages: list[QueuedMessage]) -> Iterator[bytes]:
-        writer = BatchWriter(is_esmtp=batch.form is Form.GATEWAY)
-        yield writer.start(batch.id, len(messages))
-        for message in messages:
-            try:
-                yield from writer.message(message.envelope, self._queue.read_body(message.seq))
-            except (MessageError, StoreCorrupt) as error:
-                raise _Unsendable(message, error) from error
-        yield writer.end()
-
-    def _one_message(self, message: QueuedMessage) -> Iterator[bytes]:
-        try:
-            yield from write_sendmail_body(message.envelope.sender, self._queue.read_body(message.seq))
-        except (MessageError, StoreCorrupt) as error:
-            raise _Unsendable(message, error) from error
-
-    def _rnews(self, messages: list[QueuedMessage]) -> Iterator[bytes]:
-        for message in messages:
-            try:
-                yield from article_in_batch(message, self._queue.read_body)
-            except (MessageError, StoreCorrupt) as error:
-                raise _Unsendable(message, error) from error
 
     def _recover(self) -> int:
         batches = self._outbox.open_batches()
@@ -312,7 +275,7 @@ class Batcher:
             self._spool.disk.remove(temporary)
         self._outbox.release(batch.id)
 
-    def _bury(self, unsendable: _Unsendable) -> None:
+    def _bury(self, unsendable: Unsendable) -> None:
         message, error = unsendable.message, unsendable.error
         outcome = Outcome(Verdict.REFUSED, error.status, str(error))
         self._outbox.bury(message.delivery_seqs, outcome)
@@ -356,28 +319,3 @@ class Batcher:
                     size=message.size_bytes,
                     status="2.0.0",
                 )
-
-
-def _count_fitting(recipients: Sequence[str]) -> int:
-    """How many recipients the arguments of one ``sendmail`` packet hold; at least one.
-
-    One that no packet can hold may be any of them: alone in its batch it is found and set aside.
-    """
-    try:
-        groups = split_recipients(HANDLE_SENDMAIL, recipients)
-    except MessageError:
-        return 1
-    return 1 if any(map(is_option_like, recipients)) else len(groups[0])
-
-
-def _arguments(message: QueuedMessage) -> tuple[bytes, ...]:
-    recipients = message.envelope.recipients
-    try:
-        split_recipients(HANDLE_SENDMAIL, recipients)
-        for recipient in recipients:
-            if is_option_like(recipient):
-                # The far handler may be any sendmail without "--", which would obey it.
-                raise BadAddress(f"recipient {shown(recipient)} looks like an option to the far sendmail")
-    except MessageError as error:
-        raise _Unsendable(message, error) from error
-    return tuple(recipient.encode("utf-8") for recipient in recipients)

@@ -10,11 +10,11 @@ import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from pydantic import ValidationError
 
-from gateway.batch.policy import BatchSettings, LanePolicy
+from gateway.batch.policy import BatchSettings
 from gateway.carry.online.service_settings import OnlineSettings
 from gateway.config.endpoints import (
     address_of,
@@ -26,9 +26,10 @@ from gateway.config.endpoints import (
 )
 from gateway.config.gateway_place import resolve_beside
 from gateway.config.holding import report_settings, size_limits
+from gateway.config.lanes import action_of, batch_settings
 from gateway.config.nncp import NncpConfig, load_nncp_config
 from gateway.config.toml_errors import ALLOWED, describe_all, join_problems
-from gateway.config.toml_schema import BatchKeys, GatewayFile, RouteSection
+from gateway.config.toml_schema import GatewayFile
 from gateway.config.toml_values import DAY_SECONDS
 from gateway.config.tossing import toss_settings
 from gateway.deliver.deliverer import DeliverSettings
@@ -37,34 +38,22 @@ from gateway.deliver.retry import RetrySchedule
 from gateway.deliver.sendmail_command import SendmailTargetSettings, refuse_own_program
 from gateway.deliver.smtp import SmtpTargetSettings
 from gateway.errors import ConfigError, UnknownNode
-from gateway.ids import NICE_PRIORITY, NodeId
+from gateway.ids import NodeId
 from gateway.ingest.settings import SmtpSettings
 from gateway.ingest.submission_settings import SubmissionSettings
 from gateway.message.bsmtp_dialogue import BatchLimits
-from gateway.msgqueue.entry import Form
 from gateway.msgqueue.insertion import SizeLimits
 from gateway.nodes import SELF_NAME, Node
 from gateway.receive.receiver import ReceiveSettings
 from gateway.report.reporter import ReportSettings
-from gateway.routing.table import ANY, Local, Refuse, Rule, Table, ToNode
+from gateway.routing.table import ANY, Local, Rule, Table
 from gateway.toss.settings import TossSettings
 
 QUEUE_NAME = "queue"
 STDERR = "stderr"
-REFUSED_STATUS = "5.7.1"
 
 Result = TypeVar("Result")
 TargetSettings = SmtpTargetSettings | SendmailTargetSettings | MaildirTargetSettings
-
-_BATCH_KEYS = {
-    "max_messages": "max_count",
-    "max_bytes": "max_bytes",
-    "max_age_seconds": "max_age_seconds",
-    "level": "level",
-    "window_log": "window_log",
-    "packet_min_bytes": "minsize_bytes",
-}
-"""Keys of the file and the fields of ``LanePolicy`` they set."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,8 +76,7 @@ class GatewayConfig:
         pipe: limits of what local programs hand in; where it listens means nothing.
         max_message_bytes: largest message that is taken in here, by SMTP or a pipe.
         table: routes.
-        nice_by_node: niceness of mail, where a neighbour has its own.
-        batch: when batches are closed and what neighbours understand.
+        batch: in which lanes mail waits, when batches are closed, what neighbours understand.
         local_domains: domains delivered here.
         receive: limits of what neighbours send.
         deliver: retries.
@@ -117,7 +105,6 @@ class GatewayConfig:
     pipe: SmtpSettings
     max_message_bytes: int
     table: Table
-    nice_by_node: Mapping[NodeId, int]
     batch: BatchSettings
     local_domains: tuple[str, ...]
     receive: ReceiveSettings
@@ -137,8 +124,8 @@ class GatewayConfig:
         return self.state_directory / QUEUE_NAME
 
     def nice_of(self, node: NodeId) -> int:
-        """The niceness of mail for a node."""
-        return self.nice_by_node.get(node, NICE_PRIORITY)
+        """The niceness of most mail for a node."""
+        return self.batch.policy(node).niceness.normal
 
 
 def load_gateway_config(path: Path, environ: Mapping[str, str]) -> GatewayConfig:
@@ -251,8 +238,7 @@ class _Settings:
             pipe=limits,
             max_message_bytes=file.smtp.max_message_bytes,
             table=table,
-            nice_by_node={node.id: file.neighbour[name].nice for name, node in neighbours.items()},
-            batch=self._batch(neighbours),
+            batch=batch_settings(file, neighbours),
             local_domains=_local_domains(file),
             receive=self._receive(),
             deliver=DeliverSettings(retry=_retry(file)),
@@ -288,25 +274,12 @@ class _Settings:
     def _table(self) -> Table:
         rules: list[Rule] = []
         for number, route in enumerate(self._file.route, 1):
-            if route.node is not None and self._node(route.node, f"route[{number}].node") is None:
-                continue
-            rules.append(Rule(route.pattern, _action(route)))
+            names = route.nodes if route.node is None else [route.node]
+            key = "node" if route.nodes is None else "nodes"
+            if None not in [self._node(name, f"route[{number}].{key}") for name in names or ()]:
+                rules.append(Rule(route.pattern, action_of(route)))
         rules += [Rule(domain, Local()) for domain in self._file.deliver.domains]
         return self._gather("route", lambda: Table.from_rules(rules)) or Table.from_rules([])
-
-    def _batch(self, neighbours: Mapping[str, Node]) -> BatchSettings:
-        default = _lane_values(self._file.batch)
-        by_node = {}
-        for name, node in neighbours.items():
-            section = self._file.neighbour[name]
-            by_node[node.id] = LanePolicy(
-                form=Form(section.understands), **{**default, **_lane_values(section)}
-            )
-        return BatchSettings(
-            default=LanePolicy(**default),
-            by_node=by_node,
-            flush_interval_seconds=self._file.batch.flush_interval_seconds,
-        )
 
     def _receive(self) -> ReceiveSettings:
         section = self._file.receive
@@ -364,19 +337,6 @@ def _local_domains(file: GatewayFile) -> tuple[str, ...]:
     by_route = [route.pattern for route in file.route if route.local and "@" not in route.pattern]
     found = (*file.deliver.domains, *by_route)
     return tuple(dict.fromkeys(domain.lower() for domain in found if domain != ANY))
-
-
-def _action(route: RouteSection) -> ToNode | Local | Refuse:
-    if route.node is not None:
-        return ToNode(route.node)
-    if route.refuse is not None:
-        return Refuse(route.status or REFUSED_STATUS, route.refuse)
-    return Local()
-
-
-def _lane_values(section: BatchKeys) -> dict[str, Any]:
-    values = {field: getattr(section, key) for key, field in _BATCH_KEYS.items()}
-    return {field: value for field, value in values.items() if value is not None}
 
 
 def _retry(file: GatewayFile) -> RetrySchedule:

@@ -25,6 +25,7 @@ from gateway.config.toml_values import (
     Pattern,
     RefusalText,
     Section,
+    WindowText,
     bytes_field,
     count_field,
     days_field,
@@ -35,9 +36,13 @@ from gateway.config.toml_values import (
 from gateway.ids import NICE_ALLOWED, NICE_MAX, NICE_PRIORITY
 from gateway.message.bsmtp_dialogue import MESSAGE_LIMIT_BYTES, MESSAGE_LIMIT_COUNT, RECIPIENT_LIMIT_COUNT
 from gateway.report.reporter import NICE_CONTROL
+from gateway.schedule import window
 
 Understands = Literal["sendmail", "bsmtp", "gateway"]
 Destination = Literal["smtp", "sendmail", "maildir"]
+NeighbourName = Annotated[str, Field(min_length=1)]
+
+_ACTIONS = ("node", "nodes", "local", "refuse")
 
 
 class NodeSection(Section):
@@ -80,6 +85,12 @@ class RouteSection(Section):
     node: str | None = Field(
         default=None, min_length=1, description="the name of a neighbour in the NNCP configuration"
     )
+    nodes: list[NeighbourName] | None = Field(
+        default=None, min_length=1, description="a list of names of neighbours, the first choice first"
+    )
+    nice: Nice | None = Field(
+        default=None, description=f"with node or nodes: a niceness: {NICE_ALLOWED}; left out: the neighbour's"
+    )
     local: Literal[True] | None = Field(default=None, description="true: delivered here")
     refuse: RefusalText | None = Field(
         default=None, description="a text for the sender: 1 to 200 printable ASCII characters"
@@ -92,11 +103,13 @@ class RouteSection(Section):
 
     @model_validator(mode="after")
     def _one_action(self) -> "RouteSection":
-        chosen = [name for name in ("node", "local", "refuse") if getattr(self, name) is not None]
+        chosen = [name for name in _ACTIONS if getattr(self, name) is not None]
         if len(chosen) != 1:
             raise ValueError(
-                f"has {' and '.join(chosen) or 'no action'}; allowed: exactly one of node, local, refuse"
+                f"has {' and '.join(chosen) or 'no action'}; allowed: exactly one of {', '.join(_ACTIONS)}"
             )
+        if self.nice is not None and self.node is None and self.nodes is None:
+            raise ValueError("has nice without a node; allowed: nice only beside node or nodes")
         if self.status is not None and self.refuse is None:
             raise ValueError("has a status without refuse; allowed: status only beside refuse")
         return self
@@ -127,6 +140,15 @@ class BatchKeys(Section):
         le=1 << 40,
         description="a number of bytes from 0; smaller packets are padded to it",
     )
+    windows: list[WindowText] | None = Field(
+        default=None, description=f"a list of {window.ALLOWED}; empty: at any time"
+    )
+    urgent_nice: Nice | None = Field(default=None, description=f"a niceness: {NICE_ALLOWED}")
+    bulk_nice: Nice | None = Field(default=None, description=f"a niceness: {NICE_ALLOWED}")
+    large_nice: Nice | None = Field(default=None, description=f"a niceness: {NICE_ALLOWED}")
+    large_bytes: int | None = Field(
+        default=None, ge=1, le=1 << 50, description=f"a number of bytes from 1 to {1 << 50}"
+    )
 
 
 class BatchSection(BatchKeys):
@@ -145,6 +167,9 @@ class NeighbourSection(BatchKeys):
     nice: Nice = Field(default=NICE_PRIORITY, description=f"a niceness: {NICE_ALLOWED}")
     max_message_bytes: int | None = link_bytes_field()
     hold_receive_bytes: int | None = link_bytes_field()
+    in_service: bool = Field(
+        default=True, description="true, or false: new mail goes to the next node of its route, or waits"
+    )
 
 
 class ReceiveSection(Section):
@@ -260,9 +285,6 @@ class LogSection(Section):
     level: Literal["debug", "info", "warning", "error"] = Field(
         default="info", description='"debug", "info", "warning" or "error"'
     )
-
-
-NeighbourName = Annotated[str, Field(min_length=1)]
 
 
 class GatewayFile(Section):

@@ -15,6 +15,7 @@ from gateway.ids import parse_nice
 from gateway.message.address import check_mailbox
 from gateway.routing.access import AccessList
 from gateway.routing.table import Local, Refuse, Rule, Table
+from gateway.schedule.window import parse_window
 
 KIB = 1 << 10
 MIB = 1 << 20
@@ -116,6 +117,11 @@ def _check_operator(text: str) -> str:
     return text
 
 
+def _check_window(text: str) -> str:
+    _told(parse_window, text)
+    return text
+
+
 def _told(read: Callable[[Any], Result], value: object) -> Result:
     """Let a reader of ours speak through pydantic, which takes ValueErrors only."""
     try:
@@ -133,6 +139,7 @@ LocalDomain = Annotated[str, AfterValidator(_check_local_domain)]
 MaildirPath = Annotated[str, AfterValidator(_check_maildir_path)]
 CommandWords = Annotated[list[str], Field(min_length=1), AfterValidator(_check_command)]
 RefusalText = Annotated[str, AfterValidator(_check_refusal)]
+WindowText = Annotated[str, AfterValidator(_check_window)]
 
 
 class Section(BaseModel):

@@ -78,7 +78,7 @@ class MailEndpoints:
             settings,
             parts.queue,
             parts.config.table,
-            parts.find_lane,
+            parts.find_choices,
             speak=speak,
             certificates=certificates,
         )

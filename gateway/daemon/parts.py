@@ -7,6 +7,7 @@ from functools import partial
 from typing import Self
 
 from gateway.batch.batcher import Batcher
+from gateway.batch.choices import make_find_choices
 from gateway.batch.flusher import Flusher
 from gateway.config.gateway_place import DEFAULT_PATH
 from gateway.config.gateway_toml import GatewayConfig
@@ -32,7 +33,7 @@ from gateway.receive.admission import NOT_HERE_STATUS
 from gateway.receive.quarantine import Source
 from gateway.receive.receiver import Receipt, Receiver, Reception
 from gateway.report.reporter import Reporter
-from gateway.routing.table import LocalRoute
+from gateway.routing.table import LocalRoute, Route
 from gateway.spool.link_state import LinkStates
 from gateway.spool.log import Log
 from gateway.spool.store import Spool
@@ -61,6 +62,9 @@ class Parts:
         self.spool = Spool(config.nncp.spool, self.disk, nohdr=config.nncp.nohdr)
         self.queue = Queue(
             config.queue_directory, self.disk, reserve_bytes=config.reserve_bytes, limits=config.limits
+        )
+        self.find_choices = make_find_choices(
+            lambda name: self.book.find(name).id, config.batch, config.limits
         )
 
     def close(self) -> None:
@@ -115,7 +119,7 @@ class Parts:
             self.queue,
             self.config.report,
             table=self.config.table,
-            find_lane=self.find_lane,
+            find_lane=lambda route: self.find_choices(route).of().lane,
             name_of=self._name_of,
             rng=os.urandom,
         )
@@ -123,7 +127,7 @@ class Parts:
     def pipe_commands(self) -> PipeCommands:
         """The way in for local programs."""
         limits = self.config.pipe
-        routes = Routes(self.config.table, self.find_lane, limits.max_recipients)
+        routes = Routes(self.config.table, self.find_choices, limits.max_recipients)
         stamp = Stamp(limits.hostname, limits.max_hops)
         batch_limits = BatchLimits(
             recipient_count=limits.max_recipients,
@@ -139,13 +143,12 @@ class Parts:
         )
 
     def find_lane(self, name: str) -> Lane:
-        """Destination and niceness of mail for a neighbour.
+        """Destination and niceness of most mail for a neighbour.
 
         Raises:
             UnknownNode: it is not known.
         """
-        node = self.book.find(name)
-        return Lane(node.id, self.config.nice_of(node.id))
+        return self.find_choices(Route(name)).of().lane
 
     def refuse_again(self, standing: Standing) -> Outcome | None:
         """Why a dead letter of the inbox would be refused if it came now, or None."""

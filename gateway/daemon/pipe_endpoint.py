@@ -36,7 +36,7 @@ def make_services(parts: Parts, executor: ThreadPoolExecutor) -> Services:
         settings=limits,
         queue=parts.queue,
         table=parts.config.table,
-        find_lane=parts.find_lane,
+        find_choices=parts.find_choices,
         permits=_everybody,
         inflight=InFlight(limits.max_inflight_bytes),
         intake=Intake(parts.queue, limits.hostname, limits.max_hops, executor),

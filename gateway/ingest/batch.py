@@ -12,6 +12,7 @@ from itertools import chain
 
 from gateway.durable import Disk
 from gateway.errors import BadAddress, BadBatch, MessageError
+from gateway.ingest.intake import Recipient
 from gateway.ingest.routes import Routes
 from gateway.ingest.stamp import HEADER_LOOK_BYTES, Stamp
 from gateway.maillog import log_mail
@@ -26,11 +27,13 @@ from gateway.message.bsmtp_dialogue import (
     RecipientRefused,
 )
 from gateway.message.envelope import Envelope
-from gateway.msgqueue.entry import NewMessage, Role, Target
+from gateway.msgqueue.copies import ContentHash
+from gateway.msgqueue.entry import NewMessage, Role
 from gateway.msgqueue.payload import Payload, stage_payload
 from gateway.msgqueue.shelf import KeptBody, Shelf
 from gateway.msgqueue.store import Queue
 from gateway.msgqueue.stream import put_all
+from gateway.routing.urgency import urgency_of
 
 NO_BATCH_STATUS = "4.6.0"
 """What is no batch, or only the beginning of one, is a fault of the program: its mail must not bounce."""
@@ -91,7 +94,8 @@ class _Part:
 
     id: str
     role: Role
-    targets: tuple[Target, ...]
+    recipients: tuple[Recipient, ...]
+    trace_bytes: int
     body: KeptBody
 
 
@@ -101,6 +105,7 @@ class _Message:
 
     envelope: Envelope
     head: bytearray = field(default_factory=bytearray)
+    hash: ContentHash = field(default_factory=ContentHash)
     parts: list[_Part] = field(default_factory=list)
 
 
@@ -113,8 +118,8 @@ class BatchTaking:
         self._origin = origin
         self._node = node
         self._shelf = Shelf(intake.queue)
-        self._put: list[tuple[NewMessage, int]] = []
-        """For the log: the messages without their bodies, and their sizes."""
+        self._put: list[tuple[NewMessage, list[str | None], int]] = []
+        """For the log: messages without their bodies, the nodes they go to, sizes of their contents."""
 
     @staticmethod
     def may_block(size_bytes: int) -> bool:  # noqa: ARG004 - as ``Handover`` has it
@@ -148,8 +153,8 @@ class BatchTaking:
         """See ``Handover``."""
         self._shelf.release()
         self._staged().discard()
-        for message, size_bytes in self._put:
-            for target in message.targets:
+        for message, nodes, size_bytes in self._put:
+            for target, node in zip(message.targets, nodes, strict=True):
                 log_mail(
                     "received",
                     id=message.id,
@@ -157,11 +162,11 @@ class BatchTaking:
                     from_=message.envelope.sender,
                     to=target.recipient,
                     client=self._origin,
-                    node=self._intake.routes.name_of(target),
+                    node=node,
                     size=size_bytes,
                     status="2.0.0",
                 )
-        return f"2.0.0 queued as {' '.join(message.id for message, _ in self._put)}"
+        return f"2.0.0 queued as {' '.join(message.id for message, *_ in self._put)}"
 
     def discard(self) -> None:
         """See ``Handover``."""
@@ -183,6 +188,7 @@ class BatchTaking:
                     message = self._begin(envelope, is_kept=is_kept)
                 case MessageData(data) if message is not None:
                     message.head += data[: HEADER_LOOK_BYTES - len(message.head)]
+                    message.hash.update(data)
                     for part in message.parts:
                         part.body.write(data)
                 case MessageEnd(size_bytes, is_8bit) if message is not None:
@@ -204,27 +210,35 @@ class BatchTaking:
     def _begin(self, envelope: Envelope, *, is_kept: bool) -> _Message:
         found = self._intake.routes.find(envelope.recipients, self._node)
         message = _Message(envelope)
-        for role, targets in found.items() if is_kept else ():
-            if targets:
+        for role, recipients in found.items() if is_kept else ():
+            if recipients:
                 part_id = self._intake.queue.new_id()
-                part = _Part(part_id, role, tuple(targets), self._shelf.new_body(part_id))
-                part.body.write(self._intake.stamp.received(part_id, envelope.sender, envelope.recipients))
-                message.parts.append(part)
+                received = self._intake.stamp.received(part_id, envelope.sender, envelope.recipients)
+                body = self._shelf.new_body(part_id)
+                body.write(received)
+                message.parts.append(_Part(part_id, role, tuple(recipients), len(received), body))
         return message
 
     def _end(self, message: _Message, size_bytes: int, *, is_8bit: bool) -> list[tuple[NewMessage, Role]]:
-        message_id = self._intake.stamp.check(bytes(message.head))
+        head = bytes(message.head)
+        message_id = self._intake.stamp.check(head)
+        urgency = urgency_of(message.envelope.options.priority, head)
         envelope = replace(message.envelope, is_8bit=message.envelope.is_8bit or is_8bit)
         found = []
         for part in message.parts:
+            whole_bytes = part.trace_bytes + size_bytes
+            addresses = tuple(recipient.address for recipient in part.recipients)
             new = NewMessage(
                 id=part.id,
-                envelope=replace(envelope, recipients=tuple(target.recipient for target in part.targets)),
-                targets=part.targets,
+                envelope=replace(envelope, recipients=addresses),
+                targets=tuple(recipient.target(urgency, whole_bytes) for recipient in part.recipients),
                 body=part.body.finish(),
                 message_id=message_id,
                 origin=self._origin,
+                trace_bytes=part.trace_bytes,
+                content_hash=message.hash.digest() if part.role is Role.OUTBOX else None,
             )
-            self._put.append((replace(new, body=b""), size_bytes))
+            nodes = [recipient.node_name(whole_bytes) for recipient in part.recipients]
+            self._put.append((replace(new, body=b""), nodes, size_bytes))
             found.append((new, part.role))
         return found

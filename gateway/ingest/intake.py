@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass, field
 
+from gateway.batch.choices import Choices
 from gateway.errors import MailLoop
 from gateway.maillog import log_mail
 from gateway.message.envelope import Envelope, MailOptions, RecipientOptions
@@ -26,8 +27,10 @@ from gateway.message.header import (
     received_line,
 )
 from gateway.msgqueue.bodies import StagedBody
-from gateway.msgqueue.entry import Lane, NewMessage, Role, Target
+from gateway.msgqueue.copies import ContentHash
+from gateway.msgqueue.entry import NewMessage, Role, Target
 from gateway.msgqueue.store import INLINE_BODY_BYTES, Queue
+from gateway.routing.urgency import Urgency, urgency_of
 
 HEADER_LOOK_BYTES = 256 << 10
 """How much of a message is searched for header fields; Received fields stand in front."""
@@ -39,13 +42,27 @@ class Recipient:
 
     Args:
         address: without angle brackets.
-        node: name of the node it is routed to, or None: it is delivered here.
-        lane: destination and niceness; None as above.
+        choices: the neighbours that may get it, or None: it is delivered here.
     """
 
     address: str
-    node: str | None = None
-    lane: Lane | None = None
+    choices: Choices | None = None
+
+    def target(self, urgency: Urgency, size_bytes: int) -> Target:
+        """Where a message for it goes.
+
+        Args:
+            urgency: of the message.
+            size_bytes: of the message.
+        """
+        if self.choices is None:
+            return Target(self.address)
+        lane = self.choices.lane(urgency, size_bytes)
+        return Target(self.address, lane.node, lane.nice)
+
+    def node_name(self, size_bytes: int) -> str | None:
+        """The name of the node that a message of a size goes to, or None: it is delivered here."""
+        return None if self.choices is None else self.choices.of(size_bytes).name
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,13 +108,26 @@ class _Part:
     id: str
     role: Role
     recipients: tuple[Recipient, ...]
-    front: bytes
-    """Fields that are put in front of the content."""
+    received: bytes
+    """Our trace field."""
+    added: bytes
+    """Fields that are put between it and the content."""
     message_id: str
+    urgency: Urgency
     submission: Submission
 
-    def message(self, body: bytes | StagedBody) -> NewMessage:
-        """The message to put, once its body is held."""
+    @property
+    def front(self) -> bytes:
+        """All that is put in front of the content."""
+        return self.received + self.added
+
+    def size_bytes(self, content: bytearray) -> int:
+        """Of the whole message."""
+        return len(self.received) + len(self.added) + len(content)
+
+    def message(self, body: bytes | StagedBody, content: bytearray) -> NewMessage:
+        """The message to put, once its body is held; the content is given for its hash."""
+        size_bytes = self.size_bytes(content)
         return NewMessage(
             id=self.id,
             envelope=Envelope(
@@ -108,10 +138,12 @@ class _Part:
                 options=self.submission.options,
                 recipient_options=self.submission.recipient_options,
             ),
-            targets=tuple(_target(recipient) for recipient in self.recipients),
+            targets=tuple(recipient.target(self.urgency, size_bytes) for recipient in self.recipients),
             body=body,
             message_id=self.message_id,
             origin=self.submission.origin,
+            trace_bytes=len(self.received),
+            content_hash=ContentHash(self.added, content).digest() if self.role is Role.OUTBOX else None,
         )
 
 
@@ -164,13 +196,15 @@ class Intake:
         if submission.is_completed and len(header) < HEADER_LOOK_BYTES:
             added = self._missing(header)
         message_id = header_value(added + header, "Message-ID") or ""
+        urgency = urgency_of(submission.options.priority, header)
         parts = [
-            self._part(submission, role, recipients, message_id, added)
+            _Part(queue_id, role, recipients, received, added, message_id, urgency, submission)
             for role, recipients in _by_role(submission.recipients)
+            for queue_id, received in (self._stamp(submission, recipients),)
         ]
         await self._put(parts, content)
         for part in parts:
-            _log_received(part, len(content))
+            _log_received(part, content)
         return " ".join(part.id for part in parts)
 
     def _missing(self, header: bytes) -> bytes:
@@ -178,17 +212,11 @@ class Intake:
         message_id = f"{self._queue.new_id()}.{int(now)}@{self._hostname}"
         return missing_fields(header, message_id, now, time.localtime(now).tm_gmtoff)
 
-    def _part(
-        self,
-        submission: Submission,
-        role: Role,
-        recipients: tuple[Recipient, ...],
-        message_id: str,
-        added: bytes,
-    ) -> _Part:
+    def _stamp(self, submission: Submission, recipients: tuple[Recipient, ...]) -> tuple[str, bytes]:
+        """A new queue id, and our trace field with it."""
         part_id = self._queue.new_id()
         now = self._wall()
-        received = received_line(
+        return part_id, received_line(
             from_helo=submission.helo,
             from_ip=submission.client_ip,
             by=self._hostname,
@@ -198,12 +226,11 @@ class Intake:
             unix_seconds=now,
             utc_offset_seconds=time.localtime(now).tm_gmtoff,
         )
-        return _Part(part_id, role, recipients, received + added, message_id, submission)
 
     async def _put(self, parts: Sequence[_Part], content: bytearray) -> None:
         if all(len(part.front) + len(content) <= INLINE_BODY_BYTES for part in parts):
             committed = self._queue.put_together(
-                [(part.message(b"".join((part.front, content))), part.role) for part in parts]
+                [(part.message(b"".join((part.front, content)), content), part.role) for part in parts]
             )
         else:
             loop = asyncio.get_running_loop()
@@ -220,7 +247,7 @@ class Intake:
                 body.write(part.front)
                 body.write(content)
             return self._queue.put_together(
-                [(part.message(body), part.role) for part, body in zip(parts, staged, strict=True)]
+                [(part.message(body, content), part.role) for part, body in zip(parts, staged, strict=True)]
             )
         except BaseException:
             for body in staged:
@@ -230,20 +257,15 @@ class Intake:
 
 def _by_role(recipients: tuple[Recipient, ...]) -> list[tuple[Role, tuple[Recipient, ...]]]:
     """The recipients of each role that has any; the inbox first."""
-    here = tuple(recipient for recipient in recipients if recipient.lane is None)
+    here = tuple(recipient for recipient in recipients if recipient.choices is None)
     if not here:
         return [(Role.OUTBOX, recipients)]
-    away = tuple(recipient for recipient in recipients if recipient.lane is not None)
+    away = tuple(recipient for recipient in recipients if recipient.choices is not None)
     return [(Role.INBOX, here), (Role.OUTBOX, away)] if away else [(Role.INBOX, here)]
 
 
-def _target(recipient: Recipient) -> Target:
-    if recipient.lane is None:
-        return Target(recipient.address)
-    return Target(recipient.address, recipient.lane.node, recipient.lane.nice)
-
-
-def _log_received(part: _Part, size_bytes: int) -> None:
+def _log_received(part: _Part, content: bytearray) -> None:
+    size_bytes = part.size_bytes(content)
     for recipient in part.recipients:
         log_mail(
             "received",
@@ -251,8 +273,8 @@ def _log_received(part: _Part, size_bytes: int) -> None:
             message_id=part.message_id or None,
             from_=part.submission.sender,
             to=recipient.address,
-            node=recipient.node,
-            size=size_bytes,
+            node=recipient.node_name(size_bytes),
+            size=len(content),
             client=part.submission.client_ip,
             user=part.submission.user or None,
             status="2.0.0",

@@ -11,6 +11,7 @@ from concurrent.futures import Future
 from dataclasses import replace
 
 from gateway.errors import MessageError
+from gateway.ingest.intake import Recipient
 from gateway.ingest.routes import Routes
 from gateway.ingest.stamp import HEADER_LOOK_BYTES, Stamp
 from gateway.maillog import log_mail
@@ -18,8 +19,10 @@ from gateway.message.address import check_sender
 from gateway.message.envelope import Envelope, MailOptions, Notify, RecipientOptions
 from gateway.message.lines import CRLF, LocalLines
 from gateway.msgqueue.bodies import StagedBody
-from gateway.msgqueue.entry import NewMessage, Role, Target
+from gateway.msgqueue.copies import ContentHash
+from gateway.msgqueue.entry import NewMessage, Role
 from gateway.msgqueue.store import INLINE_BODY_BYTES, Queue
+from gateway.routing.urgency import Urgency, urgency_of
 
 TOO_LARGE_STATUS = "5.3.4"
 
@@ -70,8 +73,8 @@ class PipeIntake:
             UnknownNode: there is no such node.
         """
         check_sender(sender)
-        targets = self._routes.find(recipients, node)
-        drafts = [Draft(self._queue, role, tuple(found)) for role, found in targets.items() if found]
+        routed = self._routes.find(recipients, node)
+        drafts = [Draft(self._queue, role, tuple(found)) for role, found in routed.items() if found]
         asked = RecipientOptions(notify)
         envelope = Envelope(
             sender,
@@ -79,9 +82,7 @@ class PipeIntake:
             options=options or MailOptions(),
             recipient_options=dict.fromkeys(recipients, asked) if notify else {},
         )
-        return Taking(
-            self._queue, self._routes, self.stamp, drafts, envelope, origin, self._max_message_bytes
-        )
+        return Taking(self._queue, self.stamp, drafts, envelope, origin, self._max_message_bytes)
 
     def take(
         self, sender: str, recipients: Sequence[str], content: Iterable[bytes], origin: str
@@ -118,7 +119,6 @@ class Taking:
     def __init__(
         self,
         queue: Queue,
-        routes: Routes,
         stamp: Stamp,
         drafts: "list[Draft]",
         envelope: Envelope,
@@ -126,7 +126,6 @@ class Taking:
         max_message_bytes: int,
     ) -> None:
         self._queue = queue
-        self._routes = routes
         self._stamp = stamp
         self._drafts = drafts
         self._envelope = envelope
@@ -137,9 +136,9 @@ class Taking:
         self._size_bytes = 0
         self._last = CRLF
         self._message_id = ""
-        everybody = [target.recipient for draft in drafts for target in draft.targets]
+        everybody = [recipient.address for draft in drafts for recipient in draft.recipients]
         for draft in drafts:
-            draft.write(stamp.received(draft.id, envelope.sender, everybody))
+            draft.begin(stamp.received(draft.id, envelope.sender, everybody))
 
     @property
     def ids(self) -> list[str]:
@@ -169,9 +168,11 @@ class Taking:
         self._lines.finish()
         if self._last != CRLF:
             self._append(CRLF)
-        self._message_id = self._stamp.check(bytes(self._head))
+        head = bytes(self._head)
+        self._message_id = self._stamp.check(head)
+        urgency = urgency_of(self._envelope.options.priority, head)
         messages = [
-            (draft.message(self._envelope, self._message_id, self._origin), draft.role)
+            (draft.message(self._envelope, urgency, self._message_id, self._origin), draft.role)
             for draft in self._drafts
         ]
         committed = self._queue.put_together(messages)
@@ -183,15 +184,15 @@ class Taking:
     def done(self) -> str:
         """See ``Handover``."""
         for draft in self._drafts:
-            for target in draft.targets:
+            for recipient in draft.recipients:
                 log_mail(
                     "received",
                     id=draft.id,
                     message_id=self._message_id or None,
                     from_=self._envelope.sender,
-                    to=target.recipient,
+                    to=recipient.address,
                     client=self._origin,
-                    node=self._routes.name_of(target),
+                    node=recipient.node_name(draft.size_bytes),
                     size=draft.size_bytes,
                     status="2.0.0",
                 )
@@ -219,21 +220,33 @@ class Draft:
     Args:
         queue: where it will go.
         role: in which.
-        targets: at least one.
+        recipients: at least one.
     """
 
-    def __init__(self, queue: Queue, role: Role, targets: tuple[Target, ...]) -> None:
+    def __init__(self, queue: Queue, role: Role, recipients: tuple[Recipient, ...]) -> None:
         self.id = queue.new_id()
         self.role = role
-        self.targets = targets
+        self.recipients = recipients
         self.size_bytes = 0
         self._queue = queue
+        self._trace_bytes = 0
+        self._hash = ContentHash() if role is Role.OUTBOX else None
         self._data = bytearray()
         self._staged: StagedBody | None = None
         self._is_8bit = False
 
+    def begin(self, received: bytes) -> None:
+        """Put our trace field in front."""
+        self._trace_bytes = len(received)
+        self._keep(received)
+
     def write(self, piece: bytes) -> None:
         """Append bytes; a large message goes on in a file."""
+        if self._hash is not None:
+            self._hash.update(piece)
+        self._keep(piece)
+
+    def _keep(self, piece: bytes) -> None:
         self.size_bytes += len(piece)
         self._is_8bit = self._is_8bit or not piece.isascii()
         if self._staged is None and self.size_bytes > INLINE_BODY_BYTES:
@@ -246,17 +259,19 @@ class Draft:
         else:
             self._staged.write(piece)
 
-    def message(self, envelope: Envelope, message_id: str, origin: str) -> NewMessage:
+    def message(self, envelope: Envelope, urgency: Urgency, message_id: str, origin: str) -> NewMessage:
         """The message to put in the queue, with its own recipients of the envelope."""
-        recipients = tuple(target.recipient for target in self.targets)
+        recipients = tuple(recipient.address for recipient in self.recipients)
         is_smtputf8 = not all(map(str.isascii, (envelope.sender, *recipients)))
         return NewMessage(
             id=self.id,
             envelope=replace(envelope, recipients=recipients, is_8bit=self._is_8bit, is_smtputf8=is_smtputf8),
-            targets=self.targets,
+            targets=tuple(recipient.target(urgency, self.size_bytes) for recipient in self.recipients),
             body=bytes(self._data) if self._staged is None else self._staged,
             message_id=message_id,
             origin=origin,
+            trace_bytes=self._trace_bytes,
+            content_hash=None if self._hash is None else self._hash.digest(),
         )
 
     def give_up(self) -> None:

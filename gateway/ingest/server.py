@@ -15,6 +15,7 @@ import time
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 
+from gateway.batch.choices import FindChoices
 from gateway.errors import ConfigError
 from gateway.ingest.certificates import Certificates
 from gateway.ingest.connection import TLS_HANDSHAKE_SECONDS, TLS_SHUTDOWN_SECONDS
@@ -25,7 +26,6 @@ from gateway.ingest.services import Services
 from gateway.ingest.settings import SmtpSettings
 from gateway.ingest.smtp import SmtpSession
 from gateway.ingest.unix_socket import UnixSocket, bind_unix, remove_unix
-from gateway.msgqueue.entry import Lane
 from gateway.msgqueue.store import Queue
 from gateway.routing.table import Table
 
@@ -47,8 +47,7 @@ class SmtpServer:
         settings: where it listens, whom it serves, its limits.
         queue: takes the messages; stays open until after ``stop``.
         table: routes recipients.
-        find_lane: destination and niceness by a node's name in the table; raises ``GatewayError``
-            for a node that is not known.
+        find_choices: the neighbours of a route of the table.
         speak: what is spoken.
         certificates: for connections that begin with TLS.
         wall: the time for Received fields, seconds since 1970.
@@ -59,7 +58,7 @@ class SmtpServer:
         settings: SmtpSettings,
         queue: Queue,
         table: Table,
-        find_lane: Callable[[str], Lane],
+        find_choices: FindChoices,
         *,
         speak: Speak = SmtpSession,
         certificates: Certificates | None = None,
@@ -73,7 +72,7 @@ class SmtpServer:
             settings=settings,
             queue=queue,
             table=table,
-            find_lane=find_lane,
+            find_choices=find_choices,
             permits=functools.lru_cache(CLIENTS_CACHED_COUNT)(settings.relay_from.permits),
             inflight=InFlight(settings.max_inflight_bytes),
             intake=Intake(queue, settings.hostname, settings.max_hops, self._executor, wall),

@@ -3,11 +3,11 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from gateway.batch.choices import FindChoices
 from gateway.ingest.connection import SmtpConnection
 from gateway.ingest.inflight import InFlight
 from gateway.ingest.intake import Intake
 from gateway.ingest.settings import SmtpSettings
-from gateway.msgqueue.entry import Lane
 from gateway.msgqueue.store import Queue
 from gateway.routing.table import Table
 
@@ -20,7 +20,7 @@ class Services:
         settings: of the endpoint.
         queue: asked for room.
         table: routes recipients.
-        find_lane: destination and niceness by a node's name; raises ``GatewayError``.
+        find_choices: the neighbours of a route.
         permits: whether a client may hand mail in, by its address.
         inflight: room for content in memory.
         intake: puts messages in the queue.
@@ -31,7 +31,7 @@ class Services:
     settings: SmtpSettings
     queue: Queue
     table: Table
-    find_lane: Callable[[str], Lane]
+    find_choices: FindChoices
     permits: Callable[[str], bool]
     inflight: InFlight
     intake: Intake

@@ -219,9 +219,9 @@ class SmtpSession(SmallCommands):
                 return refusal(status, text)
             case LocalRoute():
                 return Recipient(address)
-            case Route(node):
+            case Route() as route:
                 try:
-                    return Recipient(address, node, self._services.find_lane(node))
+                    return Recipient(address, self._services.find_choices(route))
                 except GatewayError as error:
                     _LOG.error("route for %s: %s", shown(address), error)
                     return Reply(451, "4.3.5", "the route for this recipient does not work, try again later")

@@ -133,6 +133,8 @@ class NewMessage:
         body: the message with CRLF line ends, or a staged file that holds it.
         message_id: the Message-ID header's value for logs and people, or "".
         origin: who gave it to us, for people: an address, a node's name.
+        trace_bytes: how much of the body is our trace field, which stands in front.
+        content_hash: ``copies.ContentHash`` of the rest; None: this message has no copies.
     """
 
     id: str
@@ -141,6 +143,8 @@ class NewMessage:
     body: bytes | StagedBody
     message_id: str
     origin: str
+    trace_bytes: int = 0
+    content_hash: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,6 +166,7 @@ class LaneFigures:
         oldest_age_seconds: how long the first of them has waited.
         flush_seconds: until the lane is closed because somebody asked for it, 0 or less: now; None:
             nobody did.
+        largest_bytes: size of the largest message.
     """
 
     lane: Lane
@@ -169,6 +174,7 @@ class LaneFigures:
     size_bytes: int
     oldest_age_seconds: float
     flush_seconds: float | None = None
+    largest_bytes: int = 0
 
     @property
     def is_flush_due(self) -> bool:
@@ -191,6 +197,8 @@ class QueuedMessage:
         origin: who gave it to us.
         age_seconds: time since arrival on the queue's own clock.
         attempts: most attempts made for one of the recipients.
+        trace_bytes: how much of the body is our trace field, which stands in front.
+        kind: the same for messages that may be copies; None: it has none.
     """
 
     seq: int
@@ -202,6 +210,8 @@ class QueuedMessage:
     origin: str
     age_seconds: float
     attempts: int
+    trace_bytes: int = 0
+    kind: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from gateway.msgqueue.clock import QueueClock
+from gateway.msgqueue.copies import kind_of
 from gateway.msgqueue.entry import HeldBy, NewMessage, Role, State, Target
 from gateway.msgqueue.rows import mail_columns, recipient_columns
 
@@ -74,8 +75,8 @@ def insert_message(
     cursor = connection.execute(
         "INSERT INTO message (id, role, sender, is_8bit, is_smtputf8, size_bytes, message_id, origin,"
         " origin_node, origin_batch, origin_packet, arrived_at, arrived_wall, body_file,"
-        " envid, ret, priority, deliver_by_at, deliver_by_mode)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        " envid, ret, priority, deliver_by_at, deliver_by_mode, trace_bytes, kind)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
             message.id,
             role,
@@ -90,6 +91,8 @@ def insert_message(
             wall,
             None if isinstance(body, bytes) else body.path.name,
             *mail_columns(envelope.options, now),
+            message.trace_bytes,
+            kind_of(envelope, message.content_hash),
         ),
     )
     seq = cursor.lastrowid

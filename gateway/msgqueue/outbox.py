@@ -7,9 +7,13 @@ in the spool. ``docs/reference/queue.md`` has the table of what a crash leaves a
 
 import secrets
 import sqlite3
-from collections.abc import Callable, Collection, Iterable, Sequence
+import sys
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from itertools import groupby
+from operator import itemgetter
 
 from gateway.ids import BATCH_ID_BYTES, BatchId, NodeId, PacketId
+from gateway.msgqueue.copies import Gathering
 from gateway.msgqueue.entry import (
     Batch,
     BatchState,
@@ -28,12 +32,14 @@ from gateway.msgqueue.store import Queue
 _ASK_FLUSH = """
     INSERT INTO flush (node, until_seq, ready_at)
     SELECT node, max(seq), :now FROM delivery
-    WHERE state = 'queued' AND node != '' AND (:node = '' OR node = :node) GROUP BY node
+    WHERE state = 'queued' AND node != '' AND (:node = '' OR node = :node) AND next_try_at <= :now
+    GROUP BY node
     ON CONFLICT (node) DO UPDATE SET until_seq = excluded.until_seq, ready_at = CASE
         WHEN :interval <= 0 THEN :now
         WHEN EXISTS (
             SELECT 1 FROM delivery
             WHERE state = 'queued' AND delivery.node = flush.node AND seq <= flush.until_seq
+            AND next_try_at <= :now
         ) THEN flush.ready_at
         ELSE max(:now, flush.ready_at + :interval)
     END
@@ -57,13 +63,15 @@ class Outbox:
         now = self.queue.clock.now()
         with self.queue.reading() as connection:
             rows = connection.execute(
-                "SELECT node, nice, count(*), sum(size_bytes), min(arrived_at),"
+                "SELECT node, nice, count(*), sum(size_bytes), max(size_bytes), min(arrived_at),"
                 " CASE WHEN min(first_seq) <= until_seq THEN ready_at END"
                 " FROM (SELECT d.node AS node, d.nice AS nice, m.size_bytes AS size_bytes,"
                 "       m.arrived_at AS arrived_at, min(d.seq) AS first_seq"
                 "       FROM delivery d JOIN message m ON m.seq = d.message"
-                "       WHERE d.state = 'queued' AND d.node != '' GROUP BY d.node, d.nice, d.message)"
-                " LEFT JOIN flush USING (node) GROUP BY node, nice ORDER BY nice, min(arrived_at)"
+                "       WHERE d.state = 'queued' AND d.node != '' AND d.next_try_at <= ?"
+                "       GROUP BY d.node, d.nice, d.message)"
+                " LEFT JOIN flush USING (node) GROUP BY node, nice ORDER BY nice, min(arrived_at)",
+                (now,),
             ).fetchall()
         return [
             LaneFigures(
@@ -72,8 +80,9 @@ class Outbox:
                 size_bytes,
                 max(0.0, now - oldest_at),
                 None if ready_at is None else ready_at - now,
+                largest_bytes=largest_bytes,
             )
-            for node, nice, count, size_bytes, oldest_at, ready_at in rows
+            for node, nice, count, size_bytes, largest_bytes, oldest_at, ready_at in rows
         ]
 
     def ask_flush(self, nodes: Collection[NodeId] | None = None, *, interval_seconds: float = 0.0) -> None:
@@ -103,9 +112,10 @@ class Outbox:
         max_count: int,
         max_bytes: int,
         first_hop: NodeId,
+        large_bytes: int | None = None,
         count_fitting: CountFitting = len,
     ) -> Batch | None:
-        """Take the oldest messages of a lane into a new batch.
+        """Take the oldest messages of a lane into a new batch. Copies count as one.
 
         Args:
             lane: which.
@@ -113,6 +123,7 @@ class Outbox:
             max_count: messages at most.
             max_bytes: stop before a message that would pass this; the first always goes.
             first_hop: whose tx directory the packet will go to.
+            large_bytes: a message of this size or more goes alone, and after those that are smaller.
             count_fitting: how many of the given recipients of one message fit in this batch, at
                 least one; the others stay queued.
 
@@ -123,7 +134,7 @@ class Outbox:
         temporary = f".{batch_id.text}.gateway"
 
         def job(connection: sqlite3.Connection) -> Batch | None:
-            chosen = _choose(connection, lane, max_count, max_bytes)
+            chosen = _choose(connection, lane, max_count, max_bytes, large_bytes)
             if not chosen:
                 return None
             now, wall = self.queue.clock.now(), self.queue.clock.wall()
@@ -249,25 +260,44 @@ class Outbox:
 
 
 def _choose(
-    connection: sqlite3.Connection, lane: Lane, max_count: int, max_bytes: int
+    connection: sqlite3.Connection, lane: Lane, max_count: int, max_bytes: int, large_bytes: int | None
 ) -> list[list[tuple[int, str]]]:
-    chosen: dict[int, list[tuple[int, str]]] = {}
-    total_bytes = 0
+    """The deliveries of a batch, those of copies together."""
+    limit_bytes = sys.maxsize if large_bytes is None else large_bytes
+    small = _gather(_queued(connection, lane, "<", limit_bytes), max_count, max_bytes)
+    return small or _gather(_queued(connection, lane, ">=", limit_bytes), 1, 0)
+
+
+def _queued(
+    connection: sqlite3.Connection, lane: Lane, comparison: str, limit_bytes: int
+) -> Iterator[tuple[bytes | None, int, list[tuple[int, str]]]]:
+    """What waits in a lane, as it came: kind and size of each message, and its deliveries."""
     rows = connection.execute(
-        "SELECT d.seq, d.message, d.recipient, m.size_bytes"
+        "SELECT d.message, m.kind, m.size_bytes, d.seq, d.recipient"  # noqa: S608 - one of two operators
         " FROM delivery d JOIN message m ON m.seq = d.message"
-        " WHERE d.state = 'queued' AND d.node = ? AND d.nice = ? AND m.role = ? ORDER BY d.seq",
-        (lane.node.text, lane.nice, Role.OUTBOX),
+        " WHERE d.state = 'queued' AND d.node = ? AND d.nice = ? AND m.role = ?"
+        f" AND m.size_bytes {comparison} ? ORDER BY d.seq",
+        (lane.node.text, lane.nice, Role.OUTBOX, limit_bytes),
     )
-    for seq, message, recipient, size_bytes in rows:
-        if message not in chosen:
-            is_over = total_bytes + size_bytes > max_bytes or len(chosen) >= max_count
-            if chosen and is_over:
-                break
-            chosen[message] = []
+    for (_, kind, size_bytes), group in groupby(rows, key=itemgetter(0, 1, 2)):
+        yield kind, size_bytes, [(seq, recipient) for *_, seq, recipient in group]
+
+
+def _gather(
+    waiting: Iterable[tuple[bytes | None, int, list[tuple[int, str]]]], max_count: int, max_bytes: int
+) -> list[list[tuple[int, str]]]:
+    gathering = Gathering()
+    chosen: list[list[tuple[int, str]]] = []
+    total_bytes = 0
+    for kind, size_bytes, deliveries in waiting:
+        number = gathering.place(kind, [recipient for _, recipient in deliveries])
+        if number == len(chosen):
             total_bytes += size_bytes
-        chosen[message].append((seq, recipient))
-    return list(chosen.values())
+            if chosen and (total_bytes > max_bytes or len(chosen) >= max_count):
+                break
+            chosen.append([])
+        chosen[number] += deliveries
+    return chosen
 
 
 def _messages_in(connection: sqlite3.Connection, batch: BatchId) -> list[int]:

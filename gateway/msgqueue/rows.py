@@ -19,12 +19,12 @@ from gateway.msgqueue.entry import QueuedMessage
 
 QUEUED_COLUMNS = (
     "m.seq, m.id, m.sender, m.is_8bit, m.is_smtputf8, m.size_bytes, m.message_id, m.origin, m.arrived_at,"
-    " m.envid, m.ret, m.priority, m.deliver_by_at, m.deliver_by_mode,"
+    " m.envid, m.ret, m.priority, m.deliver_by_at, m.deliver_by_mode, m.trace_bytes, m.kind,"
     " d.seq, d.recipient, d.attempts, d.notify, d.orcpt"
 )
 """Of a message ``m`` and its delivery ``d``, as ``group_messages`` takes them."""
-_DELIVERY_AT = 14
-"""Where the columns of the delivery begin."""
+_TRACE_AT, _DELIVERY_AT = 14, 16
+"""Where the columns of the trace field and of the delivery begin."""
 _TRACE = "T"
 
 MailColumns = tuple[str | None, str | None, int | None, float | None, str | None]
@@ -86,14 +86,16 @@ def group_messages(rows: Sequence[tuple[object, ...]], now: float) -> list[Queue
 
 
 def _message(rows: Sequence[tuple[object, ...]], now: float) -> QueuedMessage:
-    seq, message_id, sender, is_8bit, is_smtputf8, size_bytes, header_id, origin, arrived_at = rows[0][:9]
+    first = rows[0]
+    seq, message_id, sender, is_8bit, is_smtputf8, size_bytes, header_id, origin, arrived_at = first[:9]
+    trace_bytes, kind = first[_TRACE_AT:_DELIVERY_AT]
     deliveries = [row[_DELIVERY_AT:] for row in rows]
     envelope = Envelope(
         str(sender),
         tuple(str(recipient) for _, recipient, *_ in deliveries),
         is_8bit=bool(is_8bit),
         is_smtputf8=bool(is_smtputf8),
-        options=mail_options(rows[0][9:_DELIVERY_AT], now),
+        options=mail_options(first[9:_TRACE_AT], now),
         recipient_options={
             str(recipient): recipient_options(notify, orcpt)
             for _, recipient, _, notify, orcpt in deliveries
@@ -110,4 +112,6 @@ def _message(rows: Sequence[tuple[object, ...]], now: float) -> QueuedMessage:
         origin=str(origin),
         age_seconds=max(0.0, now - float(str(arrived_at))),
         attempts=max(int(str(attempts)) for _, _, attempts, *_ in deliveries),
+        trace_bytes=int(str(trace_bytes)),
+        kind=kind if isinstance(kind, bytes) else None,
     )

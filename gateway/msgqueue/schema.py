@@ -124,6 +124,10 @@ MIGRATIONS = (
     ALTER TABLE delivery ADD COLUMN operator_told TEXT;
     CREATE INDEX delivery_held ON delivery (message) WHERE state = 'held';
     """,
+    """
+    ALTER TABLE message ADD COLUMN trace_bytes INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE message ADD COLUMN kind BLOB;
+    """,
 )
 """Number N of these leads from version N to version N + 1."""
 

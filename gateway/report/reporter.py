@@ -46,7 +46,7 @@ NICE_CONTROL = NICE_FLASH + 32
 
 _LOG = logging.getLogger(__name__)
 
-FindLane = Callable[[str], Lane]
+FindLane = Callable[[Route], Lane]
 NameOf = Callable[[NodeId], str]
 
 
@@ -107,7 +107,7 @@ class Reporter:
         queue: the open queue.
         settings: how.
         table: routes, for the way back.
-        find_lane: destination and niceness of mail for a neighbour, by its name.
+        find_lane: destination and niceness of mail on a route.
         name_of: the name of a node.
         rng: cryptographic randomness.
     """
@@ -234,9 +234,9 @@ class Reporter:
         match self._table.route(sender):
             case LocalRoute():
                 return Target(sender)
-            case Route(name):
+            case Route() as route:
                 try:
-                    lane = self._find_lane(name)
+                    lane = self._find_lane(route)
                 except UnknownNode:
                     return None
                 return Target(sender, lane.node, min(lane.nice, self._settings.nice))

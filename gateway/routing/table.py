@@ -4,9 +4,14 @@ A table is made once from rules and asked for every recipient. The most exact ru
 the order they stand in::
 
     bob@example.org     one address
+    list-*@example.org  the addresses of a domain whose local parts fit; one star, anywhere
     example.org         one domain, without its sub-domains
     .example.org        all sub-domains of a domain, without itself; a longer one wins over a shorter
     *                   everything else
+
+A pattern with a local part may have any kind of domain behind it: ``bob@.example.org``, ``abuse@*``. It
+wins over all without one, one without a star over those with one; then the domain decides, in the order
+above. ``*.example.org`` is another way to write ``.example.org``, ``*@example.org`` to write ``example.org``.
 
 Contract: what no rule names is refused, so an empty table relays nothing. Case makes no difference,
 in local parts either: a rule that refuses ``spam@`` must not let ``SPAM@`` or ``"spam"@`` pass.
@@ -14,19 +19,23 @@ A domain in Unicode and its ``xn--`` form are two domains: name both where both 
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from gateway.errors import BadAddress, ConfigError
 from gateway.message.address import check_mailbox, domain_of, local_part_of, shown
 
 ANY = "*"
+STAR = "*"
 NOT_PERMITTED_STATUS = "5.7.1"
 NO_DOMAIN_STATUS = "5.1.3"
 
 _STATUS = re.compile(r"[45]\.[0-9]{1,3}\.[0-9]{1,3}")
 _TEXT = re.compile(r"[ -~]{1,200}")
-_PATTERNS_ALLOWED = "an address, a domain, .domain for its sub-domains, or *"
+_PATTERNS_ALLOWED = (
+    "an address, a domain, .domain for its sub-domains, or *; one star may stand for a part of a local part"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,9 +44,13 @@ class ToNode:
 
     Args:
         node: its name in the NNCP configuration.
+        others: those that get it instead, in this order, if the ones before can't.
+        nice: niceness of most of this mail, or None: as the neighbour's.
     """
 
     node: str
+    others: tuple[str, ...] = ()
+    nice: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +76,7 @@ class Rule:
     """One line of the table.
 
     Args:
-        pattern: an address, ``domain``, ``.domain`` or ``*``.
+        pattern: whom it is for.
         action: what to do with mail for it.
     """
 
@@ -73,9 +86,16 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """To a neighbour."""
+    """To a neighbour; see ``ToNode``."""
 
     node: str
+    others: tuple[str, ...] = ()
+    nice: int | None = None
+
+    @property
+    def nodes(self) -> tuple[str, ...]:
+        """All that may get it, the first choice first."""
+        return (self.node, *self.others)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,14 +117,51 @@ _NOT_PERMITTED = Refusal(NOT_PERMITTED_STATUS, "relay not permitted: no route fo
 _NO_DOMAIN = Refusal(NO_DOMAIN_STATUS, "the recipient has no domain")
 
 
+class _Key(NamedTuple):
+    """What a pattern is for.
+
+    Args:
+        domain: ``domain``, ``.domain`` or ``*``.
+        local: before the at sign, without quotes, in lower case; None: any.
+        star_at: where in ``local`` the star stood, or None: nowhere.
+    """
+
+    domain: str
+    local: str | None = None
+    star_at: int | None = None
+
+    def fits(self, local: str) -> bool:
+        """Whether a local part is meant by one with a star."""
+        fixed = self.local or ""
+        head, tail = fixed[: self.star_at], fixed[self.star_at :]
+        return len(local) >= len(fixed) and local.startswith(head) and local.endswith(tail)
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    """A rule that was checked."""
+
+    pattern: str
+    target: Target
+
+
 class Table:
     """All rules. Make one with ``from_rules``."""
 
-    __slots__ = ("_patterns", "_targets")
+    __slots__ = ("_by_address", "_by_domain", "_by_star")
 
-    def __init__(self, targets: dict[str, Target], patterns: dict[str, str]) -> None:
-        self._targets = targets
-        self._patterns = patterns
+    def __init__(self, entries: Mapping[_Key, _Entry]) -> None:
+        self._by_domain: dict[str, _Entry] = {}
+        self._by_address: dict[tuple[str, str], _Entry] = {}
+        self._by_star: dict[str, list[tuple[_Key, _Entry]]] = {}
+        # Of two with a star that both fit, the one that says more wins: the longer one.
+        for key, entry in sorted(entries.items(), key=lambda item: (-len(item[0].local or ""), str(item[0]))):
+            if key.local is None:
+                self._by_domain[key.domain] = entry
+            elif key.star_at is None:
+                self._by_address[key.domain, key.local] = entry
+            else:
+                self._by_star.setdefault(key.domain, []).append((key, entry))
 
     @classmethod
     def from_rules(cls, rules: Sequence[Rule]) -> "Table":
@@ -113,16 +170,16 @@ class Table:
         Raises:
             ConfigError: a pattern or action is not valid, or two rules for one pattern disagree.
         """
-        targets: dict[str, Target] = {}
-        patterns: dict[str, str] = {}
+        entries: dict[_Key, _Entry] = {}
         for rule in rules:
-            key, target = _key_of(rule.pattern), _target_of(rule)
-            if targets.setdefault(key, target) != target:
-                first = patterns[key]
-                text = f"route {shown(rule.pattern)}: an earlier rule for {shown(first)} says otherwise"
+            entry = _Entry(rule.pattern, _target_of(rule))
+            first = entries.setdefault(_key_of(rule.pattern), entry)
+            if first.target != entry.target:
+                text = (
+                    f"route {shown(rule.pattern)}: an earlier rule for {shown(first.pattern)} says otherwise"
+                )
                 raise ConfigError(f"{text}; one rule for each pattern is allowed")
-            patterns.setdefault(key, rule.pattern)
-        return cls(targets, patterns)
+        return cls(entries)
 
     def route(self, address: str) -> Target:
         """Say where mail for an address goes.
@@ -133,31 +190,42 @@ class Table:
         """
         found = self._find(address)
         if found is not None:
-            return self._targets[found]
+            return found.target
         return _NOT_PERMITTED if "@" in address else _NO_DOMAIN
 
     def explain(self, address: str) -> str:
         """Say in one line where mail for an address goes and which rule says so."""
         found = self._find(address)
-        rule = "no rule" if found is None else f"rule {self._patterns[found]}"
+        rule = "no rule" if found is None else f"rule {found.pattern}"
         match self.route(address):
-            case Route(node):
-                what = f"to node {node}"
+            case Route() as route:
+                what = f"to node {', else '.join(route.nodes)}"
             case LocalRoute():
                 what = "delivered here"
             case Refusal(status, text):
                 what = f"refused: {status} {text}"
         return f"{address}: {what} ({rule})"
 
-    def _find(self, address: str) -> str | None:
+    def _find(self, address: str) -> _Entry | None:
         if "@" not in address:
             return None
-        return next((key for key in _keys_for(address) if key in self._targets), None)
+        domains = tuple(_domains_for(domain_of(address)))
+        found = self._find_local(local_part_of(address).lower(), domains)
+        if found is None:
+            found = next((self._by_domain[domain] for domain in domains if domain in self._by_domain), None)
+        return found
+
+    def _find_local(self, local: str, domains: Sequence[str]) -> _Entry | None:
+        if self._by_address:
+            for domain in domains:
+                found = self._by_address.get((domain, local))
+                if found is not None:
+                    return found
+        starred = (pair for domain in domains for pair in self._by_star.get(domain, ()))
+        return next((entry for key, entry in starred if key.fits(local)), None)
 
 
-def _keys_for(address: str) -> Iterator[str]:
-    domain = domain_of(address)
-    yield f"{local_part_of(address).lower()}@{domain}"
+def _domains_for(domain: str) -> Iterator[str]:
     yield domain
     if not domain.startswith("["):
         dot = domain.find(".")
@@ -167,25 +235,39 @@ def _keys_for(address: str) -> Iterator[str]:
     yield ANY
 
 
-def _key_of(pattern: str) -> str:
-    if pattern == ANY:
-        return ANY
-    prefix = "" if "@" in pattern else "x@"
+def _key_of(pattern: str) -> _Key:
+    local, at, domain = pattern.rpartition("@")
+    if domain.startswith(STAR + "."):
+        domain = domain.removeprefix(STAR)
     try:
-        check_mailbox(prefix + pattern.removeprefix(".") if prefix else pattern, is_utf8_allowed=True)
+        if domain != ANY:
+            check_mailbox(f"x@{domain.removeprefix('.')}", is_utf8_allowed=True)
+        if not at or local == STAR:
+            return _Key(domain.lower())
+        check_mailbox(f"{local}@x", is_utf8_allowed=True)
     except BadAddress:
-        raise ConfigError(f"route {shown(pattern)}: not a pattern; allowed: {_PATTERNS_ALLOWED}") from None
-    if prefix:
-        return pattern.lower()
-    return f"{local_part_of(pattern).lower()}@{domain_of(pattern)}"
+        raise _not_a_pattern(pattern) from None
+    name = local_part_of(f"{local}@x").lower()
+    if STAR not in local or local.startswith('"'):
+        return _Key(domain.lower(), name)
+    if name.count(STAR) > 1:
+        raise _not_a_pattern(pattern)
+    return _Key(domain.lower(), name.replace(STAR, ""), name.index(STAR))
+
+
+def _not_a_pattern(pattern: str) -> ConfigError:
+    return ConfigError(f"route {shown(pattern)}: not a pattern; allowed: {_PATTERNS_ALLOWED}")
 
 
 def _target_of(rule: Rule) -> Target:
     match rule.action:
-        case ToNode(node):
-            if not node:
+        case ToNode(node, others, nice):
+            names = (node, *others)
+            if not all(names):
                 raise ConfigError(f"route {shown(rule.pattern)}: the name of the node is empty")
-            return Route(node)
+            if len(set(names)) < len(names):
+                raise ConfigError(f"route {shown(rule.pattern)}: a node is named twice")
+            return Route(node, others, nice)
         case Local():
             return LocalRoute()
         case Refuse(status, text):

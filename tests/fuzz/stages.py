@@ -41,7 +41,7 @@ from gateway.spool.store import Spool
 from gateway.toss.tosser import InProcess, Tosser, TossSettings
 from tests.fuzz.configurations import place
 from tests.fuzz.target import Target
-from tests.support.endpoint import HOSTNAME, RULES, WALL_SECONDS, find_lane
+from tests.support.endpoint import HOSTNAME, RULES, WALL_SECONDS, find_choices
 from tests.support.packets import make_keys, seal_packet
 
 LIMITS = BatchLimits(command_bytes=512, recipient_count=4, message_bytes=300, message_count=5)
@@ -203,7 +203,7 @@ class Endpoint:
             settings=self.settings,
             queue=queue,
             table=Table.from_rules(RULES),
-            find_lane=find_lane,
+            find_choices=find_choices,
             permits=lambda _address: True,
             inflight=InFlight(1 << 20),
             intake=Intake(queue, HOSTNAME, 3, ThreadPoolExecutor(1), wall=lambda: WALL_SECONDS),

@@ -11,18 +11,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
+from gateway.batch.choices import Choice, Choices
 from gateway.durable import Disk
 from gateway.errors import UnknownNode
-from gateway.ids import NICE_PRIORITY, NodeId
+from gateway.ids import NodeId
 from gateway.ingest.certificates import Certificates
 from gateway.ingest.lmtp import LmtpSession
 from gateway.ingest.server import SmtpServer, Speak
 from gateway.ingest.settings import SmtpSettings
 from gateway.ingest.smtp import SmtpSession
-from gateway.msgqueue.entry import Lane, Role
+from gateway.msgqueue.entry import Role
 from gateway.msgqueue.store import Queue
 from gateway.msgqueue.views import MessageView, list_messages
-from gateway.routing.table import Local, Refuse, Rule, Table, ToNode
+from gateway.routing.table import Local, Refuse, Route, Rule, Table, ToNode
 
 T = TypeVar("T")
 
@@ -41,11 +42,11 @@ RULES = (
 )
 
 
-def find_lane(node: str) -> Lane:
+def find_choices(route: Route) -> Choices:
     """The one neighbour that the tests know."""
-    if node != "b":
-        raise UnknownNode(f"unknown node {node!r}")
-    return Lane(NODE_B, NICE_PRIORITY)
+    if route.node != "b":
+        raise UnknownNode(f"unknown node {route.node!r}")
+    return Choices((Choice(NODE_B, "b"),))
 
 
 class Endpoint:
@@ -79,7 +80,7 @@ class Endpoint:
             self.settings,
             self.queue,
             Table.from_rules(RULES),
-            find_lane,
+            find_choices,
             speak=speak,
             certificates=certificates,
             wall=lambda: WALL_SECONDS,

@@ -9,6 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Self
 
+from gateway.batch.choices import Choice, Choices
+from gateway.batch.policy import Niceness
 from gateway.daemon.notify import open_pipe_socket
 from gateway.durable import Disk
 from gateway.errors import UnknownNode
@@ -27,11 +29,10 @@ from gateway.ingest.services import Services
 from gateway.ingest.settings import SmtpSettings
 from gateway.ingest.stamp import Stamp
 from gateway.message.bsmtp_dialogue import BatchLimits
-from gateway.msgqueue.entry import Lane
 from gateway.msgqueue.store import Queue
 from gateway.receive.quarantine import Source
 from gateway.receive.receiver import Reception
-from gateway.routing.table import Local, Refuse, Rule, Table, ToNode
+from gateway.routing.table import Local, Refuse, Route, Rule, Table, ToNode
 from tests.support.endpoint import Kept, kept_messages
 from tests.support.received import receiver
 
@@ -52,16 +53,16 @@ TABLE = Table.from_rules(
 )
 
 
-def find_lane(name: str) -> Lane:
+def find_choices(route: Route) -> Choices:
     """The one neighbour that the tests know."""
-    if name != "bob":
-        raise UnknownNode(f"unknown node {name!r}")
-    return Lane(NODE_B, NICE)
+    if route.node != "bob":
+        raise UnknownNode(f"unknown node {route.node!r}")
+    return Choices((Choice(NODE_B, "bob", Niceness(NICE)),))
 
 
 def routes(max_recipients: int = 1000) -> Routes:
     """Where mail goes."""
-    return Routes(TABLE, find_lane, max_recipients)
+    return Routes(TABLE, find_choices, max_recipients)
 
 
 def stamp(wall: Callable[[], float] = lambda: 0.0, max_hops: int = 50) -> Stamp:
@@ -136,7 +137,7 @@ class PipeEndpoint:
             settings=settings,
             queue=self.queue,
             table=TABLE,
-            find_lane=find_lane,
+            find_choices=find_choices,
             permits=lambda _client: True,
             inflight=InFlight(settings.max_inflight_bytes),
             intake=Intake(self.queue, HOSTNAME, settings.max_hops, executor),

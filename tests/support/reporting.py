@@ -10,7 +10,7 @@ from gateway.msgqueue.entry import Lane, Role, State
 from gateway.msgqueue.store import Queue
 from gateway.msgqueue.views import MessageView, list_messages
 from gateway.report.reporter import Reporter, ReportSettings
-from gateway.routing.table import Local, Refuse, Rule, Table, ToNode
+from gateway.routing.table import Local, Refuse, Route, Rule, Table, ToNode
 from tests.support.messages import NODE_A, NODE_B
 
 DAY_SECONDS = 86_400.0
@@ -25,12 +25,12 @@ TABLE = Table.from_rules(
 )
 
 
-def find_lane(name: str) -> Lane:
+def find_lane(route: Route) -> Lane:
     """The lanes of the nodes a and b."""
     lanes = {"a": Lane(NODE_A, 96), "b": Lane(NODE_B, 40)}
-    if name not in lanes:
-        raise UnknownNode(name)
-    return lanes[name]
+    if route.node not in lanes:
+        raise UnknownNode(route.node)
+    return lanes[route.node]
 
 
 def name_of(node: NodeId) -> str:

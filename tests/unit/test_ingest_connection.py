@@ -255,10 +255,10 @@ def test_message_whose_client_left_after_its_end_is_queued(endpoint: Endpoint, c
 def test_bug_is_answered_as_temporary_and_logged(
     endpoint: Endpoint, client: Client, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def broken(_address: str) -> None:
+    def broken(_route: object) -> None:
         raise ZeroDivisionError
 
-    endpoint.server._services.find_lane = broken  # type: ignore[assignment]
+    endpoint.server._services.find_choices = broken  # type: ignore[assignment]
     client.command("MAIL FROM:<a@a.test>")
     assert client.command("RCPT TO:<bob@b.test>") == (421, "4.3.0 internal error, closing")
     assert client.is_closed()

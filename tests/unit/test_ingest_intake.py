@@ -8,15 +8,17 @@ from pathlib import Path
 
 import pytest
 
+from gateway.batch.choices import Choice, Choices
 from gateway.durable import Disk
 from gateway.errors import MailLoop, StoreFull
 from gateway.ingest.intake import Intake, Recipient, Submission
-from gateway.msgqueue.entry import Lane, Role
+from gateway.msgqueue.entry import Role
 from gateway.msgqueue.store import INLINE_BODY_BYTES, Queue
 from tests.support.endpoint import NODE_B, kept_messages
 
-BOB = Recipient("bob@b.test", "b", Lane(NODE_B, 96))
-CARL = Recipient("carl@b.test", "b", Lane(NODE_B, 96))
+TO_B = Choices((Choice(NODE_B, "b"),))
+BOB = Recipient("bob@b.test", TO_B)
+CARL = Recipient("carl@b.test", TO_B)
 HERE = Recipient("eve@here.test")
 
 

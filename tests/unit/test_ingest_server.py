@@ -12,7 +12,7 @@ from gateway.ingest.server import SmtpServer
 from gateway.ingest.settings import SmtpSettings
 from gateway.msgqueue.store import Queue
 from gateway.routing.table import Table
-from tests.support.endpoint import DEADLINE_SECONDS, HOSTNAME, Client, Endpoint, find_lane, stuffed
+from tests.support.endpoint import DEADLINE_SECONDS, HOSTNAME, Client, Endpoint, find_choices, stuffed
 from tests.support.processes import is_listening, wait_until
 
 MESSAGE = b"Subject: x\r\n\r\nhello\r\n"
@@ -33,7 +33,7 @@ def test_port_that_is_taken_is_named_and_no_other_stays_open(tmp_path: Path) -> 
 
         async def start() -> None:
             settings = SmtpSettings(HOSTNAME, listen=(("127.0.0.1", 0), ("127.0.0.1", other.port)))
-            server = SmtpServer(settings, queue, Table.from_rules(()), find_lane)
+            server = SmtpServer(settings, queue, Table.from_rules(()), find_choices)
             try:
                 await server.start()
             finally:
@@ -82,7 +82,7 @@ def test_stop_without_start_and_twice(tmp_path: Path) -> None:
     with Queue(tmp_path, Disk(is_syncing=False)) as queue:
 
         async def run() -> tuple[int, ...]:
-            server = SmtpServer(SmtpSettings(HOSTNAME), queue, Table.from_rules(()), find_lane)
+            server = SmtpServer(SmtpSettings(HOSTNAME), queue, Table.from_rules(()), find_choices)
             await server.stop()
             await server.stop()
             return server.ports

@@ -47,6 +47,55 @@ def test_most_exact_rule_wins(address: str, target: Target) -> None:
     assert TABLE.route(address) == target
 
 
+STARS = Table.from_rules(
+    [
+        Rule("*", ToNode("hub")),
+        Rule("*.example.org", ToNode("sub")),
+        Rule("*@example.org", ToNode("exact")),
+        Rule("abuse@*", Local()),
+        Rule("abuse@example.net", ToNode("net")),
+        Rule("abuse@.example.net", ToNode("below")),
+        Rule("list-*@example.org", ToNode("lists")),
+        Rule("list-*-request@example.org", ToNode("robots")),
+        Rule("*+spam@*", Refuse("5.7.1", "no")),
+        Rule('"a*b"@example.org', ToNode("quoted")),
+    ]
+)
+
+
+@pytest.mark.parametrize(
+    ("address", "target"),
+    [
+        ("a@x.example.org", Route("sub")),
+        ("a@example.org", Route("exact")),
+        ("abuse@example.org", LocalRoute()),
+        ("Abuse@x.example.org", LocalRoute()),
+        ("abuse@example.net", Route("net")),
+        ("abuse@x.y.example.net", Route("below")),
+        ("list-a@example.org", Route("lists")),
+        ("LIST-@example.org", Route("lists")),
+        ('"list-a b"@example.org', Route("lists")),
+        ("list@example.org", Route("exact")),
+        ("list-a@x.example.org", Route("sub")),
+        ("list-a-request@example.org", Route("robots")),
+        ("list-request@example.org", Route("lists")),
+        ("list-+spam@example.org", Route("lists")),
+        ("bob+spam@example.org", Refusal("5.7.1", "no")),
+        ("+spam@nowhere.test", Refusal("5.7.1", "no")),
+        ("a*b@example.org", Route("quoted")),
+        ("axb@example.org", Route("exact")),
+    ],
+)
+def test_a_star_stands_for_a_part_of_a_local_part(address: str, target: Target) -> None:
+    assert STARS.route(address) == target
+
+
+def test_a_route_to_several_nodes_keeps_their_order_and_its_niceness() -> None:
+    table = Table.from_rules([Rule("*", ToNode("sat", ("stick", "radio"), 160))])
+    assert table.route("a@b.test") == Route("sat", ("stick", "radio"), 160)
+    assert table.explain("a@b.test") == "a@b.test: to node sat, else stick, else radio (rule *)"
+
+
 def test_empty_table_refuses_everything() -> None:
     target = Table.from_rules([]).route("a@b.test")
     assert isinstance(target, Refusal)
@@ -77,13 +126,16 @@ def test_explanation_names_rule_and_target() -> None:
         ".",
         "..org",
         "a b",
-        "*.example.org",
+        "*.",
         "user@",
         "example.org.",
         "-x",
         "a@b@c",
         "x\n",
-        "user@*",
+        "user@**",
+        "a*b*@example.org",
+        "*@",
+        "x.*.example.org",
     ],
 )
 def test_bad_pattern_is_named(pattern: str) -> None:
@@ -98,6 +150,10 @@ def test_bad_pattern_is_named(pattern: str) -> None:
         (".example.org", ".Example.ORG"),
         ("*", "*"),
         ("bob@example.org", '"BOB"@example.org'),
+        ("*.example.org", ".example.org"),
+        ("example.org", "*@Example.org"),
+        ("li*st@example.org", "LI*ST@example.org"),
+        ("*@*", "*"),
     ],
 )
 def test_rules_that_contradict_each_other_are_refused(first: str, second: str) -> None:
@@ -111,6 +167,8 @@ def test_rules_that_contradict_each_other_are_refused(first: str, second: str) -
     ("action", "text"),
     [
         (ToNode(""), "name of the node is empty"),
+        (ToNode("a", ("",)), "name of the node is empty"),
+        (ToNode("a", ("b", "a")), "a node is named twice"),
         (Refuse("2.0.0", "fine"), "allowed: 4.x.y or 5.x.y"),
         (Refuse("5.1", "short"), "allowed: 4.x.y or 5.x.y"),
         (Refuse("5.1.1", ""), "1 to 200 printable ASCII characters"),
