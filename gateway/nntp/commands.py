@@ -12,7 +12,7 @@ from typing import ClassVar, Protocol, TypeVar
 
 from gateway.nntp.answers import Answers
 from gateway.nntp.article import is_message_id, shown
-from gateway.nntp.authentication import Authentication
+from gateway.nntp.authentication import CANCEL, Authentication
 from gateway.nntp.capabilities import HELP, capability_lines
 from gateway.nntp.events import (
     SASL_COMMAND_LIMIT_BYTES,
@@ -152,8 +152,10 @@ class Commands:
 
     def _take_line(self, line: Line) -> Event | None:
         text = line.raw.decode("utf-8", "replace")
-        if self.authentication.is_challenged and not line.is_too_long:
-            return self._hold(self.authentication.take_response(text.strip()))
+        if self.authentication.is_challenged:
+            # Of a response that is too long only a part is here: no password.
+            response = CANCEL if line.is_too_long else text.strip()
+            return self._hold(self.authentication.take_response(response))
         words = text.split()
         verb = words[0].upper() if words else ""
         is_too_long = line.is_too_long or self._is_too_long(line.raw, verb)
