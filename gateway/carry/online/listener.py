@@ -129,6 +129,7 @@ class Listener:
             for task in self._tasks:
                 task.cancel()
             await asyncio.gather(*self._tasks, return_exceptions=True)
+            self._stranger_log.close()
 
     def close(self) -> None:
         """Take no connections any more; a session that runs goes on."""
@@ -181,7 +182,8 @@ class Listener:
             self._strangers.pop(conversation, None)
             over.set()
         if not ending.is_established and ending.ended.reason is not EndReason.STOPPED:
-            self._stranger_log.tell(conversation.wire.peer, ending, conversation.refusal)
+            wire = conversation.wire
+            self._stranger_log.tell(wire.peer, ending, conversation.refusal, has_left=wire.has_ended)
         return ending
 
     async def _admit(self, guest: "_Guest", static_key: bytes) -> Terms:

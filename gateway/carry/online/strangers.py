@@ -42,39 +42,66 @@ def choose_victim(strangers: Mapping[S, None]) -> S:
 class StrangerLog:
     """Logs why strangers were sent away, as far as anybody can read it.
 
+    Those who said nothing and those who said something wrong are told apart, so that a silent crowd does
+    not hide who tries keys.
+
     Args:
         log: where.
     """
 
     def __init__(self, log: Log) -> None:
         self._journal = log
-        self._loop = asyncio.get_running_loop()
-        self._since = self._loop.time()
-        self._count = 0
+        self._silent = _Share(log, "said nothing")
+        self._wrong = _Share(log, "were sent away")
 
-    def tell(self, peer: str, ending: Ending, refusal: GatewayError | None) -> None:
+    def tell(self, peer: str, ending: Ending, refusal: GatewayError | None, *, has_left: bool) -> None:
         """A stranger is gone.
 
         Args:
             peer: where it called from.
             ending: how it went.
             refusal: why it was not answered, if that was so.
+            has_left: it closed the connection itself.
         """
-        if not ending.received_bytes:
+        if not ending.received_bytes and has_left:
             # Somebody looked whether we listen.
             self._journal.debug(START, [("Addr", peer)], f"Connection from {peer}: {ending.ended.text}")
             return
+        share = self._wrong if ending.received_bytes else self._silent
+        if share.take():
+            event = UNKNOWN if isinstance(refusal, UnknownNode) else START
+            text = ending.ended.text if ending.received_bytes else f"it said nothing: {ending.ended.text}"
+            self._journal.error(event, [("Addr", peer)], text, f"Connection from {peer}")
+
+    def close(self) -> None:
+        """Tell of those who were only counted."""
+        self._silent.tell_rest()
+        self._wrong.tell_rest()
+
+
+class _Share:
+    """TOLD_COUNT records in TOLD_SECONDS; the others are counted."""
+
+    def __init__(self, log: Log, what: str) -> None:
+        self._journal = log
+        self._what = what
+        self._loop = asyncio.get_running_loop()
+        self._since = self._loop.time()
+        self._count = 0
+
+    def take(self) -> bool:
+        """Count one more; whether it may be told."""
         now = self._loop.time()
         if now - self._since >= TOLD_SECONDS:
-            self._tell_rest()
-            self._since, self._count = now, 0
+            self.tell_rest()
+            self._since = now
         self._count += 1
-        if self._count <= TOLD_COUNT:
-            event = UNKNOWN if isinstance(refusal, UnknownNode) else START
-            self._journal.error(event, [("Addr", peer)], ending.ended.text, f"Connection from {peer}")
+        return self._count <= TOLD_COUNT
 
-    def _tell_rest(self) -> None:
+    def tell_rest(self) -> None:
+        """Tell how many more there were, and count anew."""
         rest_count = self._count - TOLD_COUNT
+        self._count = 0
         if rest_count > 0:
             fields = [("Pkts", rest_count)]
-            self._journal.error(START, fields, f"{rest_count} more were sent away", "Connections")
+            self._journal.error(START, fields, f"{rest_count} more {self._what}", "Connections")

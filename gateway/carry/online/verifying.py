@@ -8,6 +8,7 @@ Contract: a fault of one packet does not stop the others. A hurried end leaves t
 """
 
 import logging
+import os
 import threading
 from collections.abc import Callable
 from functools import partial
@@ -16,6 +17,7 @@ from pathlib import Path
 from gateway.carry.online.records import Records
 from gateway.carry.online.worker import Worker
 from gateway.carry.stick import read_pieces
+from gateway.durable import store_errors
 from gateway.errors import GatewayError
 from gateway.ids import PacketId
 from gateway.nodes import Node
@@ -105,7 +107,9 @@ class Verifier:
             StoreError: it can't be read.
         """
         tree = MerkleTreeHash()
-        with self._progress.bar(f"verifying {packet}", path.stat().st_size) as bar:
+        with store_errors(path, "verify"):
+            size_bytes = path.stat().st_size
+        with self._progress.bar(f"verifying {packet}", size_bytes) as bar:
             for piece in bar.follow(read_pieces(path)):
                 if self._is_hurried.is_set():
                     return None
@@ -118,8 +122,8 @@ class Verifier:
         Raises:
             StoreError: the disk refused.
         """
-        size_bytes = path.stat().st_size
-        with path.open("rb") as file:
+        with store_errors(path, "verify"), path.open("rb") as file:
+            size_bytes = os.fstat(file.fileno()).st_size
             header = file.read(ENCRYPTED_HEADER_BYTES)
         self._spool.disk.sync_file(path)
         is_packet = len(header) == ENCRYPTED_HEADER_BYTES

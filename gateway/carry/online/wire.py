@@ -98,6 +98,11 @@ class Wire:
         return bool(self._pieces)
 
     @property
+    def has_ended(self) -> bool:
+        """Whether the peer closed, or the connection broke."""
+        return self._has_ended
+
+    @property
     def has_input(self) -> bool:
         """Whether something waits to be read."""
         return self._is_open and _count(self._reading, termios.FIONREAD) > 0
