@@ -16,8 +16,8 @@ from pydantic import ValidationError
 
 from gateway.batch.policy import BatchSettings
 from gateway.carry.online.service_settings import OnlineSettings
+from gateway.config.delivering import TargetSettings, target_settings
 from gateway.config.endpoints import (
-    address_of,
     limits_of,
     lmtp_settings,
     passwords_path,
@@ -33,10 +33,7 @@ from gateway.config.toml_schema import GatewayFile
 from gateway.config.toml_values import DAY_SECONDS
 from gateway.config.tossing import toss_settings
 from gateway.deliver.deliverer import DeliverSettings
-from gateway.deliver.maildir import MaildirTargetSettings
 from gateway.deliver.retry import RetrySchedule
-from gateway.deliver.sendmail_command import SendmailTargetSettings, refuse_own_program
-from gateway.deliver.smtp import SmtpTargetSettings
 from gateway.errors import ConfigError, UnknownNode
 from gateway.ids import NodeId
 from gateway.ingest.settings import SmtpSettings
@@ -53,7 +50,6 @@ QUEUE_NAME = "queue"
 STDERR = "stderr"
 
 Result = TypeVar("Result")
-TargetSettings = SmtpTargetSettings | SendmailTargetSettings | MaildirTargetSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,7 +215,9 @@ class _Settings:
         submission = self._gather(
             "submission", lambda: submission_settings(self._path, limits, passwords, file.submission)
         )
-        target = self._gather("deliver.command", self._target)
+        target = self._gather(
+            "deliver.command", lambda: target_settings(self._path, file.deliver, self._hostname())
+        )
         if self._problems or target is None:
             raise join_problems(self._path, self._problems)
         return GatewayConfig(
@@ -241,7 +239,7 @@ class _Settings:
             batch=batch_settings(file, neighbours),
             local_domains=_local_domains(file),
             receive=self._receive(),
-            deliver=DeliverSettings(retry=_retry(file)),
+            deliver=DeliverSettings(retry=_retry(file), connection_count=file.deliver.connections),
             report=report_settings(
                 file, self._hostname(), _local_domains(file), _retry(file).max_age_seconds
             ),
@@ -294,23 +292,6 @@ class _Settings:
             ),
             max_batch_bytes=section.max_batch_bytes,
             max_quarantine_bytes=section.max_quarantine_bytes,
-        )
-
-    def _target(self) -> TargetSettings:
-        section = self._file.deliver
-        if section.to == "maildir":
-            return MaildirTargetSettings(
-                path=str(resolve_beside(self._path, section.path or "")),
-                own_name=self._hostname(),
-                recipient_delimiter=section.recipient_delimiter,
-                is_mailbox_made=section.make_mailboxes,
-            )
-        if section.to == "sendmail":
-            refuse_own_program(section.command[0])
-            return SendmailTargetSettings(tuple(section.command), section.timeout_seconds)
-        host, port = address_of(section.address)
-        return SmtpTargetSettings(
-            host=host, port=port, own_name=self._hostname(), reply_seconds=section.timeout_seconds
         )
 
     def _online(self) -> OnlineSettings:

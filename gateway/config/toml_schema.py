@@ -25,6 +25,7 @@ from gateway.config.toml_values import (
     Pattern,
     RefusalText,
     Section,
+    Server,
     WindowText,
     bytes_field,
     count_field,
@@ -39,7 +40,7 @@ from gateway.report.reporter import NICE_CONTROL
 from gateway.schedule import window
 
 Understands = Literal["sendmail", "bsmtp", "gateway"]
-Destination = Literal["smtp", "sendmail", "maildir"]
+Destination = Literal["smtp", "lmtp", "sendmail", "batch", "maildir"]
 NeighbourName = Annotated[str, Field(min_length=1)]
 
 _ACTIONS = ("node", "nodes", "local", "refuse")
@@ -190,14 +191,18 @@ class DeliverSection(Section):
         default_factory=list,
         description='a list of domains, such as ["example.org"]; .domain for sub-domains',
     )
-    to: Destination = Field(default="smtp", description='"smtp", "sendmail" or "maildir"')
-    address: Endpoint = Field(
-        default="127.0.0.1:25", description='with to = "smtp": HOST:PORT of the mail server'
+    to: Destination = Field(
+        default="smtp", description='"smtp", "lmtp", "sendmail", "batch" (as exim -bS) or "maildir"'
     )
-    command: CommandWords = Field(
-        default_factory=lambda: ["/usr/sbin/sendmail", "-i"],
-        description='with to = "sendmail": a list, the absolute path of a sendmail command first',
+    address: Server = Field(
+        default="127.0.0.1:25",
+        description='with to = "smtp" or "lmtp": HOST:PORT of the mail server, or unix:/PATH of its socket',
     )
+    command: CommandWords | None = Field(
+        default=None,
+        description='with to = "sendmail" or "batch": a list, the absolute path of a command first',
+    )
+    connections: int = count_field(4, 1, 100)
     path: MaildirPath | None = Field(
         default=None,
         description='with to = "maildir": path of a Maildir in which {local} and {domain} may stand',

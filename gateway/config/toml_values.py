@@ -25,6 +25,7 @@ HOST_NAME = r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0
 _ENDPOINT = re.compile(r"(\[[0-9A-Fa-f:.%\w]+\]|[^\s:\[\]/]+):(\d{1,5})", re.ASCII)
 _TEMPLATE_FIELD = re.compile(r"\{(?:local|domain)\}")
 PORT_LIMIT = 65_535
+UNIX_PREFIX = "unix:"
 
 Result = TypeVar("Result")
 
@@ -75,6 +76,11 @@ def _check_endpoint(text: str) -> str:
     if found is None or int(found[2]) > PORT_LIMIT:
         raise ValueError("is not ADDRESS:PORT")
     return text
+
+
+def _check_server(text: str) -> str:
+    is_socket = text.startswith(UNIX_PREFIX) and len(text) > len(UNIX_PREFIX)
+    return text if is_socket else _check_endpoint(text)
 
 
 def _check_network(text: str) -> str:
@@ -132,6 +138,7 @@ def _told(read: Callable[[Any], Result], value: object) -> Result:
 
 Nice = Annotated[int, BeforeValidator(_read_nice)]
 Endpoint = Annotated[str, AfterValidator(_check_endpoint)]
+Server = Annotated[str, AfterValidator(_check_server)]
 Network = Annotated[str, AfterValidator(_check_network)]
 Pattern = Annotated[str, AfterValidator(_check_pattern)]
 Mailbox = Annotated[str, AfterValidator(_check_operator)]

@@ -13,6 +13,7 @@ from gateway.config.gateway_place import DEFAULT_PATH
 from gateway.config.gateway_toml import GatewayConfig
 from gateway.config.nncp import is_syncing
 from gateway.config.own_program import find_handle
+from gateway.deliver.batch_command import BatchTarget, BatchTargetSettings
 from gateway.deliver.deliverer import Deliverer
 from gateway.deliver.maildir import MaildirTarget, MaildirTargetSettings
 from gateway.deliver.sendmail_command import SendmailTarget, SendmailTargetSettings
@@ -109,9 +110,10 @@ class Parts:
         """The handler from a payload to the inbox."""
         return Receiver(self.queue, self.disk, self.config.receive)
 
-    def deliverer(self) -> Deliverer:
+    def deliverer(self, is_stopping: Callable[[], bool] = lambda: False) -> Deliverer:
         """The stage from the inbox to where mail is kept."""
-        return Deliverer(self.queue, self._target(), self.config.deliver)
+        targets = [self._target() for _ in range(self.config.deliver.connection_count)]
+        return Deliverer(self.queue, targets, self.config.deliver, is_stopping)
 
     def reporter(self) -> Reporter:
         """The stage that tells senders what became of their mail."""
@@ -215,5 +217,7 @@ class Parts:
                 return MaildirTarget(settings, self.disk)
             case SendmailTargetSettings() as settings:
                 return SendmailTarget(settings)
+            case BatchTargetSettings() as settings:
+                return BatchTarget(settings)
             case settings:
                 return SmtpTarget(settings)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from gateway.daemon.parts import Parts
 from gateway.daemon.supervisor import Run, Stage
+from gateway.deliver.deliverer import Deliverer
 from gateway.msgqueue.inbox import Inbox
 from gateway.msgqueue.views import forget_finished
 from gateway.spool.layout import Box
@@ -48,7 +49,7 @@ def make_stages(parts: Parts, is_stopping: Callable[[], bool]) -> list[Stage]:
     return [
         Stage(BATCH, lambda: _batch(parts), RESCAN_SECONDS),
         Stage(TOSS, lambda: _toss(parts, is_stopping), interval_seconds),
-        Stage(DELIVER, lambda: _deliver(parts), RESCAN_SECONDS),
+        Stage(DELIVER, lambda: _deliver(parts, parts.deliverer(is_stopping)), RESCAN_SECONDS),
         Stage(REPORT, lambda: _report(parts), REPORT_SECONDS),
         Stage(HOUSEKEEPING, lambda: _keep_house(parts), HOUSEKEEPING_SECONDS),
     ]
@@ -64,8 +65,8 @@ def _batch(parts: Parts) -> Run:
     return run
 
 
-def _deliver(parts: Parts) -> Run:
-    deliverer, inbox = parts.deliverer(), Inbox(parts.queue)
+def _deliver(parts: Parts, deliverer: Deliverer) -> Run:
+    inbox = Inbox(parts.queue)
 
     def run() -> float | None:
         deliverer.run_once()

@@ -1,36 +1,40 @@
-"""The deliverer: takes what is due from the inbox, hands it to the target, records what became of it.
+"""The deliverer: takes what is due from the inbox, hands it to the targets, records what became of it.
 
-Contract: an outcome is recorded, and on disk, before the next message is tried. A crash between the
-two makes the target see that message again: a Maildir notices, a mail server may deliver it twice,
-which RFC 1047 describes.
+Contract: a message is known on disk as begun before it is tried, and its outcome is recorded in one commit
+with others, while the targets go on. So after a crash nobody knows what became of those that were begun, at
+most ``2 * page_count`` messages: a Maildir finds what it has, a mail server may get them twice, which RFC
+1047 describes. They are tried one by one, behind all others, with a commit each, so that a message which ends
+this program, or makes a server hang up, holds up no other and is found.
 
 One process at a time delivers. A fault of ours in one message stays with that message: it is
 logged with its traceback, counted, and set aside when it happens again and again.
 """
 
-import logging
-from collections.abc import Sequence
-from dataclasses import dataclass, field
-from functools import partial
+import contextlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 
-from gateway.deliver.outcome import of_error, one_line
+from gateway.deliver.crew import Crew, Done
+from gateway.deliver.outcome import of_error
+from gateway.deliver.recorder import DeliverResult, Recorder
 from gateway.deliver.retry import RetrySchedule
-from gateway.deliver.target import Target, TargetDown, same_for_all
+from gateway.deliver.target import Job, Target, same_for_all
 from gateway.errors import GatewayError
-from gateway.maillog import log_mail
 from gateway.message.envelope import LateAction
 from gateway.msgqueue.entry import Outcome, QueuedMessage, Verdict
 from gateway.msgqueue.inbox import Inbox
 from gateway.msgqueue.reports import EXPIRED_STATUS, TOO_LATE_TEXT
 from gateway.msgqueue.store import Queue
 
+__all__ = ["LOCK", "DeliverResult", "DeliverSettings", "Deliverer"]
+
 LOCK = "deliver"
+GROUP_SECONDS = 0.1
+"""How long an outcome waits for others to be recorded with."""
 NOT_KEPT = Outcome(Verdict.REFUSED, "5.6.0", "the message was refused when it came: its content is not here")
 """What was taken in has a trace field at least; only the record of a refused message has no bytes."""
 TOO_LATE = Outcome(Verdict.REFUSED, EXPIRED_STATUS, TOO_LATE_TEXT)
 """Its sender would rather have it back (RFC 2852 section 4)."""
-
-_LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,30 +43,13 @@ class DeliverSettings:
 
     Args:
         retry: when to try again and when to give up.
-        page_count: messages read from the inbox at once.
+        page_count: messages begun in one commit; twice as many may be without a recorded outcome.
+        connection_count: targets that work at the same time.
     """
 
     retry: RetrySchedule = field(default_factory=RetrySchedule)
-    page_count: int = 100
-
-
-@dataclass(slots=True)
-class DeliverResult:
-    """What one run did, by recipients.
-
-    Args:
-        delivered_count: taken by the target.
-        deferred_count: to be tried again.
-        dead_count: refused or given up; dead letters now.
-        crash_count: not decided, because of a fault of ours.
-        is_target_down: the target took no mail at all.
-    """
-
-    delivered_count: int = 0
-    deferred_count: int = 0
-    dead_count: int = 0
-    crash_count: int = 0
-    is_target_down: bool = False
+    page_count: int = 32
+    connection_count: int = 4
 
 
 class Deliverer:
@@ -70,15 +57,22 @@ class Deliverer:
 
     Args:
         queue: the open queue.
-        target: where to.
+        targets: where to; all lead to the same place and work at the same time.
         settings: how.
+        is_stopping: asked between two messages.
     """
 
-    def __init__(self, queue: Queue, target: Target, settings: DeliverSettings | None = None) -> None:
+    def __init__(
+        self,
+        queue: Queue,
+        targets: Sequence[Target],
+        settings: DeliverSettings | None = None,
+        is_stopping: Callable[[], bool] = lambda: False,
+    ) -> None:
         self._queue = queue
-        self._inbox = Inbox(queue)
-        self._target = target
+        self._targets = targets
         self._settings = settings or DeliverSettings()
+        self._is_stopping = is_stopping
 
     def run_once(self, *, is_early: bool = False) -> DeliverResult:
         """Try every delivery that is due, once.
@@ -90,79 +84,117 @@ class Deliverer:
             StoreBusy: another process delivers.
             StoreError: the queue refused; what was recorded stays.
         """
-        result = DeliverResult()
-        down: Outcome | None = None
-        last_seq = 0
-        try:
-            with self._queue.lock(LOCK):
-                while page := self._inbox.due(
-                    self._settings.page_count, is_early=is_early, after_seq=last_seq
-                ):
-                    for message in page:
-                        down = self._deliver(message, down, result)
-                    last_seq = page[-1].seq
-        finally:
-            self._target.close()
-        return result
+        with self._queue.lock(LOCK):
+            run = _Run(self._queue, Crew(self._targets), self._settings, self._is_stopping, is_early=is_early)
+            with contextlib.closing(run):
+                run.in_turns()
+                run.one_by_one()
+        return run.recorder.result
 
-    def _deliver(self, message: QueuedMessage, down: Outcome | None, result: DeliverResult) -> Outcome | None:
-        """Try one message; returns what holds for all messages once the target is down."""
-        if down is not None:
-            self._record(message, same_for_all(message, down), result)
-            return down
-        refusal = _refusal(message)
-        if refusal is not None:
-            self._record(message, same_for_all(message, refusal), result)
-            return None
-        try:
-            outcomes = self._target.deliver(message, partial(self._queue.read_body, message.seq))
-            if len(outcomes) != len(message.delivery_seqs):
-                raise AssertionError("internal error: a target must answer for each recipient")
-        except TargetDown as error:
-            down = of_error(error)
-            result.is_target_down = True
-            outcomes = same_for_all(message, down)
-        except GatewayError as error:
-            outcomes = same_for_all(message, of_error(error))
-        except Exception as error:  # noqa: BLE001 - a bug of ours stays with its message
-            _LOG.exception("message %s: a fault in the delivery", message.id)
-            self._target.close()
-            self._record_crash(message, error, result)
-            return None
-        self._record(message, outcomes, result)
-        return down
 
-    def _record(self, message: QueuedMessage, outcomes: Sequence[Outcome], result: DeliverResult) -> None:
-        attempts = message.attempts + 1
-        settled = [
-            self._settings.retry.settle(outcome, attempts, message.age_seconds) for outcome in outcomes
-        ]
-        self._inbox.record(
-            [
-                (seq, outcome, wait)
-                for seq, (outcome, wait) in zip(message.delivery_seqs, settled, strict=True)
-            ]
-        )
-        for recipient, tried, (outcome, wait_seconds) in zip(
-            message.envelope.recipients, outcomes, settled, strict=True
+class _Run:
+    """One run: who works, and what is not recorded yet."""
+
+    def __init__(
+        self,
+        queue: Queue,
+        crew: Crew,
+        settings: DeliverSettings,
+        is_stopping: Callable[[], bool],
+        *,
+        is_early: bool,
+    ) -> None:
+        self._queue = queue
+        self._inbox = Inbox(queue)
+        self.recorder = Recorder(self._inbox, settings.retry)
+        self._crew = crew
+        self._page_count = settings.page_count
+        self._is_stopping = is_stopping
+        self._is_early = is_early
+        self._is_alone = False
+        self._last_seq = 0
+        self._tried: set[int] = set()
+        """Messages whose try in this run had no end; an early run would take them again."""
+
+    def in_turns(self) -> None:
+        """Deliver what is due, several messages at the same time."""
+        done: list[Done] = []
+        while True:
+            page = self._page()
+            if not page and not done and not self._crew.open_count:
+                return
+            self._go_on(done, page)
+            # The next page is begun while the targets work on this one.
+            is_enough = not page or self._crew.open_count > self._page_count
+            done = self._collect() if is_enough else []
+
+    def one_by_one(self) -> None:
+        """Deliver what was begun once and has no known end, with nothing beside it."""
+        self._is_alone = True
+        while not self._is_stopping() and (
+            message := self._inbox.begun(is_early=self._is_early, without=self._tried)
         ):
-            event = "dead" if outcome.verdict is not tried.verdict else str(outcome.verdict)
-            _log(event, message, recipient, outcome, wait_seconds)
-            if outcome.verdict is Verdict.DELIVERED:
-                result.delivered_count += 1
-            elif outcome.verdict is Verdict.DEFERRED:
-                result.deferred_count += 1
-            else:
-                result.dead_count += 1
+            self._tried.add(message.seq)
+            self._go_on([], [message])
+            self.recorder.record(self._collect())
 
-    def _record_crash(self, message: QueuedMessage, error: Exception, result: DeliverResult) -> None:
-        text = one_line(f"{type(error).__name__}: {error}")
-        wait_seconds = self._settings.retry.wait_seconds(message.attempts + 1)
-        self._inbox.record_crash(message.delivery_seqs, text, wait_seconds)
-        outcome = Outcome(Verdict.DEFERRED, "4.3.0", f"internal error: {text}")
-        for recipient in message.envelope.recipients:
-            _log("deferred", message, recipient, outcome, wait_seconds)
-            result.crash_count += 1
+    def close(self) -> None:
+        """Let what is in work come to its end, and give back what is not: in good order there is neither."""
+        left = self._crew.withdraw()
+        done = self._crew.end()
+        with contextlib.suppress(GatewayError):
+            self.recorder.record(done)
+            self._inbox.release([job.message for job in left])
+
+    def _page(self) -> list[QueuedMessage]:
+        if self._is_stopping():
+            self._inbox.release([job.message for job in self._crew.withdraw()])
+            return []
+        page = self._inbox.in_turns(self._page_count, is_early=self._is_early, after_seq=self._last_seq)
+        if page:
+            self._last_seq = page[-1].seq
+        return page
+
+    def _go_on(self, done: Sequence[Done], page: Sequence[QueuedMessage]) -> None:
+        """Record what became of the last messages and begin the next."""
+        settled, jobs = list(done), {}
+        for message in page:
+            found = self._job(message)
+            if isinstance(found, Done):
+                settled.append(found)
+            else:
+                jobs[message.seq] = found
+        begun = self.recorder.record(settled, [job.message for job in jobs.values()])
+        # Without the recipients that a person held meanwhile.
+        self._crew.give([replace(jobs[message.seq], message=message) for message in begun])
+
+    def _job(self, message: QueuedMessage) -> Job | Done:
+        """What is to be done with a message, or what became of it without a try."""
+        refusal = _refusal(message) or self._why_down()
+        if refusal is not None:
+            return Done(message, same_for_all(message, refusal))
+        try:
+            return Job(message, self._queue.body_of(message.seq))
+        except GatewayError as error:
+            return Done(message, same_for_all(message, of_error(error)))
+
+    def _collect(self) -> list[Done]:
+        done = self._crew.collect(self._page_count, GROUP_SECONDS)
+        self._tried.update(one.message.seq for one in done if _is_failed(one))
+        down = self._why_down()
+        if down is not None:
+            self.recorder.result.is_target_down = True
+            done += [Done(job.message, same_for_all(job.message, down)) for job in self._crew.withdraw()]
+        return done
+
+    def _why_down(self) -> Outcome | None:
+        """What holds for every message once the target takes none; it was not tried."""
+        down = self._crew.down
+        return None if down is None else replace(down, is_cut=self._is_alone)
+
+
+def _is_failed(done: Done) -> bool:
+    return done.bug is not None or any(outcome.is_cut for outcome in done.outcomes)
 
 
 def _refusal(message: QueuedMessage) -> Outcome | None:
@@ -171,17 +203,3 @@ def _refusal(message: QueuedMessage) -> Outcome | None:
         return NOT_KEPT
     by = message.envelope.options.deliver_by
     return TOO_LATE if by is not None and by.action is LateAction.RETURN and by.seconds <= 0 else None
-
-
-def _log(event: str, message: QueuedMessage, recipient: str, outcome: Outcome, wait_seconds: float) -> None:
-    log_mail(
-        event,
-        id=message.id,
-        message_id=message.message_id,
-        from_=message.envelope.sender,
-        to=recipient,
-        node=message.origin,
-        status=outcome.status,
-        text=outcome.text,
-        next_try_seconds=round(wait_seconds) if outcome.verdict is Verdict.DEFERRED else None,
-    )

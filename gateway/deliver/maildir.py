@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gateway.deliver.outcome import of_error
-from gateway.deliver.target import Body
+from gateway.deliver.target import Body, Job
 from gateway.durable import Disk, store_errors
 from gateway.errors import BadAddress, ConfigError, GatewayError
 from gateway.message.address import domain_of, local_part_of, shown
@@ -79,12 +79,14 @@ class MaildirTarget:
         self._disk = disk
         self._host = _NOT_IN_HOST.sub("_", settings.own_name) or "localhost"
 
-    def deliver(self, message: QueuedMessage, body: Body) -> Sequence[Outcome]:
-        """Try to deliver one message; see ``Target``."""
-        return [
-            self._deliver_one(message, recipient, f"{message.id}.{seq}.{self._host}", body)
-            for recipient, seq in zip(message.envelope.recipients, message.delivery_seqs, strict=True)
-        ]
+    def deliver(self, jobs: Iterator[Job]) -> Iterator[Sequence[Outcome]]:
+        """Try to deliver messages; see ``Target``."""
+        for job in jobs:
+            message = job.message
+            yield [
+                self._deliver_one(message, recipient, f"{message.id}.{seq}.{self._host}", job.body)
+                for recipient, seq in zip(message.envelope.recipients, message.delivery_seqs, strict=True)
+            ]
 
     def close(self) -> None:
         """Nothing is kept between messages."""

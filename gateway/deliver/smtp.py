@@ -1,23 +1,35 @@
-"""Delivery to a mail server by SMTP: one transaction a message, an outcome for each recipient.
+"""Delivery to a mail server by SMTP or LMTP: one transaction a message, an outcome for each recipient.
 
-The connection is kept over the messages of a run. When a kept connection turns out to be gone
-before the server has answered MAIL, a new one is tried once: servers close idle connections.
+The connection is kept over the messages of a run. Where the server offers PIPELINING, all commands of a
+message are sent together, and those of the next one behind the final dot of the last, so that a small
+message costs two waits for the server. When a kept connection turns out to be gone before the server has
+answered MAIL, a new one is tried once: servers close idle connections.
 
 If the connection breaks after the final dot, the server may have the message or not; it is
 deferred, and so may be delivered twice, as RFC 1047 describes. It is never lost.
 
+LMTP differs in its greeting, and in that the server answers the final dot once for each recipient.
+
 What the sender asked for (reports, priority, a deadline) is passed on as far as the server offers it.
 
-Spec: RFC 5321 sections 3.3, 4.5.3.2 and 4.5.4.1; RFC 1047; RFC 3461 section 5.2.
+Spec: RFC 5321 sections 3.3, 4.5.3.2 and 4.5.4.1; RFC 1047; RFC 2033; RFC 2920 section 3.1; RFC 3461
+section 5.2.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from gateway.deliver.outcome import of_error, of_reply, one_line
-from gateway.deliver.smtp_session import Reply, SessionLost, SmtpSession
-from gateway.deliver.target import Body, TargetDown, same_for_all
+from gateway.deliver.smtp_session import (
+    PIPELINE_COUNT,
+    Reply,
+    SessionLost,
+    SmtpSession,
+    TcpPlace,
+    UnixPlace,
+)
+from gateway.deliver.target import Body, Job, TargetDown, same_for_all
 from gateway.errors import ConfigError
 from gateway.message.address import is_domain
 from gateway.message.envelope import Envelope
@@ -26,9 +38,13 @@ from gateway.msgqueue.entry import Outcome, QueuedMessage, Success, Verdict
 
 NON_ASCII_STATUS = "5.6.7"
 TOO_LARGE_STATUS = "5.3.4"
+CUT_STATUS = "4.4.2"
+GO_ON = 354
 
 _SIZE_LIMIT = re.compile(r"[1-9][0-9]{0,19}")
 """Without digits or with 0, SIZE names no limit: RFC 1870 section 4."""
+_OTHER_COMMANDS_COUNT = 3
+"""RSET, MAIL and DATA, besides the recipients."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,9 +52,9 @@ class SmtpTargetSettings:
     """Which server, and how patient to be with it.
 
     Args:
-        host: name or address.
-        port: TCP port.
-        own_name: our host name, for EHLO.
+        place: where it listens.
+        own_name: our host name, for the greeting.
+        is_lmtp: whether it speaks LMTP.
         connect_seconds: for the connection.
         reply_seconds: for an answer to a command, and for the server to take more content.
         final_seconds: for the answer to the final dot; RFC 5321 asks for ten minutes, since giving up
@@ -46,23 +62,48 @@ class SmtpTargetSettings:
         message_count: messages over one connection.
     """
 
-    host: str
-    port: int
+    place: TcpPlace | UnixPlace
     own_name: str
+    is_lmtp: bool = False
     connect_seconds: float = 30.0
     reply_seconds: float = 300.0
     final_seconds: float = 600.0
     message_count: int = 100
 
 
+@dataclass(frozen=True, slots=True)
+class _Answers:
+    """What a server said to the commands of one message, as far as it said anything.
+
+    Args:
+        mail: to MAIL.
+        recipients: to each RCPT.
+        data: to DATA, if it was sent and answered.
+    """
+
+    mail: Reply
+    recipients: Sequence[Reply]
+    data: Reply | None
+
+    @property
+    def is_waiting_for_content(self) -> bool:
+        """Whether the server reads content next."""
+        return self.data is not None and self.data.code == GO_ON
+
+    @property
+    def is_end(self) -> bool:
+        """Whether the server closed the connection behind one of them."""
+        return any(reply.ends_session for reply in (*self.recipients, self.data) if reply is not None)
+
+
 class SmtpTarget:
-    """Delivers to one mail server.
+    """Delivers to one mail server over one connection at a time.
 
     Args:
         settings: which.
 
     Raises:
-        ConfigError: our own name can't stand in an EHLO.
+        ConfigError: our own name can't stand in a greeting.
     """
 
     def __init__(self, settings: SmtpTargetSettings) -> None:
@@ -71,37 +112,52 @@ class SmtpTarget:
         self._settings = settings
         self._session: SmtpSession | None = None
         self._sent_count = 0
+        self._has_open_transaction = False
+        self._ahead: Job | None = None
+        """The message whose commands were sent behind the last one."""
 
-    def deliver(self, message: QueuedMessage, body: Body) -> Sequence[Outcome]:
-        """Try to deliver one message; see ``Target``."""
+    def deliver(self, jobs: Iterator[Job]) -> Iterator[Sequence[Outcome]]:
+        """Try to deliver messages; see ``Target``."""
+        following = next(jobs, None)
+        while following is not None:
+            job, following = following, next(jobs, None)
+            yield self._deliver(job, following)
+
+    def close(self) -> None:
+        """Leave the server in good order."""
+        session, is_clean = self._session, self._ahead is None
+        self._forget()
+        if session is not None:
+            session.quit() if is_clean else session.abort()
+
+    def _deliver(self, job: Job, following: Job | None) -> Sequence[Outcome]:
         try:
-            return self._transaction(message, body)
+            return self._transaction(job, following)
         except SessionLost as error:
             self._drop()
-            return same_for_all(message, of_error(error))
+            return same_for_all(job.message, replace(of_error(error), is_cut=True))
         except BaseException:
             # Without the final dot the server forgets what it got.
             self._drop()
             raise
 
-    def close(self) -> None:
-        """Leave the server in good order."""
-        session, self._session = self._session, None
-        if session is not None:
-            session.quit()
-
     def _drop(self) -> None:
-        session, self._session = self._session, None
+        session = self._session
+        self._forget()
         if session is not None:
             session.abort()
+
+    def _forget(self) -> None:
+        self._session = self._ahead = None
+        self._has_open_transaction = False
 
     def _connect(self) -> SmtpSession:
         settings = self._settings
         self._sent_count = 0
         try:
-            session = SmtpSession(settings.host, settings.port, settings.connect_seconds)
+            session = SmtpSession(settings.place, settings.connect_seconds)
             self._session = session
-            reply = session.greet(settings.own_name, settings.reply_seconds)
+            reply = session.greet(settings.own_name, settings.reply_seconds, is_lmtp=settings.is_lmtp)
         except SessionLost as error:
             self._drop()
             raise TargetDown(str(error), status=error.status) from None
@@ -112,95 +168,131 @@ class SmtpTarget:
         outcome = of_reply(session.name, reply.code, reply.lines)
         raise TargetDown(f"no mail is taken: {outcome.text}", status="4.3.2")
 
-    def _transaction(self, message: QueuedMessage, body: Body) -> Sequence[Outcome]:
+    def _transaction(self, job: Job, following: Job | None) -> Sequence[Outcome]:
         session = self._session
-        if session is not None and self._sent_count < self._settings.message_count:
+        if session is not None and (self._ahead is job or self._sent_count < self._settings.message_count):
             try:
-                return self._send(session, message, body)
+                return self._send(session, job, following)
             except _NotBegun:
                 self._drop()
         else:
             self.close()
         try:
-            return self._send(self._connect(), message, body)
+            return self._send(self._connect(), job, following)
         except _NotBegun as error:
             self._drop()
-            return same_for_all(message, error.outcome)
+            return same_for_all(job.message, error.outcome)
 
-    def _send(self, session: SmtpSession, message: QueuedMessage, body: Body) -> Sequence[Outcome]:
+    def _send(self, session: SmtpSession, job: Job, following: Job | None) -> Sequence[Outcome]:
+        message = job.message
         refusal = _refusal(session, message)
         if refusal is not None:
             return same_for_all(message, refusal)
-        self._sent_count += 1
-        first, answers = self._offer(session, message)
-        if not first.is_positive:
-            self._reset(session)
-            return same_for_all(message, of_reply(session.name, first.code, first.lines))
-        outcomes = [_of_recipient(session, reply) for reply in answers]
-        missing = len(message.envelope.recipients) - len(outcomes)
-        outcomes += [Outcome(Verdict.DEFERRED, "4.4.2", f"{session.name} closed the connection")] * missing
-        if missing or not any(outcome.verdict is Verdict.DELIVERED for outcome in outcomes):
-            self._reset(session)
-            return [_unless_refused(outcome) for outcome in outcomes] if missing else outcomes
-        try:
-            final = self._send_content(session, body)
-        except SessionLost as error:
-            self._drop()
-            final = of_error(error)
-        if "DSN" in session.extensions:
-            final = replace(final, success=Success.PASSED_ON)
-        return [final if outcome.verdict is Verdict.DELIVERED else outcome for outcome in outcomes]
+        answers = self._offer(session, message, is_sent=self._ahead is job)
+        self._ahead = None
+        self._has_open_transaction = answers.mail.is_positive
+        outcomes = _offered(session, message, answers)
+        accepted_count = sum(outcome.verdict is Verdict.DELIVERED for outcome in outcomes)
+        if answers.is_waiting_for_content and accepted_count:
+            ends = self._send_content(session, job.body, following, accepted_count)
+        else:
+            if answers.is_end:
+                self._drop()
+            elif answers.is_waiting_for_content:
+                self._end_without_content(session, answers)
+            ends = [_without_content(session, answers.data)] * accepted_count
+        in_order = iter(ends)
+        return [next(in_order) if outcome.verdict is Verdict.DELIVERED else outcome for outcome in outcomes]
 
-    def _offer(self, session: SmtpSession, message: QueuedMessage) -> tuple[Reply, list[Reply]]:
-        """Send MAIL and every RCPT; returns the reply to MAIL, and those to RCPT as far as they came."""
-        seconds = self._settings.reply_seconds
-        envelope = message.envelope
-        mail = f"MAIL FROM:<{envelope.sender}>{_parameters(session, message)}"
-        commands = [mail, *(_rcpt(session, envelope, recipient) for recipient in envelope.recipients)]
-        if "PIPELINING" not in session.extensions:
-            first = self._begin(session, [mail], seconds)[0]
-            return first, session.commands(commands[1:], seconds) if first.is_positive else []
-        replies = self._begin(session, commands, seconds)
-        return replies[0], replies[1:]
+    def _offer(self, session: SmtpSession, message: QueuedMessage, *, is_sent: bool) -> _Answers:
+        """Send the commands of a message, if they were not sent ahead, and read what the server says."""
+        if not is_sent:
+            self._sent_count += 1
+            self._reset(session)
+        mail, *recipients = _commands(session, message)
+        if _fits_one_write(session, message):
+            if not is_sent:
+                session.hold([mail, *recipients, "DATA"])
+            reply = self._begin(session)
+            replies = session.read_replies(len(recipients) + 1, self._settings.reply_seconds)
+            return _Answers(reply, replies[: len(recipients)], next(iter(replies[len(recipients) :]), None))
+        session.hold([mail])
+        reply = self._begin(session)
+        if not reply.is_positive:
+            return _Answers(reply, [], None)
+        replies = session.commands(recipients, self._settings.reply_seconds)
+        is_data = len(replies) == len(recipients) and any(answer.is_positive for answer in replies)
+        if not is_data or replies[-1].ends_session:
+            return _Answers(reply, replies, None)
+        return _Answers(reply, replies, session.command("DATA", self._settings.reply_seconds))
 
-    @staticmethod
-    def _begin(session: SmtpSession, commands: Sequence[str], seconds: float) -> list[Reply]:
+    def _begin(self, session: SmtpSession) -> Reply:
+        """Send what is held and read the answer to MAIL.
+
+        Raises:
+            _NotBegun: there is none.
+        """
         try:
-            replies = session.commands(commands, seconds)
+            session.flush(self._settings.reply_seconds)
+            reply = session.read_reply(self._settings.reply_seconds)
         except SessionLost as error:
             raise _NotBegun(of_error(error)) from None
-        if replies[0].ends_session:
-            raise _NotBegun(of_reply(session.name, replies[0].code, replies[0].lines))
-        return replies
-
-    def _send_content(self, session: SmtpSession, body: Body) -> Outcome:
-        settings = self._settings
-        reply = session.command("DATA", settings.reply_seconds)
-        if reply.code != 354:  # noqa: PLR2004 - RFC 5321 section 4.3.2
-            self._reset(session)
-            outcome = of_reply(session.name, reply.code, reply.lines)
-            if outcome.verdict is Verdict.DELIVERED:
-                return Outcome(Verdict.DEFERRED, "4.5.0", outcome.text)
-            return outcome
-        session.send_content(body(), settings.reply_seconds)
-        try:
-            reply = session.end_content(settings.final_seconds)
-        except SessionLost as error:
-            text = f"{error}, after the whole message was sent: it may be delivered twice"
-            self._drop()
-            return Outcome(Verdict.DEFERRED, error.status, one_line(text))
         if reply.ends_session:
-            self._drop()
-        return of_reply(session.name, reply.code, reply.lines)
+            raise _NotBegun(of_reply(session.name, reply.code, reply.lines))
+        return reply
 
     def _reset(self, session: SmtpSession) -> None:
-        """Make the connection fit for the next message, or give it up."""
+        """End a transaction that was left open: all of its recipients were refused."""
+        if not self._has_open_transaction:
+            return
         try:
-            if session.command("RSET", self._settings.reply_seconds).is_positive:
-                return
-        except SessionLost:
-            pass
-        self._drop()
+            reply = session.command("RSET", self._settings.reply_seconds)
+        except SessionLost as error:
+            raise _NotBegun(of_error(error)) from None
+        if not reply.is_positive:
+            raise _NotBegun(of_reply(session.name, reply.code, reply.lines))
+
+    def _send_content(
+        self, session: SmtpSession, body: Body, following: Job | None, accepted_count: int
+    ) -> list[Outcome]:
+        """Send a message, and the commands of the next one; an outcome for each accepted recipient."""
+        settings = self._settings
+        session.send_content(body(), settings.reply_seconds)
+        session.end_content()
+        if following is not None and self._may_go_ahead(session, following.message):
+            session.hold([*_commands(session, following.message), "DATA"])
+            self._sent_count += 1
+            self._ahead = following
+        ends: list[Outcome] = []
+        try:
+            session.flush(settings.reply_seconds)
+            for _ in range(accepted_count if settings.is_lmtp else 1):
+                reply = session.read_reply(settings.final_seconds)
+                ends.append(_final(session, reply))
+                if reply.ends_session:
+                    session.abort()
+                    break
+        except SessionLost as error:
+            text = f"{error}, after the whole message was sent: it may be delivered twice"
+            ends.append(Outcome(Verdict.DEFERRED, error.status, one_line(text), is_cut=True))
+        self._has_open_transaction = False
+        if session.is_closed:
+            self._drop()
+        return ends + ends[-1:] * (accepted_count - len(ends))
+
+    def _end_without_content(self, session: SmtpSession, answers: _Answers) -> None:
+        """Leave a server that waits for content although it refused every recipient: RFC 2920, 3.1."""
+        if self._settings.is_lmtp or not answers.mail.is_positive:
+            # It has nobody to answer for, or counts otherwise than we do.
+            self._drop()
+            return
+        session.command(".", self._settings.final_seconds)
+        self._has_open_transaction = False
+
+    def _may_go_ahead(self, session: SmtpSession, message: QueuedMessage) -> bool:
+        """Whether the commands of a message may be sent before the last one is answered."""
+        is_room = self._sent_count < self._settings.message_count
+        return is_room and _fits_one_write(session, message) and _refusal(session, message) is None
 
 
 class _NotBegun(Exception):
@@ -209,6 +301,43 @@ class _NotBegun(Exception):
     def __init__(self, outcome: Outcome) -> None:
         super().__init__(outcome.text)
         self.outcome = outcome
+
+
+def _offered(session: SmtpSession, message: QueuedMessage, answers: _Answers) -> list[Outcome]:
+    """What was said of each recipient before there was any content; *delivered* is one that was accepted."""
+    if not answers.mail.is_positive:
+        return same_for_all(message, of_reply(session.name, answers.mail.code, answers.mail.lines))
+    outcomes = [_of_recipient(session, reply) for reply in answers.recipients]
+    closed = Outcome(Verdict.DEFERRED, CUT_STATUS, f"{session.name} closed the connection")
+    return outcomes + [closed] * (len(message.envelope.recipients) - len(outcomes))
+
+
+def _without_content(session: SmtpSession, data: Reply | None) -> Outcome:
+    """What an accepted recipient comes to when no content could be sent."""
+    if data is None:
+        return Outcome(Verdict.DEFERRED, CUT_STATUS, "the connection ended before the message was sent")
+    outcome = of_reply(session.name, data.code, data.lines)
+    if outcome.verdict is Verdict.DELIVERED:
+        return Outcome(Verdict.DEFERRED, "4.5.0", outcome.text)
+    return outcome
+
+
+def _final(session: SmtpSession, reply: Reply) -> Outcome:
+    """What the answer to a message comes to."""
+    outcome = of_reply(session.name, reply.code, reply.lines)
+    return replace(outcome, success=Success.PASSED_ON) if "DSN" in session.extensions else outcome
+
+
+def _fits_one_write(session: SmtpSession, message: QueuedMessage) -> bool:
+    count = len(message.envelope.recipients) + _OTHER_COMMANDS_COUNT
+    return "PIPELINING" in session.extensions and count <= PIPELINE_COUNT
+
+
+def _commands(session: SmtpSession, message: QueuedMessage) -> list[str]:
+    """MAIL and every RCPT."""
+    envelope = message.envelope
+    mail = f"MAIL FROM:<{envelope.sender}>{_parameters(session, message)}"
+    return [mail, *(_rcpt(session, envelope, recipient) for recipient in envelope.recipients)]
 
 
 def _refusal(session: SmtpSession, message: QueuedMessage) -> Outcome | None:
@@ -243,10 +372,3 @@ def _of_recipient(session: SmtpSession, reply: Reply) -> Outcome:
     if reply.code == 552:  # noqa: PLR2004 - too many recipients: RFC 5321 section 4.5.3.1.10
         return Outcome(Verdict.DEFERRED, "4.5.3", outcome.text)
     return outcome
-
-
-def _unless_refused(outcome: Outcome) -> Outcome:
-    """What an answer to RCPT is worth when no content could be sent."""
-    if outcome.verdict is not Verdict.DELIVERED:
-        return outcome
-    return Outcome(Verdict.DEFERRED, "4.4.2", "the connection ended before the message was sent")

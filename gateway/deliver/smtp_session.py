@@ -1,13 +1,13 @@
-"""One SMTP connection as a client: commands out, replies in, the content streamed.
+"""One SMTP or LMTP connection as a client: commands out, replies in, the content streamed.
 
 Contract: bytes of a message are sent as they are, with dots doubled; a bare CR, a bare LF or a NUL
-is never sent. After any ``SessionLost`` the connection is closed for good. Until ``end_content`` was
-called the server has no message: closing before it makes the server forget what it got.
+is never sent. After any ``SessionLost`` the connection is closed for good. Until ``end_content`` and then
+``flush`` were called the server has no message: closing before it makes the server forget what it got.
 
 Python's own smtplib and aiosmtplib rewrite line ends, which breaks signatures.
 
 Spec: RFC 5321; RFC 1870 (SIZE); RFC 2034 (status codes); RFC 2920 (PIPELINING); RFC 6152 (8BITMIME);
-RFC 6531 (SMTPUTF8).
+RFC 6531 (SMTPUTF8); RFC 2033 (LMTP).
 """
 
 import contextlib
@@ -23,6 +23,8 @@ REPLY_LINE_LIMIT_BYTES = 4096
 """RFC 5321 section 4.5.3.1.5 grants 512; servers with long policy texts send more."""
 REPLY_LINE_LIMIT_COUNT = 200
 RECEIVE_BYTES = 1 << 16
+SEND_BYTES = 1 << 16
+"""Content is held back up to this size, so that a small message is sent in one piece with its end."""
 PIPELINE_COUNT = 50
 """Commands sent before their replies are read: both directions fit in the smallest socket buffers,
 so that neither side waits for the other for ever (RFC 2920 section 3.1)."""
@@ -59,33 +61,80 @@ class Reply:
         return self.code == 421  # noqa: PLR2004 - RFC 5321 section 3.8
 
 
-class SmtpSession:
-    """A connection that has not been greeted yet.
+@dataclass(frozen=True, slots=True)
+class TcpPlace:
+    """Where a server listens.
 
     Args:
         host: name or address.
         port: of the server.
+    """
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"{self.host}:{self.port}"
+
+    def connect(self, seconds: float) -> socket.socket:
+        """Open a connection."""
+        opened = socket.create_connection((self.host, self.port), timeout=seconds)
+        opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return opened
+
+
+@dataclass(frozen=True, slots=True)
+class UnixPlace:
+    """A unix socket that a server listens on.
+
+    Args:
+        path: absolute.
+    """
+
+    path: str
+
+    def __str__(self) -> str:
+        return self.path
+
+    def connect(self, seconds: float) -> socket.socket:
+        """Open a connection."""
+        opened = socket.socket(socket.AF_UNIX)
+        opened.settimeout(seconds)
+        try:
+            opened.connect(self.path)
+        except OSError:
+            opened.close()
+            raise
+        return opened
+
+
+class SmtpSession:
+    """A connection that has not been greeted yet.
+
+    Args:
+        place: where the server is.
         connect_seconds: longest wait for the connection.
     """
 
-    def __init__(self, host: str, port: int, connect_seconds: float) -> None:
-        self.name = f"{host}:{port}"
+    def __init__(self, place: TcpPlace | UnixPlace, connect_seconds: float) -> None:
+        self.name = str(place)
         self.extensions: dict[str, str] = {}
         self._received = b""
-        self._end = b""
+        self._unsent = bytearray()
+        self._stuffer = DotStuffer()
         try:
-            self._socket = socket.create_connection((host, port), timeout=connect_seconds)
-            self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            self._socket = place.connect(connect_seconds)
         except OSError as error:
             text = f"cannot connect to {self.name}: {error.strerror or error}"
             raise SessionLost(text, status="4.4.1") from None
 
-    def greet(self, own_name: str, seconds: float) -> Reply:
+    def greet(self, own_name: str, seconds: float, *, is_lmtp: bool = False) -> Reply:
         """Read the server's greeting and send EHLO, or HELO to a server that knows no better.
 
         Args:
             own_name: our host name.
             seconds: longest wait for each reply.
+            is_lmtp: send LHLO, and nothing instead.
 
         Returns:
             The reply that decides: positive if mail can be sent now.
@@ -93,11 +142,11 @@ class SmtpSession:
         reply = self.read_reply(seconds)
         if not reply.is_positive:
             return reply
-        reply = self.command(f"EHLO {own_name}", seconds)
+        reply = self.command(f"{'LHLO' if is_lmtp else 'EHLO'} {own_name}", seconds)
         if reply.is_positive:
             self.extensions = _extensions(reply)
             return reply
-        return reply if reply.ends_session else self.command(f"HELO {own_name}", seconds)
+        return reply if reply.ends_session or is_lmtp else self.command(f"HELO {own_name}", seconds)
 
     def command(self, text: str, seconds: float) -> Reply:
         """Send one command and read its reply."""
@@ -113,16 +162,19 @@ class SmtpSession:
         replies: list[Reply] = []
         for start in range(0, len(texts), size):
             group = texts[start : start + size]
-            self._send("".join(f"{text}\r\n" for text in group).encode("utf-8"), seconds)
-            for _ in group:
-                replies.append(self.read_reply(seconds))
-                if replies[-1].ends_session:
-                    self.abort()
-                    return replies
+            self.hold(group)
+            self.flush(seconds)
+            replies += self.read_replies(len(group), seconds)
+            if replies[-1].ends_session:
+                break
         return replies
 
+    def hold(self, texts: Sequence[str]) -> None:
+        """Write commands with the next ``flush``."""
+        self._unsent += "".join(f"{text}\r\n" for text in texts).encode("utf-8")
+
     def send_content(self, chunks: Iterable[bytes], seconds: float) -> None:
-        """Send a message without its end.
+        """Send a message without its end, or hold it back while it is small.
 
         Args:
             chunks: with CRLF line ends.
@@ -132,15 +184,35 @@ class SmtpSession:
             SessionLost: the connection broke.
             GatewayError: the message can't be read or holds a stray byte; the caller must abort.
         """
-        stuffer = DotStuffer()
+        self._stuffer = DotStuffer()
         for piece in uncut(chunks):
-            self._send(stuffer.feed(piece), seconds)
-        self._end = stuffer.finish()
+            self._unsent += self._stuffer.feed(piece)
+            if len(self._unsent) >= SEND_BYTES:
+                self.flush(seconds)
 
-    def end_content(self, seconds: float) -> Reply:
-        """Send the final dot and read the answer; from here on the server may have the message."""
-        self._send(self._end, seconds)
-        return self.read_reply(seconds)
+    def end_content(self) -> None:
+        """Hold the final dot; once it is sent the server may have the message."""
+        self._unsent += self._stuffer.finish()
+
+    def flush(self, seconds: float) -> None:
+        """Send what is held back, in one piece."""
+        unsent, self._unsent = self._unsent, bytearray()
+        try:
+            self._socket.settimeout(seconds)
+            self._socket.sendall(unsent)
+        except OSError as error:
+            self.abort()
+            raise SessionLost(f"the connection to {self.name} broke: {error.strerror or error}") from None
+
+    def read_replies(self, count: int, seconds: float) -> list[Reply]:
+        """Read the replies to commands that were sent together; fewer when one of them ends the session."""
+        replies: list[Reply] = []
+        while len(replies) < count:
+            replies.append(self.read_reply(seconds))
+            if replies[-1].ends_session:
+                self.abort()
+                break
+        return replies
 
     def read_reply(self, seconds: float) -> Reply:
         """Read one reply of any number of lines.
@@ -168,17 +240,14 @@ class SmtpSession:
             self._socket.send(b"QUIT\r\n", socket.MSG_DONTWAIT)
         self.abort()
 
+    @property
+    def is_closed(self) -> bool:
+        """Whether nothing more can be said."""
+        return self._socket.fileno() < 0
+
     def abort(self) -> None:
         """Close the connection as it is."""
         self._socket.close()
-
-    def _send(self, data: bytes, seconds: float) -> None:
-        try:
-            self._socket.settimeout(seconds)
-            self._socket.sendall(data)
-        except OSError as error:
-            self.abort()
-            raise SessionLost(f"the connection to {self.name} broke: {error.strerror or error}") from None
 
     def _read_line(self, seconds: float) -> bytes:
         while (end := self._received.find(b"\n", 0, REPLY_LINE_LIMIT_BYTES)) < 0:

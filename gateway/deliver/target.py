@@ -1,6 +1,7 @@
 """What the deliverer wants of a place that mail is delivered to."""
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 from gateway.errors import GatewayError
@@ -16,22 +17,36 @@ class TargetDown(GatewayError):
     status = "4.4.1"
 
 
-class Target(Protocol):
-    """A place that mail is delivered to.
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One message to deliver.
 
-    Contract: ``deliver`` answers for each recipient alone. When it raises, no recipient has the
-    message (as far as anybody can know), and the target is fit for the next one.
+    Args:
+        message: with the recipients that are meant.
+        body: what is delivered.
     """
 
-    def deliver(self, message: QueuedMessage, body: Body) -> Sequence[Outcome]:
-        """Try to deliver one message.
+    message: QueuedMessage
+    body: Body
+
+
+class Target(Protocol):
+    """One way to the place that mail is delivered to, such as a connection; used by one thread at a time.
+
+    Contract: each job that is taken is answered, in the order of taking, for each of its recipients alone. A
+    target may take the next job before it has answered the last. When it raises, the first job without an
+    answer is to blame and no recipient of it has the message (as far as anybody can know); the jobs behind
+    it were not begun, and the target is fit for the next call.
+    """
+
+    def deliver(self, jobs: Iterator[Job]) -> Iterator[Sequence[Outcome]]:
+        """Try to deliver messages, as long as there are any.
 
         Args:
-            message: with the recipients that are meant.
-            body: what is delivered.
+            jobs: ends when there is nothing more to do for the moment.
 
-        Returns:
-            One outcome for each of ``message.envelope.recipients``, in their order.
+        Yields:
+            For each job one outcome for each of its message's recipients, in their order.
 
         Raises:
             TargetDown: the target as a whole takes no mail now.

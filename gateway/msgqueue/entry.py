@@ -15,8 +15,8 @@ that has a state. The states and who changes them:
 ``docs/reference/queue.md`` says what is on disk in each of them and after a crash.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from gateway.ids import BatchId, NodeId, PacketId
@@ -97,12 +97,15 @@ class Outcome:
         status: RFC 3463 status; its first digit agrees with the verdict.
         text: for a person, one line.
         success: of a delivered one: who tells of it.
+        is_cut: nobody knows how it ended: the connection or the command broke off in the middle. The next
+            try is made alone, behind all others, so that a message that breaks servers harms no other.
     """
 
     verdict: Verdict
     status: str
     text: str
     success: Success = Success.RELAYED
+    is_cut: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,6 +215,18 @@ class QueuedMessage:
     attempts: int
     trace_bytes: int = 0
     kind: bytes | None = None
+
+    def only(self, delivery_seqs: Collection[int]) -> "QueuedMessage":
+        """The message with some of its recipients."""
+        if len(delivery_seqs) == len(self.delivery_seqs):
+            return self
+        kept = [
+            (recipient, seq)
+            for recipient, seq in zip(self.envelope.recipients, self.delivery_seqs, strict=True)
+            if seq in delivery_seqs
+        ]
+        envelope = replace(self.envelope, recipients=tuple(recipient for recipient, _ in kept))
+        return replace(self, envelope=envelope, delivery_seqs=tuple(seq for _, seq in kept))
 
 
 @dataclass(frozen=True, slots=True)

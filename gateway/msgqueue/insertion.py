@@ -45,6 +45,10 @@ class SizeLimits:
 
 
 NO_LIMITS = SizeLimits()
+LARGE_BYTES = 1 << 20
+"""Past it a message waits with others of its kind, so that small ones need not wait for it."""
+LARGE_MARK = "+"
+"""Ends the name of a turn of large messages; no text of an id has one."""
 NEEDS_BODY = (State.QUEUED, State.CLAIMED, State.HELD, State.DEAD)
 """States of a delivery in which its message's body is kept, whichever way it goes: an article of news may be
 for this machine and for neighbours at once."""
@@ -100,7 +104,7 @@ def insert_message(
         connection.execute("INSERT INTO body (message, data) VALUES (?, ?)", (seq, body))
     connection.executemany(
         "INSERT INTO delivery (message, recipient, node, nice, state, status, text, held_by, next_try_at,"
-        " changed_at, changed_wall, notify, orcpt) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        " changed_at, changed_wall, turn, notify, orcpt) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         [
             (
                 seq,
@@ -111,11 +115,22 @@ def insert_message(
                 now,
                 now,
                 wall,
+                turn_of(came_by[0], size_bytes) if target.node is None else "",
                 *recipient_columns(envelope.options_of(target.recipient)),
             )
             for target in message.targets
         ],
     )
+
+
+def turn_of(origin_node: str, size_bytes: int) -> str:
+    """What a delivery to here waits in: those from each node take turns, and so do small ones and large.
+
+    Args:
+        origin_node: text of the id of the node it came from; "": from here.
+        size_bytes: of its message.
+    """
+    return origin_node + LARGE_MARK if size_bytes > LARGE_BYTES else origin_node
 
 
 def drop_finished_bodies(connection: sqlite3.Connection, message_seqs: Iterable[int]) -> list[str]:

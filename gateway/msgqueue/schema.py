@@ -128,6 +128,16 @@ MIGRATIONS = (
     ALTER TABLE message ADD COLUMN trace_bytes INTEGER NOT NULL DEFAULT 0;
     ALTER TABLE message ADD COLUMN kind BLOB;
     """,
+    """
+    ALTER TABLE delivery ADD COLUMN turn TEXT NOT NULL DEFAULT '';
+    ALTER TABLE delivery ADD COLUMN begun INTEGER NOT NULL DEFAULT 0;
+    UPDATE delivery SET turn = (SELECT origin_node || CASE WHEN size_bytes > 1048576 THEN '+' ELSE '' END
+        FROM message WHERE message.seq = delivery.message)
+        WHERE node = '' AND state IN ('queued', 'held', 'dead');
+    CREATE INDEX delivery_due ON delivery (turn, next_try_at, message)
+        WHERE state = 'queued' AND node = '' AND begun = 0;
+    CREATE INDEX delivery_begun ON delivery (message) WHERE state = 'queued' AND node = '' AND begun > 0;
+    """,
 )
 """Number N of these leads from version N to version N + 1."""
 

@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
@@ -174,13 +175,21 @@ class Queue:
         return _settled(staged, future) if staged else future
 
     def read_body(self, seq: int) -> Iterator[bytes]:
-        """Yield the body of a message in chunks, with CRLF line ends.
+        """Yield the body of a message in chunks, with CRLF line ends; see ``body_of``."""
+        yield from self.body_of(seq)()
+
+    def body_of(self, seq: int) -> Callable[[], Iterator[bytes]]:
+        """The body of a message: what is small is read now, a body file by whoever calls the result.
 
         Args:
             seq: of the message.
 
+        Returns:
+            Begins to read it, in chunks, with CRLF line ends; for any thread. It raises ``StoreCorrupt`` when
+            a body file is not of the size its row says.
+
         Raises:
-            StoreCorrupt: it has none (any more), or not of the size its row says.
+            StoreCorrupt: it has none (any more).
         """
         with self.reading() as connection:
             row = connection.execute(
@@ -192,11 +201,10 @@ class Queue:
             raise StoreCorrupt(f"message {seq} is not in the queue")
         message_id, size_bytes, body_file, data = row
         if data is not None:
-            yield data
-        elif body_file is not None:
-            yield from self.bodies.read(body_file, size_bytes)
-        else:
-            raise StoreCorrupt(f"message {message_id} has no body any more")
+            return lambda: iter((data,))
+        if body_file is not None:
+            return partial(self.bodies.read, body_file, size_bytes)
+        raise StoreCorrupt(f"message {message_id} has no body any more")
 
     def sweep_bodies(self) -> int:
         """Remove body files that a crash left without a row; returns how many."""

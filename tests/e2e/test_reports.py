@@ -1,5 +1,6 @@
 """What becomes of mail that fails: its sender hears of it, at the other side of the gateway."""
 
+from collections.abc import Iterator, Sequence
 from email import message_from_bytes, policy
 from email.message import EmailMessage, Message
 from pathlib import Path
@@ -8,9 +9,9 @@ import pytest
 
 from gateway.deliver.deliverer import Deliverer, DeliverSettings
 from gateway.deliver.retry import RetrySchedule
-from gateway.deliver.target import Body
+from gateway.deliver.target import Job, same_for_all
 from gateway.durable import Disk
-from gateway.msgqueue.entry import Outcome, QueuedMessage, Role, Verdict
+from gateway.msgqueue.entry import Outcome, Role, Verdict
 from gateway.msgqueue.inbox import Inbox
 from gateway.msgqueue.store import Queue
 from tests.support.gateways import GatewayNode, mail, pair
@@ -145,9 +146,10 @@ def test_the_daemon_tells_a_sender_by_itself(place: Path) -> None:
 class FullMailbox:
     """A target that never takes anything."""
 
-    def deliver(self, message: QueuedMessage, _body: Body) -> list[Outcome]:
+    def deliver(self, jobs: Iterator[Job]) -> Iterator[Sequence[Outcome]]:
         """Ask for another try, whoever it is for."""
-        return [Outcome(Verdict.DEFERRED, "4.2.2", "mailbox full")] * len(message.delivery_seqs)
+        for job in jobs:
+            yield same_for_all(job.message, Outcome(Verdict.DEFERRED, "4.2.2", "mailbox full"))
 
     def close(self) -> None:
         """There is nothing to close."""
@@ -162,7 +164,7 @@ def test_mail_that_is_deferred_for_weeks_is_told_once_as_late_and_once_as_given_
     with Queue(tmp_path, Disk(is_syncing=False), clock=clock.make) as queue:
         queue.put(new_message(node=None, sender="alice@here.test"), Role.INBOX).result()
         retry = RetrySchedule(max_age_seconds=28 * DAY_SECONDS, longest_wait_seconds=DAY_SECONDS)
-        deliverer = Deliverer(queue, FullMailbox(), DeliverSettings(retry))
+        deliverer = Deliverer(queue, [FullMailbox()], DeliverSettings(retry))
         reporter, inbox = new_reporter(queue), Inbox(queue)
         told_at = []
         begun = clock.seconds

@@ -15,6 +15,7 @@ from typing import Any
 
 from gateway.deliver.outcome import of_exit
 from gateway.deliver.smtp import SmtpTarget, SmtpTargetSettings
+from gateway.deliver.smtp_session import TcpPlace
 from gateway.deliver.target import TargetDown
 from gateway.durable import Disk
 from gateway.errors import GatewayError
@@ -41,6 +42,7 @@ from gateway.spool.store import Spool
 from gateway.toss.tosser import InProcess, Tosser, TossSettings
 from tests.fuzz.configurations import place
 from tests.fuzz.target import Target
+from tests.support.delivering import deliver_one
 from tests.support.endpoint import HOSTNAME, RULES, WALL_SECONDS, find_choices
 from tests.support.packets import make_keys, seal_packet
 
@@ -289,9 +291,11 @@ def smtp_server(data: bytes) -> None:
     server = _server()
     server.says = data
     message = QueuedMessage(1, "id", Envelope("", RECIPIENTS), (1, 2), len(BODY), "", "a", 0.0, 0)
-    target = SmtpTarget(SmtpTargetSettings("127.0.0.1", server.port, "mx.b.test", reply_seconds=5.0))
+    target = SmtpTarget(
+        SmtpTargetSettings(TcpPlace("127.0.0.1", server.port), "mx.b.test", reply_seconds=5.0)
+    )
     with contextlib.closing(target), contextlib.suppress(TargetDown):
-        outcomes = target.deliver(message, lambda: iter([BODY]))
+        outcomes = deliver_one(target, message, BODY)
         assert len(outcomes) == len(RECIPIENTS)
         for outcome in outcomes:
             assert outcome.text.isprintable()

@@ -8,6 +8,7 @@ import pytest
 from gateway.deliver.deliverer import Deliverer, DeliverResult
 from gateway.deliver.sendmail_command import SendmailTarget, SendmailTargetSettings
 from gateway.deliver.smtp import SmtpTarget, SmtpTargetSettings
+from gateway.deliver.smtp_session import TcpPlace
 from gateway.deliver.target import Target
 from gateway.durable import Disk
 from gateway.msgqueue.entry import State
@@ -34,11 +35,11 @@ def queue(place: Path) -> Iterator[Queue]:
 
 
 def smtp(port: int) -> SmtpTarget:
-    return SmtpTarget(SmtpTargetSettings("127.0.0.1", port, "mx.b.test"))
+    return SmtpTarget(SmtpTargetSettings(TcpPlace("127.0.0.1", port), "mx.b.test"))
 
 
 def deliver(queue: Queue, target: Target) -> DeliverResult:
-    return Deliverer(queue, target).run_once()
+    return Deliverer(queue, [target]).run_once()
 
 
 def contents(paths: list[Path]) -> dict[bytes, bytes]:
@@ -93,9 +94,9 @@ def test_a_stopped_postfix_defers_and_gets_everything_later(place: Path, queue: 
     result = deliver(queue, smtp(postfix.port))
     assert (result.is_target_down, result.deferred_count) == (True, 2)
     with postfix:
-        assert Deliverer(queue, smtp(postfix.port)).run_once(is_early=True).delivered_count == 2
+        assert Deliverer(queue, [smtp(postfix.port)]).run_once(is_early=True).delivered_count == 2
         assert len(postfix.wait_for_messages(2)) == 2
-        assert Deliverer(queue, smtp(postfix.port)).run_once(is_early=True).delivered_count == 0
+        assert Deliverer(queue, [smtp(postfix.port)]).run_once(is_early=True).delivered_count == 0
 
 
 def test_postfix_takes_mail_by_its_sendmail_command(place: Path, queue: Queue) -> None:

@@ -7,10 +7,12 @@ from hypothesis import strategies as st
 
 from gateway.deliver.outcome import of_exit, of_reply
 from gateway.deliver.smtp import SmtpTarget, SmtpTargetSettings
+from gateway.deliver.smtp_session import TcpPlace
 from gateway.deliver.target import TargetDown
 from gateway.message.envelope import Envelope
 from gateway.message.lines import dot_stuff
 from gateway.msgqueue.entry import QueuedMessage, Verdict
+from tests.support.delivering import deliver_one
 from tests.support.smtp_sink import ALL_EXTENSIONS, DROP, SmtpSink
 
 BODY = b"Subject: x\r\n\r\n.hello\r\n"
@@ -39,10 +41,12 @@ def test_a_message_is_delivered_exactly_when_the_server_said_so(
     with SmtpSink(lambda _: next(left, None), extensions or None) as sink:
         # A made-up 354 in the wrong place makes the server wait for what never comes.
         target = SmtpTarget(
-            SmtpTargetSettings("127.0.0.1", sink.port, "mx.b.test", reply_seconds=0.2, final_seconds=0.2)
+            SmtpTargetSettings(
+                TcpPlace("127.0.0.1", sink.port), "mx.b.test", reply_seconds=0.2, final_seconds=0.2
+            )
         )
         with contextlib.closing(target), contextlib.suppress(TargetDown):
-            outcomes = target.deliver(message, lambda: iter([BODY]))
+            outcomes = deliver_one(target, message, BODY)
             assert [outcome.status[0] for outcome in outcomes] == [
                 DIGITS[outcome.verdict] for outcome in outcomes
             ]

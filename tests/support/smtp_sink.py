@@ -1,10 +1,11 @@
-"""A scripted SMTP server in a thread: accepts, defers, refuses, or drops the line where a test says so."""
+"""A scripted SMTP or LMTP server in a thread: accepts, defers, refuses, or drops the line as a test says."""
 
 import contextlib
 import socket
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Self
 
 ALL_EXTENSIONS = ("PIPELINING", "SIZE 10000000", "8BITMIME", "SMTPUTF8", "ENHANCEDSTATUSCODES")
@@ -12,7 +13,10 @@ DROP = "drop"
 """Closes the connection instead of a reply."""
 
 Answer = Callable[[str], str | None]
-"""From a command (``CONNECT``, ``EHLO x``, ``DATA``, ``.``) to a reply, ``DROP``, or None: the usual one."""
+"""From a command (``CONNECT``, ``EHLO x``, ``DATA``, ``.``) to a reply, ``DROP``, or None: the usual one.
+
+In LMTP the end of content is asked for once for each recipient: ``. bob@b.test``.
+"""
 
 _USUAL = {
     "CONNECT": "220 sink ready",
@@ -47,11 +51,14 @@ class SmtpSink:
 
     Attributes:
         answer: what to answer instead of the usual.
-        extensions: lines of the answer to EHLO; None makes EHLO unknown.
+        extensions: lines of the answer to EHLO or LHLO; None makes EHLO unknown.
         messages: what was accepted.
         commands: every command of every connection.
         groups: the commands that came together in one piece.
         connection_count: connections so far.
+        is_lax: takes any command at any time, DATA without a recipient among them.
+        is_lmtp: speaks LMTP.
+        path: listens on a unix socket of this name.
     """
 
     answer: Answer = lambda _command: None
@@ -60,14 +67,22 @@ class SmtpSink:
     commands: list[str] = field(default_factory=list)
     groups: list[list[str]] = field(default_factory=list)
     connection_count: int = 0
+    is_lax: bool = False
+    is_lmtp: bool = False
+    path: Path | None = None
     port: int = 0
     _listener: socket.socket | None = None
     _threads: list[threading.Thread] = field(default_factory=list)
     _open: list[socket.socket] = field(default_factory=list)
 
     def __enter__(self) -> Self:
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.port = self._listener.getsockname()[1]
+        if self.path is None:
+            self._listener = socket.create_server(("127.0.0.1", 0))
+            self.port = self._listener.getsockname()[1]
+        else:
+            self._listener = socket.socket(socket.AF_UNIX)
+            self._listener.bind(str(self.path))
+            self._listener.listen()
         self._start(self._accept)
         return self
 
@@ -93,7 +108,8 @@ class SmtpSink:
                 connection, _ = self._listener.accept()
             except OSError:
                 return
-            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            if self.path is None:
+                connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             self.connection_count += 1
             self._open.append(connection)
             self._start(lambda connection=connection: self._serve(connection))  # type: ignore[misc]
@@ -125,6 +141,8 @@ class _Dialogue:
     def _reply(self, command: str) -> bool:
         verb = command.split(" ", maxsplit=1)[0].upper()
         text = self._sink.answer(command) or self._usual(verb)
+        if text == _USUAL.get(verb) and not self._sink.is_lax:
+            text = self._misplaced(verb) or text
         if text == DROP:
             return False
         self._connection.sendall(f"{text}\r\n".encode())
@@ -135,12 +153,21 @@ class _Dialogue:
             self._mail, self._recipients = command, []
         elif verb == "RCPT" and text[0] == "2":
             self._recipients.append(command[len("RCPT TO:<") :].partition(">")[0])
+        elif verb == "RSET":
+            self._mail, self._recipients = "", []
         elif verb == "DATA" and is_positive:
             return self._take_content()
         return verb != "QUIT"
 
+    def _misplaced(self, verb: str) -> str | None:
+        if verb == "RCPT" and not self._mail:
+            return "503 5.5.1 MAIL first"
+        if verb == "DATA" and not self._recipients:
+            return "554 5.5.1 no valid recipients"
+        return None
+
     def _usual(self, verb: str) -> str:
-        if verb != "EHLO":
+        if verb != ("LHLO" if self._sink.is_lmtp else "EHLO"):
             return _USUAL.get(verb, "500 5.5.1 what?")
         if self._sink.extensions is None:
             return "502 5.5.1 not implemented"
@@ -158,13 +185,21 @@ class _Dialogue:
             if found is None:
                 return False
             data = found + b"\r\n"
-        text = self._sink.answer(".") or _USUAL["."]
-        if text[0] == "2":
-            self._sink.messages.append(SinkMessage(self._mail, self._recipients, data))
-        if text == DROP:
-            return False
-        self._connection.sendall(f"{text}\r\n".encode())
-        return not text.startswith("421")
+        asked = [f". {recipient}" for recipient in self._recipients] if self._sink.is_lmtp else ["."]
+        texts = [self._sink.answer(command) or _USUAL["."] for command in asked]
+        taken = self._recipients
+        if self._sink.is_lmtp:
+            taken = [one for one, text in zip(taken, texts, strict=True) if text[0] == "2"]
+        if taken if self._sink.is_lmtp else texts[0][0] == "2":
+            self._sink.messages.append(SinkMessage(self._mail, taken, data))
+        self._mail, self._recipients = "", []
+        for text in texts:
+            if text == DROP:
+                return False
+            self._connection.sendall(f"{text}\r\n".encode())
+            if text.startswith("421"):
+                return False
+        return True
 
     def _read_until(self, end: bytes) -> bytes | None:
         while end not in self._buffer:

@@ -11,6 +11,7 @@ from gateway.config.toml_schema import BatchKeys, GatewayFile, NeighbourSection,
 from gateway.deliver.maildir import MaildirTargetSettings
 from gateway.deliver.sendmail_command import SendmailTargetSettings
 from gateway.deliver.smtp import SmtpTargetSettings
+from gateway.deliver.smtp_session import TcpPlace
 from gateway.errors import ConfigError
 from gateway.ingest.certificates import CertificateFiles
 from gateway.ingest.unix_socket import UnixSocket
@@ -148,7 +149,7 @@ def test_an_empty_file_has_safe_defaults(load: Load, home: Path) -> None:
     assert config.state_directory == home / "state"
     assert config.nncp.path == home / "nncp.hjson"
     assert config.batch.default.form is Form.SENDMAIL
-    assert config.target == SmtpTargetSettings("127.0.0.1", 25, config.hostname)
+    assert config.target == SmtpTargetSettings(TcpPlace("127.0.0.1", 25), config.hostname)
     assert config.mail_log is None
     assert not config.online.is_wanted
 
@@ -437,7 +438,7 @@ DIFFERENT = {
     "submission": {"listen", "listen_tls", "certificate", "key", "passwords", "senders"},
     "online": {"listen"},
     "batch": set(BatchKeys.model_fields),
-    "deliver": {"domains", "path", "max_age_seconds", "max_attempts"},
+    "deliver": {"domains", "command", "path", "max_age_seconds", "max_attempts"},
     "log": {"mail"},
 }
 """Keys whose value in the sample is an example."""

@@ -1,6 +1,8 @@
 """What is due is tried once, its outcome recorded and logged; faults stay with their message."""
 
 import logging
+import sqlite3
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -9,20 +11,23 @@ import pytest
 
 from gateway.deliver.deliverer import LOCK, Deliverer, DeliverSettings
 from gateway.deliver.retry import RetrySchedule
-from gateway.deliver.target import Body, TargetDown, same_for_all
+from gateway.deliver.target import Job, TargetDown, same_for_all
 from gateway.durable import Disk
-from gateway.errors import StoreBusy, StoreCorrupt
+from gateway.errors import StoreBusy, StoreCorrupt, StoreError
+from gateway.ids import NodeId
 from gateway.message.envelope import DeliverBy, Envelope, LateAction, MailOptions
 from gateway.msgqueue.entry import NewMessage, Outcome, QueuedMessage, Role, State, Target, Verdict
-from gateway.msgqueue.inbox import CRASH_LIMIT
+from gateway.msgqueue.inbox import CRASH_LIMIT, Inbox
+from gateway.msgqueue.insertion import LARGE_BYTES
 from gateway.msgqueue.store import Queue
 from gateway.msgqueue.views import DeliveryView, MessageView, list_messages, show_message
-from tests.support.messages import new_message
+from tests.support.messages import NODE_A, NODE_B, new_message
 from tests.support.queue_clock import SetClock
 
 DELIVERED = Outcome(Verdict.DELIVERED, "2.0.0", "taken")
 DEFERRED = Outcome(Verdict.DEFERRED, "4.2.1", "mailbox locked")
 REFUSED = Outcome(Verdict.REFUSED, "5.1.1", "no such user")
+CUT = Outcome(Verdict.DEFERRED, "4.4.2", "the connection broke", is_cut=True)
 
 Answer = Callable[[QueuedMessage], Sequence[Outcome]]
 
@@ -36,10 +41,11 @@ class Scripted:
         self.bodies: list[bytes] = []
         self.close_count = 0
 
-    def deliver(self, message: QueuedMessage, body: Body) -> Sequence[Outcome]:
-        self.tried.append(message)
-        self.bodies.append(b"".join(body()))
-        return self.answer(message)
+    def deliver(self, jobs: Iterator[Job]) -> Iterator[Sequence[Outcome]]:
+        for job in jobs:
+            self.tried.append(job.message)
+            self.bodies.append(b"".join(job.body()))
+            yield self.answer(job.message)
 
     def close(self) -> None:
         self.close_count += 1
@@ -62,7 +68,7 @@ def put(queue: Queue, *recipients: str, body: bytes = b"Subject: x\r\n\r\nhello\
 def run(queue: Queue, answer: Answer, *, is_early: bool = False, **settings: object) -> Scripted:
     target = Scripted(answer)
     retry = RetrySchedule(**settings)  # type: ignore[arg-type]
-    Deliverer(queue, target, DeliverSettings(retry, page_count=2)).run_once(is_early=is_early)
+    Deliverer(queue, [target], DeliverSettings(retry, page_count=2)).run_once(is_early=is_early)
     return target
 
 
@@ -80,7 +86,7 @@ def test_each_recipient_is_recorded_with_its_outcome(queue: Queue, caplog: pytes
     message_id = put(queue, "bob@b.test", "carl@b.test", "dora@b.test")
     target = Scripted(lambda _: [DELIVERED, DEFERRED, REFUSED])
     with caplog.at_level(logging.INFO, "gateway.mail"):
-        result = Deliverer(queue, target).run_once()
+        result = Deliverer(queue, [target]).run_once()
     assert (result.delivered_count, result.deferred_count, result.dead_count) == (1, 1, 1)
     assert [delivery.state for delivery in deliveries(queue, message_id)] == [
         State.DELIVERED,
@@ -135,7 +141,7 @@ def test_a_target_that_is_down_is_asked_once(queue: Queue) -> None:
         raise TargetDown("cannot connect to mx.b.test:25: Connection refused")
 
     target = Scripted(answer)
-    result = Deliverer(queue, target, DeliverSettings(page_count=2)).run_once()
+    result = Deliverer(queue, [target], DeliverSettings(page_count=2)).run_once()
     assert len(target.tried) == 1
     assert result.is_target_down
     assert result.deferred_count == 5
@@ -167,13 +173,13 @@ def test_a_bug_is_logged_and_counted_and_stays_with_its_message(
     with caplog.at_level(logging.INFO):
         for number in range(CRASH_LIMIT):
             other = put(queue)
-            result = Deliverer(queue, target).run_once(is_early=True)
+            result = Deliverer(queue, [target]).run_once(is_early=True)
             assert (result.crash_count, result.delivered_count) == (1, 1)
             assert deliveries(queue, other)[0].state is State.DELIVERED
             assert (deliveries(queue, broken)[0].state is State.DEAD) == (number == CRASH_LIMIT - 1)
     assert "Traceback" in caplog.text
     assert "internal error" in deliveries(queue, broken)[0].text
-    assert Deliverer(queue, target).run_once(is_early=True).crash_count == 0
+    assert Deliverer(queue, [target]).run_once(is_early=True).crash_count == 0
 
 
 def test_the_record_of_a_refused_message_is_never_delivered(queue: Queue) -> None:
@@ -203,9 +209,9 @@ def test_one_process_delivers_at_a_time(queue: Queue) -> None:
     put(queue)
     target = Scripted(lambda _: [DELIVERED])
     with queue.lock(LOCK), pytest.raises(StoreBusy):
-        Deliverer(queue, target).run_once()
+        Deliverer(queue, [target]).run_once()
     assert target.tried == []
-    Deliverer(queue, target).run_once()
+    Deliverer(queue, [target]).run_once()
     assert len(target.tried) == 1
 
 
@@ -227,3 +233,141 @@ def test_a_message_is_not_tried_after_the_time_its_sender_set_for_a_return(
     assert delivery.state is state
     assert len(target.tried) == (state is State.DELIVERED)
     assert delivery.status == ("5.4.7" if state is State.DEAD else "2.0.0")
+
+
+def receive(queue: Queue, node: NodeId, count: int, *, size_bytes: int = 100) -> list[str]:
+    """Messages that came from a node."""
+    body = b"Subject: x\r\n\r\n" + b"x" * size_bytes + b"\r\n"
+    messages = []
+    for _ in range(count):
+        message_id = queue.new_id()
+        held = queue.hold_body(message_id, body)
+        messages.append(new_message(node=None, nice=0, body=held, id=message_id))
+    Inbox(queue).put_batch(node, messages, batch=None, packet=None)
+    for message in messages:
+        if not isinstance(message.body, bytes):
+            message.body.release()
+    return [message.id for message in messages]
+
+
+def test_nodes_take_turns_and_a_flood_from_one_keeps_no_other_waiting(queue: Queue) -> None:
+    flood, few = receive(queue, NODE_A, 30), receive(queue, NODE_B, 2)
+    tried = [message.id for message in run(queue, lambda _: [DELIVERED]).tried]
+    assert sorted(tried) == sorted(flood + few)
+    assert max(map(tried.index, few)) < 6
+    assert [one for one in tried if one in flood] == flood
+
+
+def test_a_large_message_does_not_hold_up_small_ones(queue: Queue) -> None:
+    large = receive(queue, NODE_A, 3, size_bytes=LARGE_BYTES)
+    small = receive(queue, NODE_A, 3)
+    target = Scripted(lambda _: [DELIVERED])
+    Deliverer(queue, [target], DeliverSettings(page_count=8)).run_once()
+    tried = [message.id for message in target.tried]
+    assert tried[:3] == small
+    assert sorted(tried[3:]) == sorted(large)
+
+
+def test_several_targets_deliver_at_the_same_time(queue: Queue) -> None:
+    ids = [put(queue) for _ in range(16)]
+    all_there = threading.Barrier(4, timeout=10)
+
+    def answer(message: QueuedMessage) -> Sequence[Outcome]:
+        if message.id in ids[::4]:
+            all_there.wait()
+        return [DELIVERED]
+
+    targets = [Scripted(answer) for _ in range(4)]
+    result = Deliverer(queue, targets, DeliverSettings(page_count=16)).run_once()
+    assert result.delivered_count == 16
+    assert sorted(message.id for target in targets for message in target.tried) == sorted(ids)
+    assert [target.close_count for target in targets] == [1] * 4
+
+
+def test_one_message_opens_one_connection(queue: Queue) -> None:
+    put(queue)
+    targets = [Scripted(lambda _: [DELIVERED]) for _ in range(4)]
+    Deliverer(queue, targets).run_once()
+    assert [len(target.tried) for target in targets] == [1, 0, 0, 0]
+
+
+def test_a_server_that_refuses_a_second_connection_gets_everything_over_the_first(queue: Queue) -> None:
+    ids = [put(queue) for _ in range(40)]
+
+    def down(_message: QueuedMessage) -> Sequence[Outcome]:
+        refused.set()
+        raise TargetDown("421 too many connections")
+
+    def patient(_message: QueuedMessage) -> Sequence[Outcome]:
+        assert refused.wait(10)
+        return [DELIVERED]
+
+    refused = threading.Event()
+    working = Scripted(patient)
+    result = Deliverer(queue, [working, *(Scripted(down) for _ in range(3))]).run_once()
+    assert (result.delivered_count, result.deferred_count, result.is_target_down) == (40, 0, False)
+    assert sorted(message.id for message in working.tried) == sorted(ids)
+
+
+def test_what_broke_off_is_tried_alone_behind_all_others(queue: Queue) -> None:
+    first = put(queue)
+    others = [put(queue) for _ in range(3)]
+    run(queue, lambda message: [CUT if message.id == first else DEFERRED])
+    target = run(queue, lambda _: [DELIVERED], is_early=True)
+    assert [message.id for message in target.tried] == [*others, first]
+
+
+def test_an_early_run_tries_what_broke_off_once(queue: Queue) -> None:
+    put(queue)
+    assert len(run(queue, lambda _: [CUT], is_early=True).tried) == 1
+    assert len(run(queue, lambda _: [CUT], is_early=True).tried) == 1
+
+
+def test_what_broke_off_waits_alone_as_well_while_the_server_is_down(queue: Queue) -> None:
+    def down(_message: QueuedMessage) -> Sequence[Outcome]:
+        raise TargetDown("cannot connect")
+
+    broken, other = put(queue), put(queue)
+    run(queue, lambda message: [CUT if message.id == broken else DEFERRED])
+    run(queue, down, is_early=True)
+    target = run(queue, lambda _: [DELIVERED], is_early=True)
+    assert [message.id for message in target.tried] == [other, broken]
+
+
+def test_a_stop_ends_a_run_between_two_messages_and_the_rest_is_not_begun(queue: Queue) -> None:
+    ids = [put(queue) for _ in range(10)]
+    target = Scripted(lambda _: [DELIVERED])
+    stopping = lambda: len(target.tried) >= 2  # noqa: E731
+    Deliverer(queue, [target], DeliverSettings(page_count=2), stopping).run_once()
+    assert 2 <= len(target.tried) <= 6
+    assert Inbox(queue).begun() is None
+    left = run(queue, lambda _: [DELIVERED])
+    assert [message.id for message in target.tried + left.tried] == ids
+
+
+def test_a_queue_that_refuses_the_record_ends_the_run_and_keeps_what_was_begun(queue: Queue) -> None:
+    message_id = put(queue)
+
+    def answer(_message: QueuedMessage) -> Sequence[Outcome]:
+        queue.close()
+        return [DELIVERED]
+
+    with pytest.raises(StoreError):
+        Deliverer(queue, [Scripted(answer)]).run_once()
+    with Queue(queue.directory, Disk(is_syncing=False)) as again:
+        left = Inbox(again).begun()
+        assert left is not None
+        assert left.id == message_id
+
+
+def test_a_person_who_held_a_recipient_meanwhile_is_obeyed(queue: Queue) -> None:
+    message_id = put(queue, "bob@b.test", "carl@b.test")
+    (message,) = Inbox(queue).in_turns(10)
+
+    def hold(connection: sqlite3.Connection) -> None:
+        connection.execute("UPDATE delivery SET state = 'held' WHERE seq = ?", (message.delivery_seqs[0],))
+
+    queue.write(hold)
+    begun = Inbox(queue).record([], begin=[message])
+    assert [one.envelope.recipients for one in begun.messages] == [("carl@b.test",)]
+    assert [delivery.state for delivery in deliveries(queue, message_id)] == [State.HELD, State.QUEUED]

@@ -11,6 +11,7 @@ from gateway.durable import Disk
 from gateway.errors import ConfigError, StoreCorrupt
 from gateway.message.envelope import Envelope
 from gateway.msgqueue.entry import Outcome, QueuedMessage, Verdict
+from tests.support.delivering import deliver_one
 from tests.support.maildir import messages
 
 BODY = b"Subject: test\r\n\r\n.hello\r\nFrom you\r\n"
@@ -27,7 +28,7 @@ def deliver(
     root: Path, message: QueuedMessage, *, pattern: str = "{domain}/{local}", **settings: Any
 ) -> list[Outcome]:
     made = MaildirTargetSettings(f"{root}/{pattern}", "mx.b.test", **settings)
-    return list(MaildirTarget(made, Disk(is_syncing=False)).deliver(message, lambda: iter([BODY])))
+    return deliver_one(MaildirTarget(made, Disk(is_syncing=False)), message, BODY)
 
 
 def test_a_copy_for_each_recipient_with_the_envelope_in_front(tmp_path: Path) -> None:
@@ -160,7 +161,7 @@ def test_a_message_that_breaks_off_leaves_nothing(tmp_path: Path) -> None:
         raise StoreCorrupt("the body file is missing")
 
     target = MaildirTarget(MaildirTargetSettings(f"{tmp_path}/all", "mx.b.test"), Disk(is_syncing=False))
-    (outcome,) = target.deliver(queued("bob@b.test"), body)
+    (outcome,) = deliver_one(target, queued("bob@b.test"), body)
     target.close()
     assert (outcome.verdict, outcome.status) == (Verdict.REFUSED, "5.3.0")
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == []

@@ -14,6 +14,7 @@ from gateway.errors import ConfigError, MessageError, StoreCorrupt
 from gateway.handover.frames import LOOP_VARIABLE
 from gateway.message.envelope import Envelope
 from gateway.msgqueue.entry import Outcome, QueuedMessage, Verdict
+from tests.support.delivering import deliver_one
 from tests.support.processes import is_alive, wait_until
 
 BODY = b"Subject: test\r\n\r\n.\r\nhello\r\n"
@@ -52,7 +53,7 @@ class Command:
     def deliver(
         self, message: QueuedMessage, body: bytes = BODY, timeout_seconds: float = 30.0
     ) -> list[Outcome]:
-        return list(self.target(timeout_seconds).deliver(message, lambda: iter([body])))
+        return deliver_one(self.target(timeout_seconds), message, body)
 
 
 @pytest.fixture
@@ -173,7 +174,7 @@ def test_a_refusal_before_the_message_was_read_is_a_refusal(command: Command) ->
 
 def test_a_missing_command_is_no_fault_of_the_message(tmp_path: Path) -> None:
     target = SendmailTarget(SendmailTargetSettings((str(tmp_path / "none"),)))
-    (outcome,) = target.deliver(queued("bob@b.test"), lambda: iter([BODY]))
+    (outcome,) = deliver_one(target, queued("bob@b.test"), BODY)
     target.close()
     assert outcome.verdict is Verdict.DEFERRED
     assert "No such file" in outcome.text
@@ -185,7 +186,7 @@ def test_a_message_that_breaks_off_is_not_sent(command: Command) -> None:
         raise StoreCorrupt("the body file is missing")
 
     with pytest.raises(StoreCorrupt):
-        command.target().deliver(queued("bob@b.test"), body)
+        deliver_one(command.target(), queued("bob@b.test"), body)
     with pytest.raises(MessageError, match="bare LF"):
         command.deliver(queued("bob@b.test"), BODY + b"stray\nbyte\r\n")
     assert not command.record.exists()

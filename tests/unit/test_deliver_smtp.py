@@ -4,11 +4,14 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from gateway.deliver.smtp import SmtpTarget, SmtpTargetSettings
-from gateway.deliver.target import TargetDown
+from gateway.deliver.smtp_session import TcpPlace, UnixPlace
+from gateway.deliver.target import Job, TargetDown
 from gateway.errors import ConfigError, MessageError, StoreCorrupt
 from gateway.message.envelope import (
     DeliverBy,
@@ -21,6 +24,7 @@ from gateway.message.envelope import (
 )
 from gateway.message.lines import dot_stuff
 from gateway.msgqueue.entry import Outcome, QueuedMessage, Success, Verdict
+from tests.support.delivering import deliver_all, deliver_one
 from tests.support.ports import free_port
 from tests.support.smtp_sink import ALL_EXTENSIONS, DROP, SmtpSink
 
@@ -41,14 +45,14 @@ def queued(
     return QueuedMessage(1, "id", envelope, seqs, size_bytes, "", "a", 0.0, 0)
 
 
-def target_for(port: int, **settings: float) -> SmtpTarget:
-    return SmtpTarget(SmtpTargetSettings("127.0.0.1", port, "b.test", **settings))  # type: ignore[arg-type]
+def target_for(port: int, **settings: Any) -> SmtpTarget:
+    return SmtpTarget(SmtpTargetSettings(TcpPlace("127.0.0.1", port), "b.test", **settings))
 
 
 def deliver(sink: SmtpSink, message: QueuedMessage, body: bytes = BODY) -> list[Outcome]:
     target = target_for(sink.port)
     try:
-        return list(target.deliver(message, lambda: iter([body])))
+        return deliver_one(target, message, body)
     finally:
         target.close()
 
@@ -160,8 +164,21 @@ def test_each_recipient_has_its_own_outcome() -> None:
 def test_nothing_is_sent_when_nobody_is_accepted() -> None:
     with SmtpSink(say(RCPT="550 5.1.1 unknown")) as sink:
         assert verdicts(deliver(sink, queued(recipients=RECIPIENTS))) == ["refused"] * 3
-    assert "DATA" not in sink.commands
     assert sink.messages == []
+    assert "." not in sink.commands
+
+
+@pytest.mark.parametrize("is_lmtp", [False, True])
+def test_a_server_that_goes_on_without_a_recipient_gets_no_message(*, is_lmtp: bool) -> None:
+    with SmtpSink(say(RCPT="550 5.1.1 unknown"), is_lax=True, is_lmtp=is_lmtp) as sink:
+        target = target_for(sink.port, is_lmtp=is_lmtp)
+        assert verdicts(deliver_one(target, queued(recipients=RECIPIENTS), BODY)) == ["refused"] * 3
+        sink.answer = lambda _: None
+        assert verdicts(deliver_one(target, queued(), BODY)) == ["delivered"]
+        target.close()
+    assert sink.connection_count == 1 + is_lmtp
+    assert [message.data for message in sink.messages if message.recipients] == [BODY]
+    assert not any(message.data for message in sink.messages if not message.recipients)
 
 
 @pytest.mark.parametrize("verb", ["MAIL", "DATA", "dot"])
@@ -228,7 +245,7 @@ def test_a_server_that_does_not_want_us_is_down(reply: str) -> None:
 
 def test_a_refused_connection_is_down() -> None:
     with pytest.raises(TargetDown, match=r"cannot connect to 127\.0\.0\.1") as caught:
-        target_for(free_port()).deliver(queued(), lambda: iter([BODY]))
+        deliver_one(target_for(free_port()), queued(), BODY)
     assert caught.value.status == "4.4.1"
 
 
@@ -242,7 +259,7 @@ def test_a_server_without_extensions_gets_plain_smtp() -> None:
 def test_commands_travel_together_where_the_server_allows_it() -> None:
     with SmtpSink() as sink:
         deliver(sink, queued(recipients=RECIPIENTS))
-    assert [len(group) for group in sink.groups if group and group[0].startswith("MAIL")] == [4]
+    assert [len(group) for group in sink.groups if group and group[0].startswith("MAIL")] == [5]
 
 
 def test_a_thousand_recipients_do_not_block_the_dialogue() -> None:
@@ -282,8 +299,8 @@ def test_a_stray_byte_never_reaches_the_server(body: bytes) -> None:
     with SmtpSink() as sink:
         target = target_for(sink.port)
         with pytest.raises(MessageError):
-            target.deliver(queued(), lambda: iter([body]))
-        assert verdicts(list(target.deliver(queued(), lambda: iter([BODY])))) == ["delivered"]
+            deliver_one(target, queued(), body)
+        assert verdicts(deliver_one(target, queued(), BODY)) == ["delivered"]
         target.close()
     assert [message.data for message in sink.messages] == [BODY]
 
@@ -296,7 +313,7 @@ def test_a_message_that_breaks_off_is_not_ended_with_a_dot() -> None:
     with SmtpSink() as sink:
         target = target_for(sink.port)
         with pytest.raises(StoreCorrupt):
-            target.deliver(queued(), body)
+            deliver_one(target, queued(), body)
     assert sink.messages == []
 
 
@@ -308,7 +325,7 @@ def test_a_connection_is_kept_over_messages_whatever_became_of_them() -> None:
 
     with SmtpSink(answer) as sink:
         target = target_for(sink.port)
-        outcomes = [target.deliver(queued(), lambda: iter([BODY]))[0].verdict for _ in range(4)]
+        outcomes = [deliver_one(target, queued(), BODY)[0].verdict for _ in range(4)]
         target.close()
     assert [str(verdict) for verdict in outcomes] == ["delivered", "refused", "delivered", "delivered"]
     assert sink.connection_count == 1
@@ -319,7 +336,7 @@ def test_a_connection_carries_a_bounded_number_of_messages() -> None:
     with SmtpSink() as sink:
         target = target_for(sink.port, message_count=2)
         for _ in range(5):
-            target.deliver(queued(), lambda: iter([BODY]))
+            deliver_one(target, queued(), BODY)
         target.close()
     assert (sink.connection_count, len(sink.messages)) == (3, 5)
 
@@ -334,7 +351,7 @@ def test_a_kept_connection_that_is_gone_is_replaced_once(reply: str) -> None:
     with SmtpSink(answer) as sink:
         target = target_for(sink.port)
         for _ in range(2):
-            assert target.deliver(queued(), lambda: iter([BODY]))[0].verdict is Verdict.DELIVERED
+            assert deliver_one(target, queued(), BODY)[0].verdict is Verdict.DELIVERED
         target.close()
     assert (sink.connection_count, len(sink.messages)) == (2, 2)
 
@@ -366,7 +383,7 @@ def test_a_server_that_says_nothing_is_not_waited_for_for_ever() -> None:
 
     with SmtpSink(answer) as sink:
         target = target_for(sink.port, reply_seconds=0.2)
-        (outcome,) = target.deliver(queued(), lambda: iter([BODY]))
+        (outcome,) = deliver_one(target, queued(), BODY)
         release.set()
     assert (outcome.verdict, outcome.status) == (Verdict.DEFERRED, "4.4.2")
 
@@ -379,17 +396,144 @@ def test_a_connection_attempt_that_hangs_ends() -> None:
             one.setblocking(False)
             one.connect_ex(("127.0.0.1", port))
         with pytest.raises(TargetDown):
-            target_for(port, connect_seconds=0.2, reply_seconds=0.2).deliver(queued(), lambda: iter([BODY]))
+            deliver_one(target_for(port, connect_seconds=0.2, reply_seconds=0.2), queued(), BODY)
         for one in waiting:
             one.close()
 
 
 def test_a_name_that_is_no_host_name_is_a_fault_of_the_configuration() -> None:
     with pytest.raises(ConfigError, match="host name"):
-        SmtpTarget(SmtpTargetSettings("127.0.0.1", 25, "not a name"))
+        SmtpTarget(SmtpTargetSettings(TcpPlace("127.0.0.1", 25), "not a name"))
 
 
 def test_extensions_are_read_in_any_case() -> None:
     with SmtpSink(extensions=[extension.lower() for extension in ALL_EXTENSIONS]) as sink:
         deliver(sink, queued(is_8bit=True, is_smtputf8=True))
     assert sink.messages[0].mail == f"MAIL FROM:<alice@a.test> SIZE={len(BODY)} BODY=8BITMIME SMTPUTF8"
+
+
+def jobs(*messages: QueuedMessage) -> list[Job]:
+    return [Job(message, lambda: iter([BODY])) for message in messages]
+
+
+def test_the_next_message_is_offered_with_the_end_of_the_last() -> None:
+    with SmtpSink() as sink:
+        target = target_for(sink.port)
+        outcomes = deliver_all(target, jobs(queued(), queued(sender="carol@a.test"), queued(sender="")))
+        target.close()
+    assert [verdicts(one) for one in outcomes] == [["delivered"]] * 3
+    assert [message.mail for message in sink.messages] == [
+        f"MAIL FROM:<{sender}> SIZE={len(BODY)}" for sender in ("alice@a.test", "carol@a.test", "")
+    ]
+    # The content and its dot come first in the piece, which the sink counts from its first command on.
+    assert [group for group in sink.groups if group] == [
+        ["EHLO b.test"],
+        ["MAIL FROM:<alice@a.test> SIZE=24", "RCPT TO:<bob@b.test>", "DATA"],
+        ["MAIL FROM:<carol@a.test> SIZE=24", "RCPT TO:<bob@b.test>", "DATA"],
+        ["MAIL FROM:<> SIZE=24", "RCPT TO:<bob@b.test>", "DATA"],
+        ["QUIT"],
+    ]
+
+
+def test_a_refusal_in_a_row_of_messages_concerns_its_own_message() -> None:
+    replies = iter([None, "550 5.1.1 unknown", None, None])
+    ends = iter([None, "554 5.6.0 no", None])
+
+    def answer(command: str) -> str | None:
+        return next(replies) if command.startswith("RCPT") else next(ends) if command == "." else None
+
+    with SmtpSink(answer) as sink:
+        target = target_for(sink.port)
+        outcomes = deliver_all(target, jobs(queued(), queued(), queued(), queued()))
+        target.close()
+    assert [verdicts(one) for one in outcomes] == [["delivered"], ["refused"], ["refused"], ["delivered"]]
+    assert sink.connection_count == 1
+    assert len(sink.messages) == 2
+
+
+@pytest.mark.parametrize("verb", [".", "DATA", "RCPT"])
+def test_a_message_that_makes_a_server_hang_up_harms_no_other_in_its_row(verb: str) -> None:
+    poison, is_poison = "eve@a.test", False
+
+    def answer(command: str) -> str | None:
+        nonlocal is_poison
+        if command.startswith("MAIL"):
+            is_poison = poison in command
+        return DROP if is_poison and command.split(" ", maxsplit=1)[0] == verb else None
+
+    with SmtpSink(answer) as sink:
+        target = target_for(sink.port)
+        outcomes = deliver_all(target, jobs(queued(), queued(sender=poison), queued(), queued()))
+        target.close()
+    assert [verdicts(one) for one in outcomes] == [["delivered"], ["deferred"], ["delivered"], ["delivered"]]
+    assert [one[0].is_cut for one in outcomes] == [False, True, False, False]
+    assert len(sink.messages) == 3
+
+
+def test_a_body_that_breaks_off_in_a_row_is_not_ended_and_the_next_is_not_begun() -> None:
+    def broken() -> Iterator[bytes]:
+        yield BODY
+        raise StoreCorrupt("body file x is missing")
+
+    with SmtpSink() as sink:
+        target = target_for(sink.port)
+        found = target.deliver(iter([*jobs(queued()), Job(queued(), broken), *jobs(queued())]))
+        assert verdicts(list(next(found))) == ["delivered"]
+        with pytest.raises(StoreCorrupt):
+            next(found)
+        assert [verdicts(one) for one in deliver_all(target, jobs(queued()))] == [["delivered"]]
+        target.close()
+    assert len(sink.messages) == 2
+
+
+def test_a_row_of_messages_keeps_to_the_number_that_a_connection_carries() -> None:
+    with SmtpSink() as sink:
+        target = target_for(sink.port, message_count=2)
+        assert len(deliver_all(target, jobs(*[queued()] * 5))) == 5
+        target.close()
+    assert sink.connection_count == 3
+    assert len(sink.messages) == 5
+    assert sink.commands.count("QUIT") == 3
+
+
+def test_an_lmtp_server_answers_for_each_recipient() -> None:
+    def answer(command: str) -> str | None:
+        return {"RCPT TO:<carl@b.test>": "550 5.1.1 unknown", ". dora@b.test": "452 4.2.2 full"}.get(command)
+
+    with SmtpSink(answer, is_lmtp=True) as sink:
+        target = target_for(sink.port, is_lmtp=True)
+        outcomes = deliver_all(target, jobs(queued(recipients=RECIPIENTS), queued(recipients=RECIPIENTS[:1])))
+        target.close()
+    assert [verdicts(one) for one in outcomes] == [["delivered", "refused", "deferred"], ["delivered"]]
+    assert outcomes[0][2].status == "4.2.2"
+    assert sink.commands[0] == "LHLO b.test"
+    assert [message.recipients for message in sink.messages] == [[RECIPIENTS[0]], [RECIPIENTS[0]]]
+
+
+def test_an_lmtp_server_that_hangs_up_between_its_answers_has_answered_for_some() -> None:
+    with SmtpSink({". carl@b.test": DROP}.get, is_lmtp=True) as sink:
+        (outcomes,) = deliver_all(target_for(sink.port, is_lmtp=True), jobs(queued(recipients=RECIPIENTS)))
+    assert verdicts(outcomes) == ["delivered", "deferred", "deferred"]
+    assert [outcome.is_cut for outcome in outcomes] == [False, True, True]
+    assert "may be delivered twice" in outcomes[2].text
+
+
+def test_a_server_that_knows_no_lmtp_is_down() -> None:
+    with SmtpSink() as sink, pytest.raises(TargetDown, match=r"500 5\.5\.1"):
+        deliver_all(target_for(sink.port, is_lmtp=True), jobs(queued()))
+    assert sink.messages == []
+
+
+def test_lmtp_goes_over_a_unix_socket_as_well(place: Path) -> None:
+    with SmtpSink(is_lmtp=True, path=place / "lmtp") as sink:
+        target = SmtpTarget(SmtpTargetSettings(UnixPlace(str(place / "lmtp")), "b.test", is_lmtp=True))
+        outcomes = deliver_all(target, jobs(queued(recipients=RECIPIENTS)))
+        target.close()
+    assert [verdicts(one) for one in outcomes] == [["delivered"] * 3]
+    assert sink.messages[0].data == BODY
+
+
+def test_a_unix_socket_that_is_not_there_is_down(place: Path) -> None:
+    target = SmtpTarget(SmtpTargetSettings(UnixPlace(str(place / "none")), "b.test", is_lmtp=True))
+    with pytest.raises(TargetDown, match=r"cannot connect to .*none: No such file"):
+        deliver_all(target, jobs(queued()))
