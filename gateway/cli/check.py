@@ -7,6 +7,8 @@ from gateway.daemon.check_endpoints import check_lmtp, check_submission
 from gateway.errors import BadAddress
 from gateway.exits import CONFIG, DATA, OK, Caller, exit_status
 from gateway.message.address import check_mailbox
+from gateway.msgqueue.entry import Role, State
+from gateway.msgqueue.peek import peek_counts
 from gateway.nodes import SELF_NAME
 from gateway.status.check import check_node
 
@@ -34,6 +36,14 @@ def check(invocation: Invocation) -> int:
     click.echo(f"{config.path}: in order")
     click.echo(f"delivered here: {', '.join(config.local_domains) or 'no domain'}")
     click.echo(f"neighbours: {', '.join(names) or 'none yet (nncp-gateway accept NAME)'}")
+    counts = peek_counts(config.queue_directory)
+    undecided = [
+        f"{count} {state}"
+        for state in (State.HELD, State.DEAD)
+        if (count := sum(counts.get((role, state), 0) for role in Role))
+    ]
+    if undecided:
+        click.echo(f"waiting for a person (nncp-gateway queue list): {', '.join(undecided)}")
     return OK
 
 

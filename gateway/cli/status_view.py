@@ -15,6 +15,7 @@ from gateway.exits import OK
 from gateway.ids import NodeId
 from gateway.moment import read_moment
 from gateway.msgqueue.entry import LaneFigures
+from gateway.msgqueue.held import HeldFigures, HeldMail
 from gateway.nodes import SELF_NAME, Book, Node
 from gateway.spool.link_state import LinkStates
 from gateway.spool.store import Spool
@@ -31,11 +32,12 @@ LanesByHop = Mapping[NodeId, Sequence[LaneFigures]]
 
 @dataclass(frozen=True, slots=True)
 class _Sources:
-    """Where everything is read from; ``lanes`` is None where the outbox can't be looked at."""
+    """Where everything is read from; ``lanes`` and ``held`` are None where the queue can't be looked at."""
 
     book: Book
     spool_root: Path
     lanes: LanesByHop | None
+    held: Mapping[NodeId, HeldFigures] | None = None
 
 
 @click.command()
@@ -102,7 +104,8 @@ def _open(invocation: Invocation, nncp_path: Path | None) -> Iterator[_Sources]:
         yield _Sources(config.book, config.spool, None)
         return
     with parts:
-        yield _Sources(parts.book, parts.spool.root, parts.flusher().lanes_by_hop())
+        held = HeldMail(parts.queue).figures()
+        yield _Sources(parts.book, parts.spool.root, parts.flusher().lanes_by_hop(), held)
 
 
 def _choose(book: Book, names: Sequence[str]) -> list[Node]:
@@ -117,4 +120,6 @@ def _look(node: Node, sources: _Sources) -> LinkStatus:
     # No copies of headers: looking changes nothing.
     disk = Disk()
     spool = Spool(sources.spool_root, disk, nohdr=True)
-    return link_status(node, spool, LinkStates(spool.layout, disk), sources.lanes, read_moment())
+    return link_status(
+        node, spool, LinkStates(spool.layout, disk), sources.lanes, read_moment(), sources.held
+    )

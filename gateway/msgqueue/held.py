@@ -8,6 +8,7 @@ import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from gateway.ids import NodeId
 from gateway.msgqueue.entry import NewMessage, Role
 from gateway.msgqueue.insertion import insert_message
 from gateway.msgqueue.reports import Told
@@ -39,6 +40,23 @@ class HeldDelivery:
     text: str
 
 
+@dataclass(frozen=True, slots=True)
+class HeldFigures:
+    """How much is held on the link with one node, whoever holds it.
+
+    Args:
+        to_count: messages to it.
+        to_bytes: their sizes together.
+        from_count: messages from it.
+        from_bytes: their sizes together.
+    """
+
+    to_count: int = 0
+    to_bytes: int = 0
+    from_count: int = 0
+    from_bytes: int = 0
+
+
 class HeldMail:
     """What is held in a queue.
 
@@ -67,6 +85,18 @@ class HeldMail:
             HeldDelivery(seq, message_id, Role(role), sender, recipient, node, size_bytes, text)
             for seq, message_id, role, sender, recipient, node, size_bytes, text in rows
         ]
+
+    def figures(self) -> dict[NodeId, HeldFigures]:
+        """How much is held on the link with each node, where anything is."""
+        with self._queue.reading() as connection:
+            rows = connection.execute(
+                "SELECT node, sum(is_out), sum(is_out * size_bytes), sum(NOT is_out),"
+                " sum((NOT is_out) * size_bytes) FROM (SELECT DISTINCT d.message, m.size_bytes,"
+                " CASE d.node WHEN '' THEN m.origin_node ELSE d.node END AS node, d.node != '' AS is_out"
+                " FROM delivery d JOIN message m ON m.seq = d.message WHERE d.state = 'held')"
+                " WHERE node != '' GROUP BY node"
+            ).fetchall()
+        return {NodeId.parse(node): HeldFigures(*figures) for node, *figures in rows}
 
     def tell(self, held: Sequence[HeldDelivery], mail: NewMessage, role: Role) -> bool:
         """Put the operator's mail in the queue and record that these were told of.

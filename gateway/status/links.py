@@ -11,6 +11,7 @@ from gateway.errors import GatewayError
 from gateway.ids import NodeId
 from gateway.moment import Moment
 from gateway.msgqueue.entry import LaneFigures
+from gateway.msgqueue.held import HeldFigures
 from gateway.nodes import Node
 from gateway.schedule.call import Call
 from gateway.schedule.local_time import next_instant
@@ -79,6 +80,7 @@ class LinkStatus:
         lanes: what waits in the outbox to leave through it; None: the outbox was not looked at.
         next_call: as the configuration has it; None: it is never called.
         now: when all this was so.
+        held: what waits for a person, to this very node and from it; None: nobody looked.
     """
 
     node: Node
@@ -87,6 +89,7 @@ class LinkStatus:
     lanes: Sequence[LaneFigures] | None
     next_call: NextCall | None
     now: Moment
+    held: HeldFigures | None = None
 
     @property
     def silent_seconds(self) -> float | None:
@@ -105,6 +108,7 @@ def link_status(
     states: LinkStates,
     lanes_by_hop: Mapping[NodeId, Sequence[LaneFigures]] | None,
     now: Moment,
+    held_by_node: Mapping[NodeId, HeldFigures] | None = None,
 ) -> LinkStatus:
     """Look at one link.
 
@@ -114,6 +118,7 @@ def link_status(
         states: of the same spool.
         lanes_by_hop: what waits in the outbox; None: nobody looked.
         now: this moment.
+        held_by_node: what is held; None: nobody looked.
 
     Raises:
         StoreError: a directory of the spool can't be read.
@@ -125,6 +130,7 @@ def link_status(
         lanes=None if lanes_by_hop is None else lanes_by_hop.get(node.id, ()),
         next_call=_next_call(node.online.calls, now.wall_seconds),
         now=now,
+        held=None if held_by_node is None else held_by_node.get(node.id, HeldFigures()),
     )
 
 

@@ -5,6 +5,7 @@ Addresses and errors are made printable: they come from strangers.
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict
 
 from gateway.ids import NodeId, format_nice
 from gateway.moment import Moment
@@ -72,6 +73,10 @@ def _waiting(link: LinkStatus, name_of: NameOf) -> Iterator[tuple[str, str]]:
     yield "to be sent", "; ".join(_pile(pile, nice) for nice, pile in piles.tx.items()) or "nothing"
     for lane in link.lanes or ():
         yield "in the outbox", _lane(link, lane, name_of)
+    if link.held is not None and link.held.to_count:
+        yield "held, to it", _held(link.held.to_count, link.held.to_bytes)
+    if link.held is not None and link.held.from_count:
+        yield "held, from it", _held(link.held.from_count, link.held.from_bytes)
     if piles.rx:
         yield "to be tossed", "; ".join(_pile(pile, nice) for nice, pile in piles.rx.items())
     if piles.unchecked.packet_count:
@@ -124,6 +129,10 @@ def _lane(link: LinkStatus, lane: LaneFigures, name_of: NameOf) -> str:
     return f"niceness {format_nice(lane.lane.nice)}: {messages}{destination}, {size}, the oldest {age} old"
 
 
+def _held(count: int, size_bytes: int) -> str:
+    return f"{_count(count, 'message')}, {ibytes(size_bytes)}, until somebody decides"
+
+
 def _call(call: NextCall, now: Moment) -> str:
     wait_seconds = max(0.0, call.wall_seconds - now.wall_seconds)
     condition = ", if something is to be sent" if call.is_tx_needed else ""
@@ -170,6 +179,7 @@ def _link_object(link: LinkStatus, name_of: NameOf, stale_seconds: float | None)
         "partial": _pile_object(link.piles.partial),
         "bad_count": link.piles.bad_count,
         "outbox": None if link.lanes is None else [_lane_object(lane, name_of) for lane in link.lanes],
+        "held": None if link.held is None else asdict(link.held),
         "next_call": _call_object(link.next_call, now),
         "damaged": list(link.state.damaged),
     }

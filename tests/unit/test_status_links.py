@@ -12,6 +12,7 @@ from gateway.durable import Disk
 from gateway.ids import NodeId
 from gateway.moment import Moment
 from gateway.msgqueue.entry import Lane, LaneFigures
+from gateway.msgqueue.held import HeldFigures
 from gateway.nodes import Node
 from gateway.packet.keys import generate_keys
 from gateway.schedule.call import Call, Online
@@ -38,6 +39,7 @@ class Site:
         self.spool = open_spool(home, Disk(is_syncing=False))
         self.node = Node("bob", KEYS)
         self.lanes: dict[NodeId, list[LaneFigures]] | None = {}
+        self.held: dict[NodeId, HeldFigures] | None = None
 
     @property
     def rx(self) -> Path:
@@ -53,7 +55,7 @@ class Site:
 
     def look(self) -> LinkStatus:
         spool = Spool(self.spool.root, self.spool.disk, nohdr=True)
-        return link_status(self.node, spool, self.states(), self.lanes, self.moment())
+        return link_status(self.node, spool, self.states(), self.lanes, self.moment(), self.held)
 
     def lines(self) -> list[str]:
         name, *lines = status_lines([self.look()], lambda node: "eve" if node == OTHER else node.text)
@@ -94,6 +96,7 @@ def test_a_link_of_which_nothing_is_known(site: Site) -> None:
         "partial": nothing,
         "bad_count": 0,
         "outbox": [],
+        "held": None,
         "next_call": None,
         "damaged": [],
     }
@@ -241,6 +244,16 @@ def test_what_waits_in_the_outbox(site: Site) -> None:
     ]
     site.lanes = None
     assert site.json()["outbox"] is None
+
+
+def test_what_waits_for_a_person(site: Site) -> None:
+    site.held = {NODE: HeldFigures(to_count=2, to_bytes=3 << 20), OTHER: HeldFigures(from_count=9)}
+    assert site.lines()[2:-1] == ["held, to it: 2 messages, 3.0 MiB, until somebody decides"]
+    assert site.json()["held"] == {"to_count": 2, "to_bytes": 3 << 20, "from_count": 0, "from_bytes": 0}
+    site.held = {NODE: HeldFigures(from_count=1, from_bytes=1024)}
+    assert site.lines()[2:-1] == ["held, from it: 1 message, 1.0 KiB, until somebody decides"]
+    site.held = {}
+    assert not any(line.startswith("held") for line in site.lines())
 
 
 def calls(*texts: str, is_tx_needed: bool = False) -> Online:
