@@ -95,6 +95,10 @@ class BadBatch(MessageError):
     """A batch does not parse, or its end or count is missing."""
 
 
+class CutShortBatch(BadBatch):
+    """A batch ends before its last article does, without any other fault."""
+
+
 class BadAddress(MessageError):
     """An address does not follow RFC 5321 section 4.1.2."""
 

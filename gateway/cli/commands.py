@@ -23,6 +23,7 @@ _MODULES: Mapping[str, tuple[str, str]] = {
     "serve": ("gateway.cli.serve", "run everything in one process"),
     "send": ("gateway.cli.send", "take in one message from standard input"),
     "pipe": ("gateway.cli.pipe", "take in mail as sendmail, rmail, rsmtp or uux do"),
+    "news-channel": ("gateway.cli.news_channel", "take in the articles of a channel feed of INN"),
     "receive": ("gateway.cli.receive", "handle of an NNCP tosser: take in a batch or a message"),
     "batch": ("gateway.cli.steps", "make packets of what waits, as far as it is due"),
     "flush": ("gateway.cli.steps", "make packets of all that waits, now"),

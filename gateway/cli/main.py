@@ -16,7 +16,7 @@ PROGRAM = "nncp-gateway"
 NNCP_WORD = "nncp"
 NNCP_PREFIX = "nncp-"
 PIPE_WORD = "pipe"
-PIPE_NAMES = ("sendmail", "rmail", "rsmtp", "uux")
+PIPE_NAMES = ("sendmail", "rmail", "rsmtp", "rnews", "uux")
 """Names that mail servers call; ``links --mail`` makes them."""
 DAEMON_WORDS = ("send", "receive")
 """Commands that a daemon does for us."""

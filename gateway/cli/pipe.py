@@ -1,4 +1,4 @@
-"""``pipe``: what ``sendmail``, ``rmail``, ``rsmtp`` and ``uux`` do when no daemon runs."""
+"""``pipe``: what ``sendmail``, ``rmail``, ``rsmtp``, ``rnews`` and ``uux`` do when no daemon runs."""
 
 import click
 
@@ -16,7 +16,7 @@ from gateway.cli.commands import Invocation
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 @click.pass_obj
 def pipe(invocation: Invocation, name: str, arguments: tuple[str, ...]) -> int:
-    """Take in mail from standard input as the command NAME does: sendmail, rmail, rsmtp or uux.
+    """Take in mail or news from standard input as NAME does: sendmail, rmail, rsmtp, rnews or uux.
 
     The names themselves are made by links --mail. Exit status as mail servers want it: 0 it is on
     disk, 75 try again later, 65, 67 and 77 for real faults of the message and its recipients.

@@ -13,7 +13,7 @@ from gateway.cli.pipe_client import relay
 from gateway.daemon.notify import send_wake
 from gateway.daemon.parts import Parts
 from gateway.daemon.pipe_endpoint import make_services
-from gateway.daemon.stages import BATCH, DELIVER
+from gateway.daemon.stages import BATCH, DELIVER, NEWS
 from gateway.errors import ConfigError, GatewayError
 from gateway.handover.frames import LOOP_VARIABLE
 from gateway.ingest.handover import Handover
@@ -52,7 +52,7 @@ def run_pipe(invocation: Invocation, name: str, arguments: tuple[str, ...]) -> i
         except GatewayError as error:
             log_refused(request, error)
             answer = answer_error(request, error)
-    send_wake(parts.config.state_directory, BATCH, DELIVER)
+    send_wake(parts.config.state_directory, BATCH, DELIVER, *NEWS)
     _print(answer)
     return answer.status
 
@@ -89,7 +89,7 @@ def _speak_smtp(parts: Parts, request: PipeRequest) -> int:
         carrier.start()
         asyncio.run(_serve(make_services(parts, executor), request.user.origin, far))
         carrier.join()
-    send_wake(parts.config.state_directory, BATCH, DELIVER)
+    send_wake(parts.config.state_directory, BATCH, DELIVER, *NEWS)
     return ended[0]
 
 

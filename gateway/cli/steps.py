@@ -6,12 +6,14 @@ from pathlib import Path
 
 import click
 
-from gateway.batch.batcher import BatchResult
+from gateway.batch.batcher import Batcher, BatchResult
 from gateway.carry.xfer import Xfer, XferSettings
 from gateway.cli.commands import Invocation
+from gateway.daemon.news_parts import NewsParts
 from gateway.daemon.notify import send_wake
 from gateway.daemon.parts import Parts
-from gateway.daemon.stages import BATCH, DELIVER, TOSS
+from gateway.daemon.stages import BATCH, DELIVER, NEWS, NEWS_BATCH, TOSS
+from gateway.deliver.news_deliverer import NewsDeliverResult
 from gateway.errors import StoreBusy, UsageFault
 from gateway.exits import DATA, OK, TRY_LATER
 from gateway.ids import NICE_MAX, NodeId, parse_nice
@@ -30,7 +32,7 @@ FLUSH_PATIENCE_SECONDS = 10.0
 @click.option("--flush", "is_flush", is_flag=True, help="Also what could still wait for more.")
 @click.pass_obj
 def batch(invocation: Invocation, *, is_flush: bool) -> int:
-    """Make packets of what waits in the outbox, as far as batches are full or old enough."""
+    """Make packets of what waits in the outbox, mail and news, as far as batches are full or old enough."""
     with invocation.open() as parts:
         return _report(_batch(parts, is_flush=is_flush))
 
@@ -118,7 +120,7 @@ def toss(invocation: Invocation, *, node: str | None) -> int:
         only = None if node is None else frozenset({parts.book.find(node).id})
         result = parts.tosser().run_once(only)
     if result.done_count:
-        send_wake(parts.config.state_directory, DELIVER)
+        send_wake(parts.config.state_directory, DELIVER, *NEWS)
     click.echo(f"{result.done_count} packets done, {result.bad_count} failed, {result.left_count} left")
     return TRY_LATER if result.bad_count else OK
 
@@ -127,13 +129,22 @@ def toss(invocation: Invocation, *, node: str | None) -> int:
 @click.option("--now", "is_early", is_flag=True, help="Also what is to be tried again later.")
 @click.pass_obj
 def deliver(invocation: Invocation, *, is_early: bool) -> int:
-    """Deliver the mail that was received, as far as it is due."""
+    """Deliver the mail and the news that were received, as far as they are due."""
     with invocation.open() as parts:
         result = parts.deliverer().run_once(is_early=is_early)
+        news = NewsDeliverResult()
+        if parts.news is not None:
+            news = parts.news.deliverer().run_once(is_early=is_early)
     click.echo(
         f"{result.delivered_count} delivered, {result.deferred_count} deferred, {result.dead_count} dead"
     )
-    return TRY_LATER if result.deferred_count or result.crash_count else OK
+    if parts.news is not None:
+        click.echo(
+            f"news: {news.delivered_count} delivered, {news.deferred_count} deferred,"
+            f" {news.dead_count} refused"
+        )
+    is_left = result.deferred_count or result.crash_count or news.deferred_count or news.crash_count
+    return TRY_LATER if is_left else OK
 
 
 @click.command()
@@ -152,15 +163,21 @@ def report(invocation: Invocation) -> int:
 
 
 def _batch(parts: Parts, *, is_flush: bool, only: Collection[NodeId] | None = None) -> BatchResult:
-    """Run the batcher; wait for a daemon that is just doing so.
+    """Run the batchers, of mail and of news; wait for a daemon that is just doing so.
 
     Raises:
         StoreBusy: it does so for too long.
     """
-    batcher = parts.batcher()
+    both: list[Parts | NewsParts] = [parts] if parts.news is None else [parts, parts.news]
     if is_flush:
-        Outbox(parts.queue).ask_flush(only)
-        send_wake(parts.config.state_directory, BATCH)
+        for each in both:
+            Outbox(each.queue).ask_flush(only)
+        send_wake(parts.config.state_directory, BATCH, NEWS_BATCH)
+    results = [_run_batcher(each.batcher(), is_flush=is_flush, only=only) for each in both]
+    return sum(results, BatchResult())
+
+
+def _run_batcher(batcher: Batcher, *, is_flush: bool, only: Collection[NodeId] | None) -> BatchResult:
     deadline = time.monotonic() + BUSY_LIMIT_SECONDS
     while True:
         try:

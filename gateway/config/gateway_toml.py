@@ -27,6 +27,7 @@ from gateway.config.endpoints import (
 from gateway.config.gateway_place import resolve_beside
 from gateway.config.holding import report_settings, size_limits
 from gateway.config.lanes import action_of, batch_settings
+from gateway.config.news import NewsConfig, news_settings
 from gateway.config.nncp import NncpConfig, load_nncp_config
 from gateway.config.toml_errors import ALLOWED, describe_all, join_problems
 from gateway.config.toml_schema import GatewayFile
@@ -82,6 +83,7 @@ class GatewayConfig:
         toss_interval_seconds: how often received packets are looked for.
         toss_retry_seconds: how often those that failed are tried again.
         online: calls that are taken and made.
+        news: everything about news, or None: there is none.
         mail_log: file of the mail log, or None: standard error.
         log_level: ``debug``, ``info``, ``warning`` or ``error``.
     """
@@ -111,6 +113,7 @@ class GatewayConfig:
     toss_interval_seconds: float
     toss_retry_seconds: float
     online: OnlineSettings
+    news: NewsConfig | None
     mail_log: Path | None
     log_level: str
 
@@ -218,6 +221,9 @@ class _Settings:
         target = self._gather(
             "deliver.command", lambda: target_settings(self._path, file.deliver, self._hostname())
         )
+        news = self._gather(
+            "news", lambda: news_settings(self._path, state_directory, file, neighbours, self._nncp.book)
+        )
         if self._problems or target is None:
             raise join_problems(self._path, self._problems)
         return GatewayConfig(
@@ -248,6 +254,7 @@ class _Settings:
             toss_interval_seconds=file.toss.interval_seconds,
             toss_retry_seconds=file.toss.retry_seconds,
             online=self._online(),
+            news=news,
             mail_log=None if file.log.mail == STDERR else resolve_beside(self._path, file.log.mail),
             log_level=file.log.level,
         )

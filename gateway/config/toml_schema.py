@@ -11,6 +11,7 @@ from pydantic import Field, model_validator
 from gateway.batch.policy import FLUSH_INTERVAL_SECONDS
 from gateway.config.gateway_place import NNCP_NAME
 from gateway.config.toml_endpoints import LmtpSection, SmtpSection, SubmissionSection
+from gateway.config.toml_news import NeighbourNewsSection, NewsSection
 from gateway.config.toml_values import (
     DAY_SECONDS,
     HOST_NAME,
@@ -168,6 +169,7 @@ class NeighbourSection(BatchKeys):
     nice: Nice = Field(default=NICE_PRIORITY, description=f"a niceness: {NICE_ALLOWED}")
     max_message_bytes: int | None = link_bytes_field()
     hold_receive_bytes: int | None = link_bytes_field()
+    news: NeighbourNewsSection | None = Field(default=None, description="a table")
     in_service: bool = Field(
         default=True, description="true, or false: new mail goes to the next node of its route, or waits"
     )
@@ -311,3 +313,4 @@ class GatewayFile(Section):
     toss: TossSection = Field(default_factory=TossSection, description="a table")
     online: OnlineSection = Field(default_factory=OnlineSection, description="a table")
     log: LogSection = Field(default_factory=LogSection, description="a table")
+    news: NewsSection = Field(default_factory=NewsSection, description="a table")

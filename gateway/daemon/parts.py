@@ -9,10 +9,12 @@ from typing import Self
 from gateway.batch.batcher import Batcher
 from gateway.batch.choices import make_find_choices
 from gateway.batch.flusher import Flusher
+from gateway.batch.flushers import Flushers
 from gateway.config.gateway_place import DEFAULT_PATH
 from gateway.config.gateway_toml import GatewayConfig
 from gateway.config.nncp import is_syncing
 from gateway.config.own_program import find_handle
+from gateway.daemon.news_parts import NewsParts
 from gateway.deliver.batch_command import BatchTarget, BatchTargetSettings
 from gateway.deliver.deliverer import Deliverer
 from gateway.deliver.maildir import MaildirTarget, MaildirTargetSettings
@@ -20,10 +22,11 @@ from gateway.deliver.sendmail_command import SendmailTarget, SendmailTargetSetti
 from gateway.deliver.smtp import SmtpTarget
 from gateway.deliver.target import Target
 from gateway.durable import Disk
+from gateway.errors import ConfigError
 from gateway.ids import NodeId, PacketId
 from gateway.ingest.batch import MESSAGES_LIMIT_COUNT, BatchIntake
 from gateway.ingest.pipe import PipeIntake
-from gateway.ingest.pipe_commands import PipeCommands
+from gateway.ingest.pipe_commands import NO_NEWS_TEXT, PipeCommands
 from gateway.ingest.routes import Routes
 from gateway.ingest.stamp import Stamp
 from gateway.message.bsmtp_dialogue import BatchLimits
@@ -31,6 +34,7 @@ from gateway.msgqueue.decisions import Standing
 from gateway.msgqueue.entry import Lane, Outcome, Verdict
 from gateway.msgqueue.store import Queue
 from gateway.receive.admission import NOT_HERE_STATUS
+from gateway.receive.news import RNEWS
 from gateway.receive.quarantine import Source
 from gateway.receive.receiver import Receipt, Receiver, Reception
 from gateway.report.reporter import Reporter
@@ -64,12 +68,19 @@ class Parts:
         self.queue = Queue(
             config.queue_directory, self.disk, reserve_bytes=config.reserve_bytes, limits=config.limits
         )
+        try:
+            self.news = self._open_news()
+        except BaseException:
+            self.queue.close()
+            raise
         self.find_choices = make_find_choices(
             lambda name: self.book.find(name).id, config.batch, config.limits
         )
 
     def close(self) -> None:
-        """Finish what the queue has begun, and close it."""
+        """Finish what the queues have begun, and close them."""
+        if self.news is not None:
+            self.news.close()
         self.queue.close()
 
     def __enter__(self) -> Self:
@@ -82,10 +93,13 @@ class Parts:
         """The stage from the outbox to packets."""
         return Batcher(self.queue, self.book, self.spool, self.config.batch, os.urandom)
 
-    def flusher(self) -> Flusher:
-        """What closes lanes before a carrier leaves."""
+    def flusher(self) -> Flushers:
+        """What closes lanes before a carrier leaves: those of mail, then those of news."""
         interval_seconds = self.config.batch.flush_interval_seconds
-        return Flusher(self.queue, self.book, self.batcher(), interval_seconds)
+        flushers = [Flusher(self.queue, self.book, self.batcher(), interval_seconds)]
+        if self.news is not None:
+            flushers.append(self.news.flusher(interval_seconds))
+        return Flushers(flushers)
 
     def links(self) -> LinkStates:
         """The state of the links with neighbours."""
@@ -142,6 +156,7 @@ class Parts:
             BatchIntake(self.queue, self.disk, routes, stamp, batch_limits, max_batch_bytes),
             lambda handle, args, sender: self.begin_receive(handle, args=args, sender=sender, packet=None),
             self.queue.new_id,
+            None if self.news is None else self.news.intake(),
         )
 
     def find_lane(self, name: str) -> Lane:
@@ -170,6 +185,10 @@ class Parts:
         Raises:
             StoreError: the disk refused.
         """
+        if handle == RNEWS:
+            if self.news is None:
+                raise ConfigError(NO_NEWS_TEXT)
+            return self.news.receiver().begin(Source(sender, self._name_of(sender), packet, handle, args))
         return self.receiver().begin(Source(sender, self._name_of(sender), packet, handle, args))
 
     def receive(
@@ -208,8 +227,14 @@ class Parts:
         self.receive(handle, (bytes(piece) for piece in payload), args=args, sender=sender, packet=packet)
 
     def _name_of(self, node_id: NodeId) -> str:
-        node = self.book.find_id(node_id)
+        node = self.book.find_id(node_id) or self.book.find_area_id(node_id)
         return node_id.text if node is None else node.name
+
+    def _open_news(self) -> NewsParts | None:
+        config = self.config
+        if config.news is None:
+            return None
+        return NewsParts(config.news, self.book, self.spool, self.disk, reserve_bytes=config.reserve_bytes)
 
     def _target(self) -> Target:
         match self.config.target:

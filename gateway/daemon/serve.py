@@ -68,6 +68,8 @@ class _Daemon:
         self._only = frozenset(only) or frozenset(stages.NAMES)
         if not parts.config.online.is_wanted:
             self._only -= {stages.ONLINE}
+        if parts.news is None:
+            self._only -= frozenset(stages.NEWS)
         self._stopping = threading.Event()
         self._endpoints = MailEndpoints(parts, self._only)
         wanted = self._only | {stages.HOUSEKEEPING}
@@ -87,6 +89,8 @@ class _Daemon:
             await self._endpoints.start()
             pipes = await self._start_pipes()
             self._parts.queue.on_change(lambda: self._supervisor.wake(stages.BATCH, stages.DELIVER))
+            if self._parts.news is not None:
+                self._parts.news.queue.on_change(lambda: self._supervisor.wake(*stages.NEWS))
             self._supervisor.start()
             try:
                 await self._tell_ready()

@@ -5,6 +5,7 @@ import os
 import time
 from collections.abc import Callable
 
+from gateway.daemon.news_parts import NewsParts
 from gateway.daemon.parts import Parts
 from gateway.daemon.supervisor import Run, Stage
 from gateway.deliver.deliverer import Deliverer
@@ -18,13 +19,17 @@ BATCH = "batch"
 TOSS = "toss"
 DELIVER = "deliver"
 REPORT = "report"
+NEWS_BATCH = "news-batch"
+NEWS_DELIVER = "news-deliver"
 HOUSEKEEPING = "housekeeping"
 SMTP = "smtp"
 LMTP = "lmtp"
 SUBMISSION = "submission"
 PIPE = "pipe"
 ONLINE = "online"
-NAMES = (SMTP, LMTP, SUBMISSION, PIPE, BATCH, TOSS, DELIVER, REPORT, ONLINE)
+NEWS = (NEWS_BATCH, NEWS_DELIVER)
+"""As far as there is news."""
+NAMES = (SMTP, LMTP, SUBMISSION, PIPE, BATCH, TOSS, DELIVER, REPORT, ONLINE, *NEWS)
 """What ``serve --only`` takes; housekeeping always runs."""
 
 RESCAN_SECONDS = 30.0
@@ -46,16 +51,26 @@ def make_stages(parts: Parts, is_stopping: Callable[[], bool]) -> list[Stage]:
         is_stopping: asked by long runs between two steps.
     """
     interval_seconds = parts.config.toss_interval_seconds
+    news = [] if parts.news is None else make_news_stages(parts.news)
     return [
         Stage(BATCH, lambda: _batch(parts), RESCAN_SECONDS),
         Stage(TOSS, lambda: _toss(parts, is_stopping), interval_seconds),
         Stage(DELIVER, lambda: _deliver(parts, parts.deliverer(is_stopping)), RESCAN_SECONDS),
         Stage(REPORT, lambda: _report(parts), REPORT_SECONDS),
         Stage(HOUSEKEEPING, lambda: _keep_house(parts), HOUSEKEEPING_SECONDS),
+        *news,
     ]
 
 
-def _batch(parts: Parts) -> Run:
+def make_news_stages(news: NewsParts) -> list[Stage]:
+    """The stages of news: threads of their own, so that mail never waits for them."""
+    return [
+        Stage(NEWS_BATCH, lambda: _batch(news), RESCAN_SECONDS),
+        Stage(NEWS_DELIVER, lambda: _deliver_news(news), RESCAN_SECONDS),
+    ]
+
+
+def _batch(parts: Parts | NewsParts) -> Run:
     batcher = parts.batcher()
 
     def run() -> float | None:
@@ -67,6 +82,17 @@ def _batch(parts: Parts) -> Run:
 
 def _deliver(parts: Parts, deliverer: Deliverer) -> Run:
     inbox = Inbox(parts.queue)
+
+    def run() -> float | None:
+        deliverer.run_once()
+        seconds = inbox.next_try_seconds()
+        return None if seconds is None else max(0.0, seconds)
+
+    return run
+
+
+def _deliver_news(news: NewsParts) -> Run:
+    deliverer, inbox = news.deliverer(), Inbox(news.queue)
 
     def run() -> float | None:
         deliverer.run_once()
@@ -106,6 +132,8 @@ def _toss(parts: Parts, is_stopping: Callable[[], bool]) -> Run:
 def _keep_house(parts: Parts) -> Run:
     def run() -> float | None:
         swept_count = parts.queue.sweep_bodies()
+        if parts.news is not None:
+            swept_count += parts.news.keep_house()
         if swept_count:
             _LOG.info("removed %d body files that a crash had left", swept_count)
         config = parts.config
@@ -136,7 +164,10 @@ class RxWatch:
         wall: Callable[[], float] = time.time,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._directories = [parts.spool.layout.box(node.id, Box.RX) for node in parts.book]
+        layout = parts.spool.layout
+        self._directories = [layout.box(node.id, Box.RX) for node in parts.book]
+        # What is for an area goes to ourselves, and our toss passes it on.
+        self._directories.append(layout.box(parts.book.self_node.id, Box.TX))
         self._retry_seconds = retry_seconds
         self._wall = wall
         self._clock = clock

@@ -18,15 +18,18 @@ from gateway.ingest.batch import BatchIntake
 from gateway.ingest.handover import Handover
 from gateway.ingest.mail_command import LocalUser, Passage, Submission
 from gateway.ingest.pipe import PipeIntake
+from gateway.ingest.rnews import RnewsIntake
 from gateway.message.address import shown
+from gateway.message.rnews_words import parse_rnews
 from gateway.message.send_words import parse_send
 from gateway.message.sendmail_words import Mode, parse_sendmail
 from gateway.message.uux_words import RemoteCommand, parse_uux
 
 SEND = "send"
 RECEIVE = "receive"
-HANDLES = frozenset({"sendmail", "rmail", "rsmtp"})
+HANDLES = frozenset({"sendmail", "rmail", "rsmtp", "rnews"})
 """Names under which a tosser may start us as well; then they are the handles of ``receive``."""
+NO_NEWS_TEXT = "news is not taken here: pathhost in [news] of gateway.toml is missing"
 NODE_VARIABLE = "NNCP_SENDER"
 
 
@@ -88,6 +91,7 @@ class PipeCommands:
         batches: takes batches.
         begin_receive: takes what neighbours sent.
         new_id: makes a part of Message-IDs.
+        news: takes news; None: there is none here.
     """
 
     def __init__(
@@ -96,7 +100,9 @@ class PipeCommands:
         batches: BatchIntake,
         begin_receive: BeginReceive,
         new_id: Callable[[], str],
+        news: RnewsIntake | None = None,
     ) -> None:
+        self._news_intake = news
         self._singles = singles
         self._batches = batches
         self._begin_receive = begin_receive
@@ -114,7 +120,7 @@ class PipeCommands:
         command = _COMMANDS.get(request.name)
         if command is None:
             known = ", ".join(sorted({*_COMMANDS, RECEIVE}))
-            raise UsageFault(f"{shown(request.name)} is no command for mail, allowed: {known}")
+            raise UsageFault(f"{shown(request.name)} is no command for mail or news, allowed: {known}")
         return command(self, request)
 
     def _send(self, request: PipeRequest) -> Handover:
@@ -146,8 +152,18 @@ class PipeCommands:
         words = parse_uux(request.arguments)
         if words.command is RemoteCommand.RSMTP:
             return self._batches.begin(request.user.origin, words.node)
+        if words.command is RemoteCommand.RNEWS:
+            return self._news().begin(request.user.origin, node=words.node)
         sender = words.requestor or request.user.name
         return Passage(self._singles, words.recipients, sender, request.user, words.node)
+
+    def _rnews(self, request: PipeRequest) -> Handover:
+        return self._news().begin(request.user.origin, name=parse_rnews(request.arguments))
+
+    def _news(self) -> RnewsIntake:
+        if self._news_intake is None:
+            raise ConfigError(NO_NEWS_TEXT)
+        return self._news_intake
 
     def _receive(self, request: PipeRequest) -> Handover:
         handle, arguments = request.name, request.arguments
@@ -219,5 +235,6 @@ _COMMANDS: Mapping[str, Callable[[PipeCommands, PipeRequest], Handover | Wish]] 
     "sendmail": PipeCommands._sendmail,  # noqa: SLF001
     "rmail": PipeCommands._rmail,  # noqa: SLF001
     "rsmtp": PipeCommands._rsmtp,  # noqa: SLF001
+    "rnews": PipeCommands._rnews,  # noqa: SLF001
     "uux": PipeCommands._uux,  # noqa: SLF001
 }

@@ -1,8 +1,8 @@
 """The command line of ``uux``, as the UUCP recipes of Postfix, Exim and INN write it.
 
 ``uux - -r -z -aFROM -gC NODE!rmail RECIPIENT...`` hands standard input to a command at a
-neighbour. Here the command must be one that takes mail: it is never run, the message goes to the neighbour
-as any other mail does.
+neighbour. Here the command must be one that takes mail or news: it is never run, the message goes to the
+neighbour as any other does.
 
 Spec: uux(1) of Taylor UUCP; UUCP_README of Postfix.
 """
@@ -24,10 +24,10 @@ class RemoteCommand(Enum):
 
     RMAIL = "rmail"
     RSMTP = "rsmtp"
+    RNEWS = "rnews"
 
 
-_COMMANDS = {command.value: command for command in RemoteCommand}
-NEWS_COMMANDS = frozenset({"rnews", "cunbatch"})
+_COMMANDS = {command.value: command for command in RemoteCommand} | {"cunbatch": RemoteCommand.RNEWS}
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ def parse_uux(arguments: Sequence[str]) -> UuxWords:
     """Read the words behind the command's name.
 
     Raises:
-        UsageFault: an option that is not known, or a command that takes no mail.
+        UsageFault: an option that is not known, or a command that takes neither mail nor news.
     """
     requestor, rest = _take_options(list(arguments))
     # The command and its arguments may come as one word.
@@ -62,8 +62,6 @@ def parse_uux(arguments: Sequence[str]) -> UuxWords:
     node, mark, name = target.partition("!")
     if not mark or not node:
         raise UsageFault(f"{shown(target)} names no neighbour, allowed: NODE!rmail or NODE!rsmtp")
-    if name in NEWS_COMMANDS:
-        raise UsageFault(f"{name}: news is not taken by this version; keep the batch", status="4.3.3")
     if name not in _COMMANDS:
         raise UsageFault(f"{shown(name)} is not run for others, allowed: {', '.join(_COMMANDS)}")
     return UuxWords(node, _COMMANDS[name], tuple(map(_unguarded, words)), requestor)

@@ -11,7 +11,7 @@ import os
 import secrets
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Self
+from typing import IO, Self
 
 from gateway.durable import Disk, NewFile, store_errors
 from gateway.errors import TooLarge
@@ -93,6 +93,11 @@ class Payload:
                 return
             position += len(chunk)
             yield chunk
+
+    def open(self) -> IO[bytes]:
+        """It as a file of its own, at its beginning, for another program to read; the caller's to close."""
+        with store_errors(self._file.path, "open"):
+            return self._file.path.open("rb", buffering=0)
 
     def move(self, final: Path) -> None:
         """Keep it under another name, durably; it can still be read here."""

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.cli.main import words_of
+from gateway.cli.main import PIPE_NAMES, words_of
 from gateway.cli.nncp.main import MODULES
 from tests.support.gateways import GatewayNode, clean_environ, run_here
 from tests.support.nncp_verbs import PROJECT
@@ -95,7 +95,7 @@ def test_names_for_mail_lead_to_a_script_of_ours(node: GatewayNode, program: Pat
     place = node.home / "bin"
     done = node.run("links", "--mail", str(place))
     client = place / "nncp-gateway-pipe"
-    assert linked(place, client) == {name: str(client) for name in ("sendmail", "rmail", "rsmtp", "uux")}
+    assert linked(place, client) == {name: str(client) for name in PIPE_NAMES}
     assert f"{place}/sendmail -> {client}\n" in done.out
     assert stat.S_IMODE(client.stat().st_mode) == 0o755
     text = client.read_text()
@@ -103,7 +103,7 @@ def test_names_for_mail_lead_to_a_script_of_ours(node: GatewayNode, program: Pat
     assert text.splitlines()[0].endswith(" -IS")
     assert repr(str(node.home / "state")) in text
     assert repr([str(program), "-c", str(node.config_path), "pipe"]) in text
-    assert node.run("links", "--mail", str(place)).out == f"{place}: all 4 links are there already\n"
+    assert node.run("links", "--mail", str(place)).out == f"{place}: all 5 links are there already\n"
 
 
 def test_the_script_is_made_anew_and_others_are_not_touched(node: GatewayNode, program: Path) -> None:

@@ -440,6 +440,7 @@ DIFFERENT = {
     "batch": set(BatchKeys.model_fields),
     "deliver": {"domains", "command", "path", "max_age_seconds", "max_attempts"},
     "log": {"mail"},
+    "news": {"pathhost", "peer", "area", "rnews"},
 }
 """Keys whose value in the sample is an example."""
 

@@ -45,7 +45,7 @@ def test_accept_adds_keys_handles_table_and_routes(nodes: tuple[GatewayNode, Gat
     ]
     entry = a.nncp()["neigh"]["bob"]
     assert entry["id"] == b.id
-    for handle in ("rsmtp", "sendmail", "rmail"):
+    for handle in ("rsmtp", "sendmail", "rmail", "rnews"):
         assert entry["exec"][handle] == [*own_command(), "-c", str(a.config_path), "receive", handle]
         assert Path(entry["exec"][handle][0]).is_absolute()
     assert "to node bob (rule .b.test)" in a.run("route", "x@sub.b.test").out
@@ -131,7 +131,7 @@ def test_handles_are_added_to_a_neighbour_that_is_known(nodes: tuple[GatewayNode
     done = accept(a, b.run("invite").out, "bob")
     assert "neigh.bob.exec.rsmtp added" in done.out
     handles = a.nncp()["neigh"]["bob"]["exec"]
-    assert set(handles) == {"other", "rsmtp", "sendmail", "rmail"}
+    assert set(handles) == {"other", "rsmtp", "sendmail", "rmail", "rnews"}
 
 
 @pytest.fixture
@@ -264,7 +264,7 @@ def test_handles_that_a_directory_lacks_are_added(nodes: tuple[GatewayNode, Gate
     accept(a, block, "bob")
     directory = turned_into_a_directory(a)
     handles = directory / "neigh/bob/exec"
-    for missing in (["rsmtp"], ["rsmtp", "sendmail", "rmail"]):
+    for missing in (["rsmtp"], ["rsmtp", "sendmail", "rmail", "rnews"]):
         whole = files_of(directory)
         for name in missing:
             (handles / name).unlink()
@@ -368,7 +368,7 @@ def test_our_own_handlers_are_recognised(tmp_path: Path) -> None:
         ([*own, "-c", f"{tmp_path}/./gateway.toml", "receive", "rsmtp"], "rsmtp"),
         ([*own, "receive", "rsmtp"], None),
         ([*own, "-c", str(other), "receive", "rsmtp"], None),
-        ([*own, "-c", str(config), "receive", "rnews"], None),
+        ([*own, "-c", str(config), "receive", "uux"], None),
         ([*own, "-c", str(config), "receive", "rsmtp", "more"], None),
         ([*own, "-c", str(config), "send", "rsmtp"], None),
         (["/usr/sbin/sendmail", "-c", str(config), "receive", "rsmtp"], None),

@@ -213,10 +213,11 @@ def test_under_a_tosser_options_are_recipients(queue: Queue) -> None:
         (request("rsmtp", "x"), UsageFault, "5.5.4"),
         (request("uux", "-", "nobody!rmail", BOB), UnknownNode, "5.7.1"),
         (request("uux", "-", "bob!rmail", "carl"), BadAddress, "5.1.3"),
-        (request("uux", "-", "bob!rnews"), UsageFault, "4.3.3"),
+        (request("uux", "-", "bob!rnews"), ConfigError, "5.3.5"),
+        (request("rnews"), ConfigError, "5.3.5"),
         (request("receive", "sendmail", BOB), ConfigError, "5.3.5"),
         (request("receive", "rsmtp", node="x"), ConfigError, "5.3.5"),
-        (request("receive", "rnews", node=NODE_TEXT), UsageFault, "5.5.4"),
+        (request("receive", "uux", node=NODE_TEXT), UsageFault, "5.5.4"),
         (request("rmail", node="x"), ConfigError, "5.3.5"),
     ],
 )

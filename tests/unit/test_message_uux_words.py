@@ -57,7 +57,7 @@ def test_a_command_of_blanks_alone_is_none(words: list[str]) -> None:
         parse_uux(words)
 
 
-def test_news_is_kept_by_whoever_has_it() -> None:
-    with pytest.raises(UsageFault, match="news") as caught:
-        parse_uux(["-", "-z", "-r", "-gd", "b!rnews"])
-    assert caught.value.is_temporary
+@pytest.mark.parametrize("name", ["rnews", "cunbatch"])
+def test_news_goes_as_send_uucp_hands_it_over(name: str) -> None:
+    words = parse_uux(["-", "-z", "-r", "-gd", f"b!{name}"])
+    assert (words.node, words.command, words.recipients) == ("b", RemoteCommand.RNEWS, ())

@@ -1,0 +1,250 @@
+"""From the tables about news to the settings of the stages that carry it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from gateway.batch.policy import BatchSettings, LanePolicy
+from gateway.config.gateway_place import resolve_beside
+from gateway.config.toml_news import FeedKeys, NewsPeerSection, NewsSection, PacketFeedKeys
+from gateway.config.toml_schema import GatewayFile
+from gateway.config.toml_values import DAY_SECONDS
+from gateway.deliver.news_deliverer import NewsDeliverSettings
+from gateway.deliver.nntp import NntpTargetSettings
+from gateway.deliver.retry import RetrySchedule
+from gateway.deliver.rnews_command import RnewsTargetSettings
+from gateway.errors import ConfigError
+from gateway.ids import NodeId
+from gateway.msgqueue.entry import Form
+from gateway.newsdesk.desk import DeskRules, Origin
+from gateway.nntp.article import ArticleLimits
+from gateway.nntp.feeder import FeedSettings
+from gateway.nntp.rnews_batch import RnewsLimits
+from gateway.nntp.wildmat import Wildmat
+from gateway.nodes import Book, Node
+from gateway.routing.feeds import Distributions, Feed, Feeds
+
+DIRECTORY_NAME = "news"
+RNEWS_NAME = "rnews"
+AREA_PREFIX = "area:"
+_NOTHING = "!*"
+
+
+@dataclass(frozen=True, slots=True)
+class NewsConfig:
+    """Everything about news.
+
+    Args:
+        directory: of the state of news.
+        rules: what is taken, and where it goes.
+        origins: who may send news in packets.
+        batch: how batches are made.
+        batch_limits: of batches that come.
+        max_batch_bytes: of one, decompressed.
+        max_quarantine_bytes: of what is set aside.
+        peers: servers that are fed, by their names.
+        rnews: a program that is fed, or None.
+        deliver: retries.
+        history_seconds: how long Message-IDs are known.
+        keep_finished_seconds: how long articles that left stay listed.
+        keep_dead_seconds: how long those that nobody took are kept.
+    """
+
+    directory: Path
+    rules: DeskRules
+    origins: Mapping[NodeId, Origin]
+    batch: BatchSettings
+    batch_limits: RnewsLimits
+    max_batch_bytes: int
+    max_quarantine_bytes: int
+    peers: Mapping[str, NntpTargetSettings]
+    rnews: RnewsTargetSettings | None
+    deliver: NewsDeliverSettings
+    history_seconds: float
+    keep_finished_seconds: float
+    keep_dead_seconds: float
+
+    @property
+    def queue_directory(self) -> Path:
+        """Where the queue of news is."""
+        return self.directory / "queue"
+
+    def feed_of(self, name: str) -> Feed | None:
+        """The feed with a name."""
+        return next((feed for feed in self.rules.feeds.feeds if feed.name == name), None)
+
+
+@dataclass(frozen=True, slots=True)
+class _PacketFeed:
+    name: str
+    id: NodeId
+    section: PacketFeedKeys
+    accept: str
+
+
+def news_settings(
+    path: Path, state_directory: Path, file: GatewayFile, neighbours: Mapping[str, Node], book: Book
+) -> NewsConfig | None:
+    """The settings, or None: there is no news.
+
+    Args:
+        path: of ``gateway.toml``.
+        state_directory: ours.
+        file: what stands in it.
+        neighbours: those that have a table there, by name.
+        book: for the areas.
+
+    Raises:
+        ConfigError: the tables do not fit together; the text begins with the key.
+    """
+    section = file.news
+    packet_feeds = [
+        _PacketFeed(name, node.id, keys, keys.accept)
+        for name, node in neighbours.items()
+        if (keys := file.neighbour[name].news) is not None
+    ]
+    if section.pathhost is None:
+        _refuse_halves(section, packet_feeds)
+        return None
+    packet_feeds += _areas(section, book)
+    _refuse_same_names(section, packet_feeds)
+    limits = ArticleLimits(article_bytes=section.max_article_bytes)
+    rules = DeskRules(
+        pathhost=section.pathhost,
+        aliases=tuple(section.aliases),
+        groups=Wildmat.parse(section.groups or _NOTHING),
+        limits=limits,
+        max_age_seconds=section.max_age_days * DAY_SECONDS,
+        feeds=Feeds((*_local_feeds(section), *map(_packet_feed, packet_feeds))),
+    )
+    return NewsConfig(
+        directory=state_directory / DIRECTORY_NAME,
+        rules=rules,
+        origins={
+            feed.id: Origin(feed.name, feed.name, tuple(feed.section.path_names), Wildmat.parse(feed.accept))
+            for feed in packet_feeds
+            if feed.accept
+        },
+        batch=BatchSettings(by_node={feed.id: _policy(feed.section) for feed in packet_feeds}),
+        batch_limits=RnewsLimits(
+            section.max_article_bytes, section.max_batch_articles, file.receive.max_batch_bytes
+        ),
+        max_batch_bytes=file.receive.max_batch_bytes,
+        max_quarantine_bytes=file.receive.max_quarantine_bytes,
+        peers={peer.name: _peer(path, number, peer) for number, peer in enumerate(section.peer, 1)},
+        rnews=_rnews(section),
+        deliver=_deliver(section),
+        history_seconds=section.history_days * DAY_SECONDS,
+        keep_finished_seconds=section.keep_finished_days * DAY_SECONDS,
+        keep_dead_seconds=section.keep_dead_days * DAY_SECONDS,
+    )
+
+
+def _refuse_halves(section: NewsSection, packet_feeds: Sequence[_PacketFeed]) -> None:
+    wants = [f"neighbour.{feed.name}.news" for feed in packet_feeds]
+    wants += ["news.peer"] if section.peer else []
+    wants += ["news.area"] if section.area else []
+    if wants:
+        raise ConfigError(f"news.pathhost: is missing, but there is {wants[0]}; allowed: our name in Path")
+
+
+def _refuse_same_names(section: NewsSection, packet_feeds: Sequence[_PacketFeed]) -> None:
+    taken = {feed.name for feed in packet_feeds} | {RNEWS_NAME}
+    for number, peer in enumerate(section.peer, 1):
+        if peer.name in taken:
+            raise ConfigError(
+                f"news.peer[{number}].name: {peer.name!r} is the name of another feed; allowed: a name that"
+                " no neighbour has"
+            )
+
+
+def _areas(section: NewsSection, book: Book) -> list[_PacketFeed]:
+    found = []
+    for number, keys in enumerate(section.area, 1):
+        area = book.areas.get(keys.area)
+        if area is None or area.pub is None or area.prv is None:
+            what = "is no area" if area is None else "has no keys here"
+            raise ConfigError(
+                f"news.area[{number}].area: {keys.area!r} {what}; allowed: an area of the NNCP configuration"
+                " with its keys"
+            )
+        found.append(_PacketFeed(f"{AREA_PREFIX}{area.name}", area.id, keys, keys.accept))
+    return found
+
+
+def _local_feeds(section: NewsSection) -> list[Feed]:
+    feeds = [_feed(peer.name, peer) for peer in section.peer]
+    if section.rnews.command is not None:
+        feeds.append(_feed(RNEWS_NAME, section.rnews))
+    return feeds
+
+
+def _packet_feed(feed: _PacketFeed) -> Feed:
+    return _feed(feed.name, feed.section, feed.id, feed.section.nice)
+
+
+def _feed(name: str, keys: FeedKeys, node: NodeId | None = None, nice: int = 0) -> Feed:
+    return Feed(
+        name=name,
+        groups=Wildmat.parse(keys.feed or _NOTHING),
+        node=node,
+        nice=nice,
+        path_names=tuple(keys.path_names),
+        distributions=Distributions.parse(keys.distributions),
+        max_article_bytes=keys.max_article_bytes,
+        max_groups_count=keys.max_groups,
+        max_hops_count=keys.max_hops,
+        is_control_fed=keys.control,
+    )
+
+
+def _policy(keys: PacketFeedKeys) -> LanePolicy:
+    return LanePolicy(
+        form=Form.RNEWS,
+        max_count=keys.max_messages,
+        max_bytes=keys.max_bytes,
+        max_age_seconds=keys.max_age_seconds,
+        level=keys.level,
+        window_log=keys.window_log,
+        minsize_bytes=keys.packet_min_bytes,
+    )
+
+
+def _peer(path: Path, number: int, peer: NewsPeerSection) -> NntpTargetSettings:
+    host, _, port = peer.address.rpartition(":")
+    if peer.address.startswith("/"):
+        host, port = peer.address, "0"
+    feed = FeedSettings(
+        window_count=peer.window,
+        is_streaming_wanted=peer.streaming,
+        is_check_skipped=not peer.check,
+        name=peer.user,
+        password=_password(path, number, peer.password_file),
+    )
+    return NntpTargetSettings(host.strip("[]"), int(port), feed, reply_seconds=peer.timeout_seconds)
+
+
+def _password(path: Path, number: int, name: str | None) -> str:
+    if name is None:
+        return ""
+    file = resolve_beside(path, name)
+    try:
+        return file.read_text("utf-8").strip("\r\n")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"news.peer[{number}].password_file: {file} cannot be read: {error}") from None
+
+
+def _rnews(section: NewsSection) -> RnewsTargetSettings | None:
+    rnews = section.rnews
+    return None if rnews.command is None else RnewsTargetSettings(tuple(rnews.command), rnews.timeout_seconds)
+
+
+def _deliver(section: NewsSection) -> NewsDeliverSettings:
+    keys = section.deliver
+    return NewsDeliverSettings(
+        RetrySchedule(
+            first_wait_seconds=keys.first_wait_seconds,
+            longest_wait_seconds=max(keys.first_wait_seconds, keys.longest_wait_seconds),
+            max_age_seconds=keys.max_age_seconds,
+        )
+    )

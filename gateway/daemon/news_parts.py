@@ -1,0 +1,103 @@
+"""What a node works with for news, opened once: the queue of news, and the stages on it."""
+
+import os
+
+from gateway.batch.batcher import Batcher
+from gateway.batch.flusher import Flusher
+from gateway.config.news import RNEWS_NAME, NewsConfig
+from gateway.deliver.news_deliverer import NewsDeliverer
+from gateway.deliver.news_target import NewsTarget
+from gateway.deliver.nntp import NntpTarget
+from gateway.deliver.rnews_command import RnewsTarget
+from gateway.durable import Disk
+from gateway.ingest.rnews import RnewsIntake
+from gateway.msgqueue.history import History
+from gateway.msgqueue.store import Queue
+from gateway.msgqueue.views import forget_finished
+from gateway.newsdesk.batches import BatchDesk
+from gateway.newsdesk.desk import NewsDesk
+from gateway.nodes import Book
+from gateway.receive.news import NewsReceiver
+from gateway.spool.store import Spool
+
+
+class NewsParts:
+    """What is opened for news; close it in the end.
+
+    Args:
+        config: everything about news.
+        book: our keys and the neighbours.
+        spool: where packets go.
+        disk: how files are changed.
+        reserve_bytes: free space that new articles may not touch.
+
+    Raises:
+        StoreError: the queue can't be opened.
+    """
+
+    def __init__(
+        self, config: NewsConfig, book: Book, spool: Spool, disk: Disk, *, reserve_bytes: int
+    ) -> None:
+        self.config = config
+        self._book = book
+        self._spool = spool
+        self._disk = disk
+        self.queue = Queue(config.queue_directory, disk, reserve_bytes=reserve_bytes)
+
+    def close(self) -> None:
+        """Finish what the queue has begun, and close it."""
+        self.queue.close()
+
+    def desk(self) -> NewsDesk:
+        """What decides about articles."""
+        return NewsDesk(self.queue, self.config.rules)
+
+    def batcher(self) -> Batcher:
+        """The stage from the queue to packets."""
+        return Batcher(self.queue, self._book, self._spool, self.config.batch, os.urandom)
+
+    def flusher(self, interval_seconds: float) -> Flusher:
+        """What closes lanes of news before a carrier leaves."""
+        return Flusher(self.queue, self._book, self.batcher(), interval_seconds)
+
+    def receiver(self) -> NewsReceiver:
+        """The handler from a payload to the queue."""
+        config = self.config
+        return NewsReceiver(
+            self._batches(),
+            self._disk,
+            config.origins,
+            max_batch_bytes=config.max_batch_bytes,
+            max_quarantine_bytes=config.max_quarantine_bytes,
+        )
+
+    def intake(self) -> RnewsIntake:
+        """The way in for batches of local programs."""
+        return RnewsIntake(self._batches(), self._disk, self.config.max_batch_bytes, self.config.feed_of)
+
+    def deliverer(self) -> NewsDeliverer:
+        """The stage from the queue to the servers and programs beside us."""
+        config = self.config
+        targets: dict[str, NewsTarget] = {
+            name: NntpTarget(settings) for name, settings in config.peers.items()
+        }
+        if config.rnews is not None:
+            targets[RNEWS_NAME] = RnewsTarget(config.rnews, self.queue.directory, self._disk)
+        return NewsDeliverer(self.queue, targets, config.deliver)
+
+    def keep_house(self) -> int:
+        """Forget what is done and old; returns how many body files a crash had left."""
+        config = self.config
+        swept_count = self.queue.sweep_bodies()
+        forget_finished(
+            self.queue,
+            keep_seconds=config.keep_finished_seconds,
+            keep_batch_seconds=config.history_seconds,
+        )
+        history = History(self.queue)
+        history.forget_dead(keep_seconds=config.keep_dead_seconds)
+        history.forget(keep_seconds=config.history_seconds)
+        return swept_count
+
+    def _batches(self) -> BatchDesk:
+        return BatchDesk(self.desk(), self.config.batch_limits)

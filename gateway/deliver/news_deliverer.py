@@ -1,0 +1,201 @@
+"""The deliverer of news: brings what is due in the news inbox to each target, a page at a time.
+
+Contract: the outcomes of a page are recorded in one commit, before the next page is tried. A crash
+before that commit makes the targets see these articles again, and they know them by their
+Message-IDs. A fault of ours in one article stays with that article.
+
+One process at a time delivers news.
+"""
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from gateway.deliver.news_target import Delivery, NewsTarget
+from gateway.deliver.outcome import of_error, one_line
+from gateway.deliver.retry import RetrySchedule
+from gateway.errors import GatewayError
+from gateway.maillog import log_mail
+from gateway.msgqueue.entry import Outcome, QueuedMessage, Verdict
+from gateway.msgqueue.inbox import Inbox
+from gateway.msgqueue.store import Queue
+
+LOCK = "deliver"
+NO_TARGET = Outcome(Verdict.DEFERRED, "4.3.5", "there is no such target in gateway.toml (any more)")
+_LOG = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class NewsDeliverSettings:
+    """How news is delivered.
+
+    Args:
+        retry: when to try again and when to give up.
+        page_count: articles read from the queue, brought and recorded together.
+    """
+
+    retry: RetrySchedule = field(
+        default_factory=lambda: RetrySchedule(longest_wait_seconds=900.0, max_age_seconds=30 * 86_400.0)
+    )
+    page_count: int = 200
+
+
+@dataclass(slots=True)
+class NewsDeliverResult:
+    """What one run did, by articles and targets.
+
+    Args:
+        delivered_count: taken by the target, or there already.
+        deferred_count: to be tried again.
+        dead_count: refused or given up.
+        crash_count: not decided, because of a fault of ours.
+        is_target_down: a target took nothing.
+    """
+
+    delivered_count: int = 0
+    deferred_count: int = 0
+    dead_count: int = 0
+    crash_count: int = 0
+    is_target_down: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """The articles of a page that one target gets, with their deliveries."""
+
+    target: str
+    articles: list[QueuedMessage] = field(default_factory=list)
+    delivery_seqs: list[int] = field(default_factory=list)
+
+
+class NewsDeliverer:
+    """Delivers what the news inbox holds.
+
+    Args:
+        queue: the open queue of news.
+        targets: by the names that feeds have.
+        settings: how.
+    """
+
+    def __init__(
+        self, queue: Queue, targets: Mapping[str, NewsTarget], settings: NewsDeliverSettings | None = None
+    ) -> None:
+        self._queue = queue
+        self._inbox = Inbox(queue)
+        self._targets = targets
+        self._settings = settings or NewsDeliverSettings()
+
+    def run_once(self, *, is_early: bool = False) -> NewsDeliverResult:
+        """Try every delivery that is due, once.
+
+        Args:
+            is_early: also those whose next try is still to come.
+
+        Raises:
+            StoreBusy: another process delivers news.
+            StoreError: the queue refused; what was recorded stays.
+        """
+        result = NewsDeliverResult()
+        down: dict[str, Outcome] = {}
+        last_seq = 0
+        try:
+            with self._queue.lock(LOCK):
+                while page := self._inbox.due(
+                    self._settings.page_count, is_early=is_early, after_seq=last_seq
+                ):
+                    for part in _parts(page):
+                        self._deliver(part, down, result)
+                    last_seq = page[-1].seq
+        finally:
+            self.close()
+        result.is_target_down = bool(down)
+        return result
+
+    def close(self) -> None:
+        """Let go of all connections."""
+        for target in self._targets.values():
+            target.close()
+
+    def _deliver(self, part: _Part, down: dict[str, Outcome], result: NewsDeliverResult) -> None:
+        target = self._targets.get(part.target)
+        known = NO_TARGET if target is None else down.get(part.target)
+        if target is None or known is not None:
+            self._record(part, [known or NO_TARGET] * len(part.articles), result)
+            return
+        try:
+            delivery = self._try(target, part)
+        except Exception as error:  # noqa: BLE001 - a bug of ours stays with its article
+            target.close()
+            if len(part.articles) == 1:
+                self._record_crash(part, error, result)
+                return
+            # One of them is to blame: each is brought alone.
+            for article, seq in zip(part.articles, part.delivery_seqs, strict=True):
+                self._deliver(_Part(part.target, [article], [seq]), down, result)
+            return
+        if delivery.is_down:
+            down[part.target] = delivery.outcomes[-1]
+        self._record(part, delivery.outcomes, result)
+
+    def _try(self, target: NewsTarget, part: _Part) -> Delivery:
+        try:
+            delivery = target.deliver(part.articles, self._queue.read_body)
+        except GatewayError as error:
+            if len(part.articles) > 1:
+                raise
+            return Delivery([of_error(error)])
+        if len(delivery.outcomes) != len(part.articles):
+            raise AssertionError("internal error: a target must answer for each article")
+        return delivery
+
+    def _record_crash(self, part: _Part, error: Exception, result: NewsDeliverResult) -> None:
+        article = part.articles[0]
+        _LOG.error("article %s: a fault in the delivery", article.id, exc_info=error)
+        text = one_line(f"{type(error).__name__}: {error}")
+        wait_seconds = self._settings.retry.wait_seconds(article.attempts + 1)
+        self._inbox.record_crash(part.delivery_seqs, text, wait_seconds)
+        outcome = Outcome(Verdict.DEFERRED, "4.3.0", f"internal error: {text}")
+        _log("deferred", article, part.target, outcome, wait_seconds)
+        result.crash_count += 1
+
+    def _record(self, part: _Part, outcomes: Sequence[Outcome], result: NewsDeliverResult) -> None:
+        settled = [
+            self._settings.retry.settle(outcome, article.attempts + 1, article.age_seconds)
+            for article, outcome in zip(part.articles, outcomes, strict=True)
+        ]
+        self._inbox.record(
+            [(seq, *decided) for seq, decided in zip(part.delivery_seqs, settled, strict=True)]
+        )
+        for article, (outcome, wait_seconds) in zip(part.articles, settled, strict=True):
+            event = "dead" if outcome.verdict is Verdict.REFUSED else str(outcome.verdict)
+            _log(event, article, part.target, outcome, wait_seconds)
+            if outcome.verdict is Verdict.DELIVERED:
+                result.delivered_count += 1
+            elif outcome.verdict is Verdict.DEFERRED:
+                result.deferred_count += 1
+            else:
+                result.dead_count += 1
+
+
+def _parts(page: Sequence[QueuedMessage]) -> list[_Part]:
+    """The deliveries of a page by their targets."""
+    parts: dict[str, _Part] = {}
+    for article in page:
+        for name, seq in zip(article.envelope.recipients, article.delivery_seqs, strict=True):
+            part = parts.setdefault(name, _Part(name))
+            part.articles.append(article)
+            part.delivery_seqs.append(seq)
+    return list(parts.values())
+
+
+def _log(event: str, article: QueuedMessage, target: str, outcome: Outcome, wait_seconds: float) -> None:
+    log_mail(
+        event,
+        id=article.id,
+        message_id=article.message_id,
+        to=target,
+        node=article.origin,
+        status=outcome.status,
+        text=outcome.text,
+        next_try_seconds=round(wait_seconds) if outcome.verdict is Verdict.DEFERRED else None,
+    )

@@ -1,0 +1,242 @@
+"""News in the queue: an article goes in once, on however many ways it comes.
+
+The history of Message-IDs is written in the transaction that puts the article in, so no crash can
+make it known and lost, or there and unknown. What is refused for good is remembered as well. An
+article is one message, whether it is for neighbours, for this machine, or for both: its body is
+there once, and goes when nobody needs it any more.
+"""
+
+import sqlite3
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+from enum import StrEnum
+
+from gateway.ids import NodeId, PacketId
+from gateway.msgqueue.bodies import StagedBody
+from gateway.msgqueue.entry import NewMessage, Role
+from gateway.msgqueue.insertion import insert_message
+from gateway.msgqueue.store import Queue
+
+LOOKUP_COUNT = 500
+"""Message-IDs in one question to the database."""
+
+
+class Fate(StrEnum):
+    """What became of an article that came."""
+
+    NEW = "new"
+    KNOWN = "known"
+    """It had come before, or had been refused before."""
+    REFUSED = "refused"
+
+
+@dataclass(frozen=True, slots=True)
+class NewArticle:
+    """An article that came.
+
+    Args:
+        message: it; without targets nobody here wants it, and only its Message-ID is kept. An empty
+            Message-ID is not remembered.
+        refusal: why it is not taken; None: it is.
+        is_forced: it goes to its targets even if it has come before: somebody else decides who gets it.
+    """
+
+    message: NewMessage
+    refusal: str | None = None
+    is_forced: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class PutBatch:
+    """What became of a batch.
+
+    Args:
+        is_duplicate: the packet had been received before: nothing was changed.
+        fates: of its articles, in their order.
+        first_packet: of a duplicate: text of the packet, or "".
+    """
+
+    is_duplicate: bool
+    fates: tuple[Fate, ...] = ()
+
+
+class History:
+    """The articles of a queue, by Message-ID.
+
+    Args:
+        queue: the open queue of news.
+    """
+
+    def __init__(self, queue: Queue) -> None:
+        self.queue = queue
+
+    def known(self, message_ids: Sequence[str]) -> frozenset[str]:
+        """Those of some Message-IDs that have come before, refused ones among them."""
+        found: set[str] = set()
+        with self.queue.reading() as connection:
+            for start in range(0, len(message_ids), LOOKUP_COUNT):
+                some = message_ids[start : start + LOOKUP_COUNT]
+                marks = ", ".join("?" * len(some))
+                rows = connection.execute(
+                    f"SELECT message_id FROM history WHERE message_id IN ({marks})",  # noqa: S608
+                    tuple(some),
+                )
+                found.update(message_id for (message_id,) in rows)
+        return frozenset(found)
+
+    def put(self, article: NewArticle) -> "Future[Fate]":
+        """Take one article in.
+
+        Args:
+            article: a staged body is synced here (it blocks), and released or discarded with the outcome.
+
+        Returns:
+            A future: resolved when what became of it is on disk, or with the ``GatewayError``.
+
+        Raises:
+            StoreFull: the reserve of free space is touched.
+        """
+        body = article.message.body
+        self.queue.check_room(len(body) if isinstance(body, bytes) else body.size_bytes)
+        if isinstance(body, StagedBody):
+            body.sync()
+        future = self.queue.submit(lambda connection: self._insert(connection, article, ("", "", "")))
+        return _settled(body, future) if isinstance(body, StagedBody) else future
+
+    def put_batch(
+        self,
+        articles: Iterable[NewArticle],
+        *,
+        node: NodeId | None,
+        packet: PacketId | None,
+        drop: Callable[[StagedBody], None],
+    ) -> PutBatch:
+        """Take in all articles of a batch, or none of them.
+
+        Args:
+            articles: consumed inside the transaction; staged bodies are synced already, and released or
+                discarded by the caller. An error of theirs undoes all.
+            node: the neighbour who sent it; None: a program of this machine.
+            packet: the packet it came in, if known: a second copy of it changes nothing.
+            drop: removes the body of an article that is not put in.
+
+        Raises:
+            StoreError: nothing was changed.
+        """
+        came_by = ("" if node is None else node.text, "", "" if packet is None else packet.text)
+
+        def job(connection: sqlite3.Connection) -> PutBatch:
+            if packet is not None and not self._note_packet(connection, came_by):
+                return PutBatch(is_duplicate=True)
+            fates = tuple(self._put_each(connection, articles, came_by, drop))
+            if packet is not None:
+                connection.execute(
+                    "UPDATE received_batch SET message_count = ? WHERE node = ? AND batch = ?",
+                    (len(fates), came_by[0], _key(came_by)),
+                )
+            return PutBatch(is_duplicate=False, fates=fates)
+
+        return self.queue.write(job)
+
+    def forget(self, *, keep_seconds: float) -> int:
+        """Forget Message-IDs that were seen long ago, on the queue's clock; returns how many."""
+
+        def job(connection: sqlite3.Connection) -> int:
+            until = self.queue.clock.now() - keep_seconds
+            return connection.execute("DELETE FROM history WHERE seen_at <= ?", (until,)).rowcount
+
+        return self.queue.write(job)
+
+    def forget_dead(self, *, keep_seconds: float) -> list[str]:
+        """Remove articles that nobody took, a while after they were given up.
+
+        A person decides about a mail; an article that a server refused is of no more use.
+
+        Returns:
+            The queue ids of those that are gone.
+        """
+
+        def job(connection: sqlite3.Connection) -> list[tuple[str, str | None]]:
+            return connection.execute(
+                "DELETE FROM message WHERE seq IN (SELECT message FROM delivery GROUP BY message"
+                " HAVING sum(state NOT IN ('sent', 'delivered', 'dead')) = 0 AND max(changed_at) <= ?)"
+                " RETURNING id, body_file",
+                (self.queue.clock.now() - keep_seconds,),
+            ).fetchall()
+
+        removed = self.queue.write(job)
+        for _, name in removed:
+            if name is not None:
+                self.queue.bodies.remove(name)
+        return [message_id for message_id, _ in removed]
+
+    def _put_each(
+        self,
+        connection: sqlite3.Connection,
+        articles: Iterable[NewArticle],
+        came_by: tuple[str, str, str],
+        drop: Callable[[StagedBody], None],
+    ) -> Iterator[Fate]:
+        for article in articles:
+            fate = self._insert(connection, article, came_by)
+            body = article.message.body
+            if isinstance(body, StagedBody) and not _is_kept(article, fate):
+                drop(body)
+            yield fate
+
+    def _insert(
+        self, connection: sqlite3.Connection, article: NewArticle, came_by: tuple[str, str, str]
+    ) -> Fate:
+        message, clock = article.message, self.queue.clock
+        if message.message_id:
+            added = connection.execute(
+                "INSERT INTO history (message_id, seen_at, seen_wall, refusal) VALUES (?, ?, ?, ?)"
+                " ON CONFLICT DO NOTHING",
+                (message.message_id, clock.now(), clock.wall(), article.refusal),
+            ).rowcount
+            if not added and not article.is_forced:
+                return Fate.KNOWN
+        if article.refusal is not None:
+            return Fate.REFUSED
+        if message.targets:
+            is_leaving = any(target.node is not None for target in message.targets)
+            role = Role.OUTBOX if is_leaving else Role.INBOX
+            insert_message(connection, clock, message, role, came_by)
+        return Fate.NEW
+
+    def _note_packet(self, connection: sqlite3.Connection, came_by: tuple[str, str, str]) -> bool:
+        """Record that a packet was received; False: it had been before."""
+        added = connection.execute(
+            "INSERT INTO received_batch (node, batch, packet, message_count, received_at, received_wall)"
+            " VALUES (?, ?, ?, 0, ?, ?) ON CONFLICT DO NOTHING",
+            (came_by[0], _key(came_by), came_by[2], self.queue.clock.now(), self.queue.clock.wall()),
+        ).rowcount
+        return added == 1
+
+
+def _key(came_by: tuple[str, str, str]) -> str:
+    return f"packet:{came_by[2]}"
+
+
+def _is_kept(article: NewArticle, fate: Fate) -> bool:
+    return fate is Fate.NEW and bool(article.message.targets)
+
+
+def _settled(body: StagedBody, inserted: "Future[Fate]") -> "Future[Fate]":
+    """A future that is resolved after the body file was released or discarded."""
+    settled: Future[Fate] = Future()
+    settled.set_running_or_notify_cancel()
+
+    def settle(done: "Future[Fate]") -> None:
+        error = done.exception()
+        if error is not None:
+            body.discard()
+            settled.set_exception(error)
+            return
+        fate = done.result()
+        body.release() if fate is Fate.NEW else body.discard()
+        settled.set_result(fate)
+
+    inserted.add_done_callback(settle)
+    return settled

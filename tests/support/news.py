@@ -1,0 +1,94 @@
+"""Nodes of ours that carry news, each beside an INN of its own, and articles for them."""
+
+import re
+import sqlite3
+import stat
+import sys
+import time
+from collections.abc import Sequence
+from email.utils import formatdate
+from pathlib import Path
+
+from tests.support.gateways import GatewayNode
+from tests.support.inn import InnInstance
+
+GROUP = "misc.test"
+MODULE = (sys.executable, "-m", "gateway.cli.main")
+
+
+def article(
+    number: int | str, body: str = "hello\n", *, groups: str = GROUP, path: str = "", more: str = ""
+) -> bytes:
+    """An article with LF line ends."""
+    lines = (
+        f"Path: {path}poster.test!not-for-mail",
+        "From: Alice <alice@a.test>",
+        f"Newsgroups: {groups}",
+        f"Subject: number {number}",
+        f"Date: {formatdate(time.time())}",
+        f"Message-ID: <{number}@a.test>",
+    )
+    return "\n".join((*lines, more + "\n" + body if more else "\n" + body)).encode()
+
+
+def batch(articles: Sequence[bytes]) -> bytes:
+    """Articles as rnews and batchers have them."""
+    return b"".join(b"#! rnews %d\n%s" % (len(each), each) for each in articles)
+
+
+def without_path(content: bytes) -> bytes:
+    """What must arrive unchanged of an article: all but Path and Xref."""
+    head, _, body = content.replace(b"\r\n", b"\n").partition(b"\n\n")
+    lines = re.sub(rb"\n[ \t]+", b" ", head).split(b"\n")
+    kept = [line for line in lines if not line.lower().startswith((b"path:", b"xref:"))]
+    return b"\n".join(kept) + b"\n\n" + body
+
+
+def path_of(content: bytes) -> str:
+    """The value of Path."""
+    found = re.search(rb"(?m)^Path: (.*(?:\n[ \t].*)*)", content)
+    assert found is not None
+    return re.sub(r"\s+", "", found[1].decode())
+
+
+def give_news(node: GatewayNode, **neighbours: str) -> None:
+    """Let a node carry news, to and from neighbours, with these lines in their tables."""
+    node.set_toml("news", f'pathhost = "gw.{node.domain}"\n')
+    for name, lines in neighbours.items():
+        node.set_toml(f"neighbour.{name}.news", lines)
+
+
+def feed_inn(node: GatewayNode, inn: InnInstance, lines: str = "", address: str = "") -> None:
+    """Let a node feed an INN."""
+    table = (
+        f'\n[[news.peer]]\nname = "inn"\naddress = "{address or f"127.0.0.1:{inn.port}"}"\n'
+        f'path_names = ["{inn.pathhost}"]\n{lines}'
+    )
+    node.config_path.write_text(node.config_path.read_text() + table)
+
+
+def open_for_all(node: GatewayNode) -> None:
+    """Let INN's user read the configuration of a node and, if a daemon runs, hand news in."""
+    state = node.home / "state"
+    for path in (node.home, state, node.config_path, state / "pipe.sock"):
+        if path.exists():
+            more = stat.S_IROTH | stat.S_IWOTH | (stat.S_IXOTH if path.is_dir() else 0)
+            path.chmod(path.stat().st_mode | more)
+
+
+def news_queue_counts(node: GatewayNode) -> tuple[int, int]:
+    """How many articles a node has seen, and how many of its deliveries still wait."""
+    connection = sqlite3.connect(node.home / "state/news/queue/queue.sqlite")
+    try:
+        (seen,) = connection.execute("SELECT count(*) FROM history").fetchone()
+        (waiting,) = connection.execute("SELECT count(*) FROM delivery WHERE state = 'queued'").fetchone()
+    finally:
+        connection.close()
+    return int(seen), int(waiting)
+
+
+def script(path: Path, *lines: str) -> Path:
+    """A shell script that everybody may run."""
+    path.write_text("\n".join(("#!/bin/sh", *lines, "")))
+    path.chmod(0o755)
+    return path
