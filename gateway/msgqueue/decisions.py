@@ -114,6 +114,7 @@ _ANEW: Mapping[str, Column] = {
     "batch": None,
     "attempts": 0,
     "crashes": 0,
+    "begun": 0,
     "told": None,
     "told_by": None,
     "delay_told": None,
