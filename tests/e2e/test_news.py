@@ -1,5 +1,6 @@
 """News from one INN to another through two nodes of ours, by every way in that a program has."""
 
+import gzip
 import os
 import subprocess
 from collections.abc import Callable, Iterator
@@ -7,15 +8,17 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.gateways import CHILD_SECONDS, GatewayNode, pair
+from tests.support.gateways import CHILD_SECONDS, GatewayNode, clean_environ, pair, run_here
 from tests.support.inn import USER, InnInstance
 from tests.support.news import (
     GROUP,
     MODULE,
+    GoNewsNode,
     article,
     batch,
     feed_inn,
     give_news,
+    make_area,
     news_queue_counts,
     open_for_all,
     path_of,
@@ -156,3 +159,139 @@ def test_articles_go_from_one_news_server_to_the_other(
     assert path.startswith("b.inn.test!gw.b.test!") or "!gw.b.test!" in path
     assert "gw.a.test!!a.inn.test" in path
     assert news_queue_counts(site.b) == (len(articles), 0)
+
+
+def hand_in(node: GatewayNode, articles: list[bytes]) -> None:
+    """Put articles in a node's queue of news."""
+    node.run("pipe", "rnews", stdin=batch(articles))
+
+
+def exchange(nodes: list[GatewayNode], stick: Path) -> None:
+    """Let nodes make packets of all that waits, pass them on, and take in what they get."""
+    stick.mkdir(exist_ok=True)
+    for step in (
+        ("flush",),
+        ("toss",),
+        ("xfer", "--tx", "--mkdir", str(stick)),
+        ("xfer", "--rx", str(stick)),
+    ):
+        for node in nodes:
+            node.run(*step)
+    for node in nodes:
+        node.run("toss")
+
+
+@pytest.mark.parametrize("state", ["pause", "throttle", "down"])
+def test_a_server_that_takes_nothing_gets_everything_later(site: Site, state: str) -> None:
+    """Articles wait while the server is paused, throttled or down, and none is lost or refused."""
+    inn = site.inns["b"]
+    hand_in(site.a, [article(number) for number in range(30)])
+    if state == "down":
+        inn.stop()
+    else:
+        inn.ctlinnd(state, "a test")
+    site.a.run("flush")
+    site.a.carry_to(site.b, site.place / "stick")
+    site.b.run("toss")
+    assert site.b.run("deliver", is_checked=False).status == 75
+    assert news_queue_counts(site.b) == (30, 30)
+    if state == "down":
+        inn.start()
+    else:
+        inn.ctlinnd("go", "a test")
+    assert "news: 30 delivered" in site.b.run("deliver", "--now").out
+    assert len(inn.wait_for_articles(GROUP, 30)) == 30
+
+
+def test_innd_is_fed_over_its_unix_socket_and_says_what_it_will_never_take(
+    place: Path, inns: dict[str, InnInstance]
+) -> None:
+    """New, known and refused articles each have their outcome, one by one."""
+    node = GatewayNode(place / "a", "a.test")
+    give_news(node)
+    feed_inn(node, inns["a"], address=f"{inns['a'].home}/run/nntpin")
+    known, unknown_group = article(1), article(2, groups="nowhere.test")
+    inns["a"].run("rnews", stdin=batch([known]))
+    inns["a"].wait_for_articles(GROUP, 1)
+    hand_in(node, [known, unknown_group, *(article(number) for number in range(3, 120))])
+    assert "news: 118 delivered, 0 deferred, 1 refused" in node.run("deliver").out
+    assert len(inns["a"].wait_for_articles(GROUP, 118)) == 118
+
+
+def test_duplicates_over_two_paths_are_stored_once_and_a_loop_of_three_ends(place: Path) -> None:
+    """Of three nodes that feed one another each gets an article once, and then nothing moves any more."""
+    nodes = [GatewayNode(place / name, f"{name}.test") for name in "abc"]
+    for one in nodes:
+        for other in nodes:
+            if one is not other:
+                one.accept(other)
+        give_news(one, **{other.name: BOTH for other in nodes if other is not one})
+    hand_in(nodes[0], [article(number) for number in range(5)])
+    for _ in range(3):
+        exchange(nodes, place / "stick")
+    assert [news_queue_counts(node) for node in nodes] == [(5, 0)] * 3
+    assert all("0 messages in 0 packets" in node.run("flush").out for node in nodes)
+
+
+def test_an_area_is_one_feed_for_all_who_subscribe(place: Path) -> None:
+    """One packet carries an article to every member of an area, and none gets it twice."""
+    nodes = [GatewayNode(place / name, f"{name}.test") for name in "abc"]
+    hub, *others = nodes
+    for other in others:
+        hub.accept(other)
+        other.accept(hub)
+    make_area("news", nodes)
+    table = '\n[[news.area]]\narea = "news"\nfeed = "*"\naccept = "*"\nmax_age_seconds = 0\n'
+    for node in nodes:
+        give_news(node)
+        node.config_path.write_text(node.config_path.read_text() + table)
+    hand_in(others[0], [article(number) for number in range(4)])
+    for _ in range(3):
+        exchange(nodes, place / "stick")
+    assert [news_queue_counts(node) for node in nodes] == [(4, 0)] * 3
+
+
+def test_a_stock_node_reads_our_batches_and_we_read_what_it_sends(
+    place: Path, inns: dict[str, InnInstance]
+) -> None:
+    """Go's tosser hands our packets to INN's rnews, and Go's nncp-exec sends us compressed batches."""
+    node, go = GatewayNode(place / "a", "a.test"), GoNewsNode(place, "g")
+    go.meet(node, inns["b"].rnews)
+    give_news(node, g=BOTH)
+    feed_inn(node, inns["a"])
+    articles = [article(number, f"{number}\n" * 300) for number in range(40)]
+    hand_in(node, articles)
+    node.run("flush")
+    stick = place / "stick"
+    stick.mkdir()
+    node.run("xfer", "--tx", "--mkdir", str(stick))
+    go.node.run("nncp-xfer", "-quiet", "-rx", str(stick))
+    go.node.toss()
+    arrived = inns["b"].wait_for_articles(GROUP, 40)
+    assert sorted(without_path(path.read_bytes()) for path in arrived) == sorted(map(without_path, articles))
+    back = [article(number) for number in range(100, 110)]
+    packed = b"#! cunbatch\n" + gzip.compress(batch(back))
+    go.node.run("nncp-exec", "-quiet", "-noprogress", node.name, "rnews", stdin=packed)
+    go.node.run("nncp-xfer", "-quiet", "-mkdir", "-tx", str(stick))
+    node.run("xfer", "--rx", str(stick))
+    node.run("toss")
+    node.run("deliver")
+    # What INN A had been given before came from this node.
+    found = [without_path(path.read_bytes()) for path in inns["a"].wait_for_articles(GROUP, 50)]
+    assert set(map(without_path, back)) <= set(found)
+
+
+def test_a_neighbour_under_go_s_toss_reaches_us_by_the_handle_rnews(place: Path) -> None:
+    """nncp-toss starts our program for the handle; a batch cut short stays a packet, nothing is lost."""
+    node = GatewayNode(place / "a", "a.test")
+    give_news(node)
+    other = GatewayNode(place / "b", "b.test")
+    pair(node, other)
+    node.set_toml("neighbour.b.news", 'accept = "*"\n')
+    environ = clean_environ(NNCP_SENDER=other.id)
+    words = ["-c", str(node.config_path), "receive", "rnews"]
+    whole = batch([article(number) for number in range(3)])
+    assert run_here(words, whole[:-10], environ).status == 75
+    assert news_queue_counts(node) == (0, 0)
+    assert run_here(words, whole, environ).status == 0
+    assert news_queue_counts(node) == (3, 0)

@@ -1,5 +1,7 @@
 """Nodes of ours that carry news, each beside an INN of its own, and articles for them."""
 
+import base64
+import json
 import re
 import sqlite3
 import stat
@@ -9,8 +11,12 @@ from collections.abc import Sequence
 from email.utils import formatdate
 from pathlib import Path
 
+from gateway.packet.keys import node_id_of
 from tests.support.gateways import GatewayNode
+from tests.support.gonncp import GoNode
 from tests.support.inn import InnInstance
+from tests.support.packets import make_keys
+from tests.support.peers import require
 
 GROUP = "misc.test"
 MODULE = (sys.executable, "-m", "gateway.cli.main")
@@ -92,3 +98,51 @@ def script(path: Path, *lines: str) -> Path:
     path.write_text("\n".join(("#!/bin/sh", *lines, "")))
     path.chmod(0o755)
     return path
+
+
+def make_area(name: str, nodes: Sequence[GatewayNode]) -> None:
+    """Let nodes share an area of NNCP whose messages each passes on to the neighbours it has."""
+    keys = make_keys(f"area {name}")
+    values = {
+        "id": node_id_of(keys.exchpub).text,
+        "pub": _base32(keys.exchpub),
+        "prv": _base32(keys.exchprv),
+        "allow-unknown": True,
+    }
+    for node in nodes:
+        config = node.nncp()
+        neighbours = [other for other in config["neigh"] if other != "self"]
+        handler = config["neigh"][neighbours[0]]["exec"]["rnews"]
+        config["areas"] = {name: {**values, "subs": neighbours, "exec": {"rnews": handler}}}
+        node.nncp_path.write_text(json.dumps(config, indent=1))
+
+
+class GoNewsNode:
+    """A node with the Go tools that knows one of ours."""
+
+    def __init__(self, place: Path, name: str) -> None:
+        require("nncp-toss", "nncp-exec", "nncp-xfer", "nncp-cfgmin")
+        self.node = GoNode(place / name, name)
+        self.node.save(
+            {
+                "spool": str(self.node.spool),
+                "log": str(self.node.log_path),
+                "self": self.node.keys,
+                "neigh": {"self": _public(self.node.keys)},
+            }
+        )
+
+    def meet(self, other: GatewayNode, rnews: Path) -> None:
+        """Let both know each other; what comes for the handle rnews goes to this program."""
+        config = self.node.config()
+        config["neigh"][other.name] = _public(other.nncp()["self"]) | {"exec": {"rnews": [str(rnews)]}}
+        self.node.save(config)
+        other.run("accept", self.node.name, stdin=self.node.run("nncp-cfgmin").stdout)
+
+
+def _public(keys: dict[str, str]) -> dict[str, str]:
+    return {key: keys[key] for key in ("id", "exchpub", "signpub", "noisepub")}
+
+
+def _base32(raw: bytes) -> str:
+    return base64.b32encode(raw).decode("ascii").rstrip("=")
