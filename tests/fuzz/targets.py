@@ -41,6 +41,7 @@ from tests.fuzz.containers import CONTAINERS
 from tests.fuzz.endpoints import ENDPOINTS
 from tests.fuzz.links import LINKS
 from tests.fuzz.messages import MESSAGES
+from tests.fuzz.news import NEWS
 from tests.fuzz.stages import STAGES
 from tests.fuzz.target import Target, in_pieces, text_of
 from tests.support.packets import (
@@ -241,6 +242,7 @@ TARGETS: Mapping[str, Target] = {
     **STAGES,
     **ENDPOINTS,
     **MESSAGES,
+    **NEWS,
     "plain": Target(
         plain_header, lambda: [encode_plain(PlainHeader(3, 96, b"sendmail\0a@b.test"))], limit_bytes=300
     ),
