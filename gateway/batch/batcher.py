@@ -162,6 +162,10 @@ class Batcher:
         ]
         return min(waits, default=None)
 
+    def is_in_service(self, node: NodeId) -> bool:
+        """Whether packets are made for a node at all."""
+        return self._settings.policy(node).is_in_service
+
     def _next_lane(self, only: Collection[NodeId] | None, skipped: set[NodeId]) -> LaneFigures | None:
         moment = self._wall()
         for figures in self._outbox.lanes():

@@ -95,7 +95,7 @@ class Flusher:
         return result + self._run(nodes)
 
     def has_open_lane(self, hop: NodeId, nice: int = NICE_MAX) -> bool:
-        """Whether mail waits that leaves through a neighbour.
+        """Whether mail waits that leaves through a neighbour, and may leave.
 
         Args:
             hop: the neighbour.
@@ -105,7 +105,10 @@ class Flusher:
             StoreError: the queue can't be read.
             UnknownNode: the way to a node leads through one that is not known.
         """
-        return any(figures.lane.nice <= nice for figures in self.lanes_through(hop))
+        return any(
+            figures.lane.nice <= nice and self._batcher.is_in_service(figures.lane.node)
+            for figures in self.lanes_through(hop)
+        )
 
     def lanes_through(self, hop: NodeId | None) -> list[LaneFigures]:
         """What waits for packets to a neighbour, mail for others that travels through it included.

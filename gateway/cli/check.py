@@ -1,12 +1,10 @@
-"""``check`` and ``route``: look at the configuration without touching anything."""
+"""``check``: look at the configuration without touching anything."""
 
 import click
 
 from gateway.cli.commands import Invocation
 from gateway.daemon.check_endpoints import check_lmtp, check_submission
-from gateway.errors import BadAddress
-from gateway.exits import CONFIG, DATA, OK, Caller, exit_status
-from gateway.message.address import check_mailbox
+from gateway.exits import CONFIG, OK
 from gateway.msgqueue.entry import Role, State
 from gateway.msgqueue.peek import peek_counts
 from gateway.nodes import SELF_NAME
@@ -45,18 +43,3 @@ def check(invocation: Invocation) -> int:
     if undecided:
         click.echo(f"waiting for a person (nncp-gateway queue list): {', '.join(undecided)}")
     return OK
-
-
-@click.command()
-@click.argument("address")
-@click.pass_obj
-def route(invocation: Invocation, address: str) -> int:
-    """Say where mail for ADDRESS goes, and which rule says so."""
-    config = invocation.load()
-    try:
-        check_mailbox(address, is_utf8_allowed=True)
-    except BadAddress as error:
-        click.echo(str(error))
-        return DATA
-    click.echo(config.table.explain(address))
-    return exit_status(None, Caller.OWN)

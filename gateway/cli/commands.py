@@ -19,7 +19,7 @@ _MODULES: Mapping[str, tuple[str, str]] = {
     "invite": ("gateway.cli.pair", "print the block to give to a neighbour"),
     "accept": ("gateway.cli.pair", "make a neighbour known from its block"),
     "check": ("gateway.cli.check", "see whether configuration and permissions are in order"),
-    "route": ("gateway.cli.check", "say where mail for an address goes"),
+    "route": ("gateway.cli.route", "say where mail for an address goes, and how"),
     "serve": ("gateway.cli.serve", "run everything in one process"),
     "send": ("gateway.cli.send", "take in one message from standard input"),
     "pipe": ("gateway.cli.pipe", "take in mail as sendmail, rmail, rsmtp or uux do"),

@@ -33,7 +33,11 @@ class Journey:
         self.form = form
         self.b = books["b"].self_node.id
         make_spool(directory / "spool")
-        with Queue(directory / "a", Disk(is_syncing=False)) as queue:
+        self.put()
+
+    def put(self) -> None:
+        """What waits in the outbox."""
+        with Queue(self.directory / "a", Disk(is_syncing=False)) as queue:
             for number in range(MESSAGE_COUNT):
                 head = f"Subject: number {number}\r\n\r\n".encode()
                 body = head + b"x" * (INLINE_BODY_BYTES if number == 1 else 10) + b"\r\n"

@@ -221,7 +221,7 @@ def test_queue_shows_both_ends(nodes: tuple[GatewayNode, GatewayNode]) -> None:
 
 def test_route_explains(nodes: tuple[GatewayNode, GatewayNode]) -> None:
     a, _ = nodes
-    assert a.run("route", BOB).out == f"{BOB}: to node b (rule b.test)\n"
+    assert a.run("route", BOB).out.startswith(f"{BOB}: to node b (rule b.test)\nnode b: niceness of urgent")
     assert a.run("route", ALICE).out == f"{ALICE}: delivered here (rule a.test)\n"
     assert "refused: 5.7.1" in a.run("route", "x@c.test").out
     assert a.run("route", "a b@c", is_checked=False).status == 65
