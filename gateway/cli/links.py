@@ -14,7 +14,7 @@ from gateway.durable import Disk
 
 @click.command()
 @click.argument("directory")
-@click.option("--mail", "is_mail", is_flag=True, help="sendmail, rmail, rsmtp and uux instead.")
+@click.option("--mail", "is_mail", is_flag=True, help="sendmail, rmail, rsmtp, rnews and uux instead.")
 @click.pass_obj
 def links(invocation: Invocation, directory: str, *, is_mail: bool) -> None:
     """Make a link in DIRECTORY for every NNCP command, such as nncp-exec, that runs it.
