@@ -95,13 +95,17 @@ def _hand_over(arguments: list[str], environ: "Mapping[str, str]") -> int | None
     words = arguments[at:]
     if not words or words[0] not in DAEMON_WORDS or any(word in HELP for word in words):
         return None
-    from gateway.cli.pipe_client import NODE_VARIABLE, hand_over  # noqa: PLC0415 - only for these commands
+    from gateway.cli.pipe_client import hand_over  # noqa: PLC0415 - only for these commands
     from gateway.config.state_place import find_state_directory  # noqa: PLC0415
+    from gateway.handover import frames  # noqa: PLC0415
 
     directory = find_state_directory(config_option(arguments[:at]), environ)
     if directory is None:
         return None
-    node = os.fsencode(environ.get(NODE_VARIABLE, ""))
+    node, author = (
+        os.fsencode(environ.get(name, "")) for name in (frames.NODE_VARIABLE, frames.AUTHOR_VARIABLE)
+    )
+    node = frames.join_origin(node, author)
     return hand_over(words[0], words[1:], node, directory, sys.stdin.fileno(), _write)
 
 

@@ -32,7 +32,6 @@ ANSWER_SECONDS = 900.0
 """For the answer once all is handed over; Postfix waits for 1000 seconds, Exim for an hour."""
 PATH_LIMIT_BYTES = 100
 """The kernel takes 107."""
-NODE_VARIABLE = "NNCP_SENDER"
 _LOOP_TEXT = (
     b"4.3.5 this sendmail hands mail to nncp-gateway, which has just called it to deliver:"
     b" [deliver] command must name the mail server's own\n"
@@ -67,7 +66,9 @@ def run(
         if frames.LOOP_VARIABLE.encode() in environ:
             _write(2, _LOOP_TEXT)
             return TRY_LATER
-        status = hand_over(name, arguments, environ.get(NODE_VARIABLE.encode(), b""), state_directory)
+        node = environ.get(frames.NODE_VARIABLE.encode(), b"")
+        author = environ.get(frames.AUTHOR_VARIABLE.encode(), b"")
+        status = hand_over(name, arguments, frames.join_origin(node, author), state_directory)
         if status is None:
             status = _run_direct([*direct, name, *arguments])
     except BaseException as error:  # noqa: BLE001 - every fault of ours must end with 75

@@ -15,12 +15,12 @@ from gateway.daemon.parts import Parts
 from gateway.daemon.pipe_endpoint import make_services
 from gateway.daemon.stages import BATCH, DELIVER, NEWS
 from gateway.errors import ConfigError, GatewayError
-from gateway.handover.frames import LOOP_VARIABLE
+from gateway.handover.frames import AUTHOR_VARIABLE, LOOP_VARIABLE, NODE_VARIABLE
 from gateway.ingest.handover import Handover
 from gateway.ingest.local_smtp import LocalSmtpSession
 from gateway.ingest.local_user import find_user
 from gateway.ingest.pipe_answer import PipeAnswer, answer_done, answer_error, log_refused
-from gateway.ingest.pipe_commands import NODE_VARIABLE, PipeRequest, Wish
+from gateway.ingest.pipe_commands import PipeRequest, Wish
 from gateway.ingest.services import Services
 
 
@@ -42,7 +42,8 @@ def run_pipe(invocation: Invocation, name: str, arguments: tuple[str, ...]) -> i
         raise ConfigError(f"{name} hands mail to nncp-gateway, which has just called it to deliver")
     # Before the user changes: root becomes the owner of the queue.
     user = find_user(os.getuid())
-    request = PipeRequest(name, arguments, invocation.environ.get(NODE_VARIABLE, ""), user)
+    node, author = (invocation.environ.get(name, "") for name in (NODE_VARIABLE, AUTHOR_VARIABLE))
+    request = PipeRequest(name, arguments, node, user, author)
     with invocation.open(is_pipe=not request.is_tossed) as parts:
         try:
             wanted = parts.pipe_commands().begin(request)

@@ -29,6 +29,7 @@ from gateway.config.holding import report_settings, size_limits
 from gateway.config.lanes import action_of, batch_settings
 from gateway.config.news import NewsConfig, news_settings
 from gateway.config.nncp import NncpConfig, load_nncp_config
+from gateway.config.receiving import receive_settings
 from gateway.config.toml_errors import ALLOWED, describe_all, join_problems
 from gateway.config.toml_schema import GatewayFile
 from gateway.config.toml_values import DAY_SECONDS
@@ -39,7 +40,6 @@ from gateway.errors import ConfigError, UnknownNode
 from gateway.ids import NodeId
 from gateway.ingest.settings import SmtpSettings
 from gateway.ingest.submission_settings import SubmissionSettings
-from gateway.message.bsmtp_dialogue import BatchLimits
 from gateway.msgqueue.insertion import SizeLimits
 from gateway.nodes import SELF_NAME, Node
 from gateway.receive.receiver import ReceiveSettings
@@ -221,6 +221,7 @@ class _Settings:
         target = self._gather(
             "deliver.command", lambda: target_settings(self._path, file.deliver, self._hostname())
         )
+        self._check_areas()
         news = self._gather(
             "news", lambda: news_settings(self._path, state_directory, file, neighbours, self._nncp.book)
         )
@@ -244,7 +245,7 @@ class _Settings:
             table=table,
             batch=batch_settings(file, neighbours),
             local_domains=_local_domains(file),
-            receive=self._receive(),
+            receive=self._receive(neighbours),
             deliver=DeliverSettings(retry=_retry(file), connection_count=file.deliver.connections),
             report=report_settings(
                 file, self._hostname(), _local_domains(file), _retry(file).max_age_seconds
@@ -276,6 +277,14 @@ class _Settings:
         )
         return None
 
+    def _check_areas(self) -> None:
+        known = self._nncp.book.areas
+        for name in sorted(set(self._file.area) - set(known)):
+            allowed = (
+                f"a name in areas of {self._nncp.path}, which has: {', '.join(sorted(known)) or 'none yet'}"
+            )
+            self._problems.append(f"area.{name}: {name!r} is not an area{ALLOWED}{allowed}")
+
     def _table(self) -> Table:
         rules: list[Rule] = []
         for number, route in enumerate(self._file.route, 1):
@@ -286,19 +295,10 @@ class _Settings:
         rules += [Rule(domain, Local()) for domain in self._file.deliver.domains]
         return self._gather("route", lambda: Table.from_rules(rules)) or Table.from_rules([])
 
-    def _receive(self) -> ReceiveSettings:
-        section = self._file.receive
-        return ReceiveSettings(
-            own_name=self._hostname(),
-            local_domains=_local_domains(self._file),
-            max_hops=section.max_hops,
-            limits=BatchLimits(
-                recipient_count=section.max_recipients,
-                message_bytes=section.max_message_bytes,
-                message_count=section.max_messages,
-            ),
-            max_batch_bytes=section.max_batch_bytes,
-            max_quarantine_bytes=section.max_quarantine_bytes,
+    def _receive(self, neighbours: Mapping[str, Node]) -> ReceiveSettings:
+        book = self._nncp.book
+        return receive_settings(
+            self._file, self._hostname(), book.self_node.id, neighbours=neighbours, areas=book.areas
         )
 
     def _online(self) -> OnlineSettings:

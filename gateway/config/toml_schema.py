@@ -12,6 +12,7 @@ from gateway.batch.policy import FLUSH_INTERVAL_SECONDS
 from gateway.config.gateway_place import NNCP_NAME
 from gateway.config.toml_endpoints import LmtpSection, SmtpSection, SubmissionSection
 from gateway.config.toml_news import NeighbourNewsSection, NewsSection
+from gateway.config.toml_rights import AreaSection, RightsKeys
 from gateway.config.toml_values import (
     DAY_SECONDS,
     HOST_NAME,
@@ -159,7 +160,7 @@ class BatchSection(BatchKeys):
     flush_interval_seconds: float = seconds_field(FLUSH_INTERVAL_SECONDS, 0, DAY_SECONDS)
 
 
-class NeighbourSection(BatchKeys):
+class NeighbourSection(BatchKeys, RightsKeys):
     """``[neighbour.NAME]``: what a neighbour understands, and its own batch limits."""
 
     understands: Understands = Field(
@@ -183,6 +184,7 @@ class ReceiveSection(Section):
     max_messages: int = count_field(MESSAGE_LIMIT_COUNT, 1, 10_000_000)
     max_recipients: int = count_field(RECIPIENT_LIMIT_COUNT, 1, 10_000_000)
     max_hops: int = count_field(50, 1, 1000)
+    max_own_hops: int = count_field(3, 0, 1000)
     max_quarantine_bytes: int = bytes_field(1 << 30, 0)
 
 
@@ -305,6 +307,9 @@ class GatewayFile(Section):
     route: list[RouteSection] = Field(default_factory=list, description="tables headed [[route]]")
     neighbour: dict[NeighbourName, NeighbourSection] = Field(
         default_factory=dict, description="tables headed [neighbour.NAME]"
+    )
+    area: dict[NeighbourName, AreaSection] = Field(
+        default_factory=dict, description="tables headed [area.NAME]"
     )
     batch: BatchSection = Field(default_factory=BatchSection, description="a table")
     receive: ReceiveSection = Field(default_factory=ReceiveSection, description="a table")

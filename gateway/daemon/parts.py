@@ -14,6 +14,7 @@ from gateway.config.gateway_place import DEFAULT_PATH
 from gateway.config.gateway_toml import GatewayConfig
 from gateway.config.nncp import is_syncing
 from gateway.config.own_program import find_handle
+from gateway.daemon.mail_ways import make_find_way, make_why_foreign
 from gateway.daemon.news_parts import NewsParts
 from gateway.deliver.batch_command import BatchTarget, BatchTargetSettings
 from gateway.deliver.deliverer import Deliverer
@@ -33,7 +34,7 @@ from gateway.message.bsmtp_dialogue import BatchLimits
 from gateway.msgqueue.decisions import Standing
 from gateway.msgqueue.entry import Lane, Outcome, Verdict
 from gateway.msgqueue.store import Queue
-from gateway.receive.admission import NOT_HERE_STATUS
+from gateway.receive.admission import NOT_HERE_STATUS, FindWay
 from gateway.receive.news import RNEWS
 from gateway.receive.quarantine import Source
 from gateway.receive.receiver import Receipt, Receiver, Reception
@@ -122,7 +123,9 @@ class Parts:
 
     def receiver(self) -> Receiver:
         """The handler from a payload to the inbox."""
-        return Receiver(self.queue, self.disk, self.config.receive)
+        return Receiver(
+            self.queue, self.disk, self.config.receive, find_way=self._find_way(), name_of=self._name_of
+        )
 
     def deliverer(self, is_stopping: Callable[[], bool] = lambda: False) -> Deliverer:
         """The stage from the inbox to where mail is kept."""
@@ -138,6 +141,7 @@ class Parts:
             find_lane=lambda route: self.find_choices(route).of().lane,
             name_of=self._name_of,
             rng=os.urandom,
+            why_foreign=make_why_foreign(self.config.receive, self._find_way()),
         )
 
     def pipe_commands(self) -> PipeCommands:
@@ -154,7 +158,9 @@ class Parts:
         return PipeCommands(
             PipeIntake(self.queue, routes, stamp, limits.max_message_bytes),
             BatchIntake(self.queue, self.disk, routes, stamp, batch_limits, max_batch_bytes),
-            lambda handle, args, sender: self.begin_receive(handle, args=args, sender=sender, packet=None),
+            lambda handle, args, sender, author: self.begin_receive(
+                handle, args=args, sender=sender, author=author, packet=None
+            ),
             self.queue.new_id,
             None if self.news is None else self.news.intake(),
         )
@@ -178,7 +184,13 @@ class Parts:
                 )
 
     def begin_receive(
-        self, handle: str, *, args: tuple[bytes, ...], sender: NodeId, packet: PacketId | None
+        self,
+        handle: str,
+        *,
+        args: tuple[bytes, ...],
+        sender: NodeId,
+        author: NodeId | None,
+        packet: PacketId | None,
     ) -> Reception:
         """Begin to take a payload in under one of our handles.
 
@@ -189,7 +201,7 @@ class Parts:
             if self.news is None:
                 raise ConfigError(NO_NEWS_TEXT)
             return self.news.receiver().begin(Source(sender, self._name_of(sender), packet, handle, args))
-        return self.receiver().begin(Source(sender, self._name_of(sender), packet, handle, args))
+        return self.receiver().begin(Source(sender, self._name_of(sender), packet, handle, args, author))
 
     def receive(
         self,
@@ -199,14 +211,25 @@ class Parts:
         args: tuple[bytes, ...],
         sender: NodeId,
         packet: PacketId | None,
+        author: NodeId | None = None,
     ) -> Receipt:
         """Take a payload in under one of our handles.
 
         Raises:
             GatewayError: the packet must stay.
         """
-        with self.begin_receive(handle, args=args, sender=sender, packet=packet) as reception:
+        with self.begin_receive(handle, args=args, sender=sender, author=author, packet=packet) as reception:
             return reception.take_all(payload)
+
+    def receive_again(self, source: Source, payload: Iterator[bytes]) -> Receipt:
+        """Take a payload in that was kept in the quarantine.
+
+        Raises:
+            GatewayError: it must stay there.
+        """
+        return self.receive(
+            source.handle, payload, args=source.args, sender=source.sender, packet=source.packet
+        )
 
     def find_in_process(self, words: Sequence[str]) -> InProcess | None:
         """The handler within this process for a configured command, or None: it is another program."""
@@ -220,11 +243,22 @@ class Parts:
         *,
         args: tuple[bytes, ...],
         sender: NodeId,
+        author: NodeId | None,
         nice: int,
         packet: PacketId,
     ) -> None:
         _LOG.debug("packet %s for our handle %s, niceness %d", packet, handle, nice)
-        self.receive(handle, (bytes(piece) for piece in payload), args=args, sender=sender, packet=packet)
+        self.receive(
+            handle,
+            (bytes(piece) for piece in payload),
+            args=args,
+            sender=sender,
+            author=author,
+            packet=packet,
+        )
+
+    def _find_way(self) -> FindWay:
+        return make_find_way(self.config.table, self.find_choices)
 
     def _name_of(self, node_id: NodeId) -> str:
         node = self.book.find_id(node_id) or self.book.find_area_id(node_id)

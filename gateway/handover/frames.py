@@ -36,9 +36,20 @@ EXIT = b"X"
 
 LOOP_VARIABLE = "NNCP_GATEWAY_DELIVERING"
 """Set in the environment of a command that delivers: our own sendmail must not be that command."""
+NODE_VARIABLE = "NNCP_SENDER"
+"""Set by a tosser in the environment of a handler: who sent the packet, or the area it came by."""
+AUTHOR_VARIABLE = "NNCP_AUTHOR"
+"""Set by our own tosser beside it, if it came by an area: who signed the message."""
+AUTHOR_MARK = b"/"
+"""Between the two in a request."""
 END = b"\0\0\0\0"
 """The empty piece."""
 _FIXED_COUNT = 3
+
+
+def join_origin(node: bytes, author: bytes) -> bytes:
+    """Who sent a packet, in one word: the node or the area, and the author if one is named."""
+    return node + AUTHOR_MARK + author if author else node
 
 
 def encode_request(name: bytes, node: bytes, arguments: list[bytes], *, is_terminal: bool) -> bytes:
@@ -46,7 +57,7 @@ def encode_request(name: bytes, node: bytes, arguments: list[bytes], *, is_termi
 
     Args:
         name: of the command, such as ``sendmail``.
-        node: who sent the packet that started it, as the tosser said; empty: nobody did.
+        node: who sent the packet that started it, as the tosser said (``join_origin``); empty: nobody did.
         arguments: of the command; none holds a NUL.
         is_terminal: a person types the message.
     """

@@ -13,6 +13,7 @@ from typing import Protocol
 
 from gateway.errors import BadIdentifier, ConfigError, UsageFault
 from gateway.exits import Caller
+from gateway.handover.frames import AUTHOR_VARIABLE, NODE_VARIABLE
 from gateway.ids import NodeId
 from gateway.ingest.batch import BatchIntake
 from gateway.ingest.handover import Handover
@@ -30,7 +31,6 @@ RECEIVE = "receive"
 HANDLES = frozenset({"sendmail", "rmail", "rsmtp", "rnews"})
 """Names under which a tosser may start us as well; then they are the handles of ``receive``."""
 NO_NEWS_TEXT = "news is not taken here: pathhost in [news] of gateway.toml is missing"
-NODE_VARIABLE = "NNCP_SENDER"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,12 +42,14 @@ class PipeRequest:
         arguments: as they were given, undecodable bytes as surrogates.
         node: who sent the packet that started it, in a tosser's words; "": no tosser did.
         user: who runs it.
+        author: who signed it, in a tosser's words, if it came by an area and that was checked; "": else.
     """
 
     name: str
     arguments: tuple[str, ...]
     node: str
     user: LocalUser
+    author: str = ""
 
     @property
     def is_tossed(self) -> bool:
@@ -79,8 +81,8 @@ class Receiving(Protocol):
         """Forget it. Idempotent."""
 
 
-BeginReceive = Callable[[str, tuple[bytes, ...], NodeId], Receiving]
-"""Begins to take in a payload: by handle, arguments, and who sent it."""
+BeginReceive = Callable[[str, tuple[bytes, ...], NodeId, NodeId | None], Receiving]
+"""Begins to take in a payload: by handle, arguments, who sent it, and its author if an area brought it."""
 
 
 class PipeCommands:
@@ -172,8 +174,9 @@ class PipeCommands:
                 raise UsageFault(f"receive: a handle is missing, allowed: {', '.join(sorted(HANDLES))}")
             handle, arguments = arguments[0], arguments[1:]
         args = tuple(os.fsencode(word) for word in arguments)
-        node = read_node(request.node)
-        return _Received(lambda: self._begin_receive(handle, args, node))
+        node = read_node(request.node, NODE_VARIABLE)
+        author = read_node(request.author, AUTHOR_VARIABLE) if request.author else None
+        return _Received(lambda: self._begin_receive(handle, args, node, author))
 
 
 class _Received:
@@ -216,18 +219,22 @@ class _Received:
         return self._receiving
 
 
-def read_node(text: str) -> NodeId:
+def read_node(text: str, name: str) -> NodeId:
     """The node that a tosser says a packet is from.
+
+    Args:
+        text: what it says.
+        name: of the variable in which it does.
 
     Raises:
         ConfigError: it says none.
     """
     if not text:
-        raise ConfigError(f"{NODE_VARIABLE} is not set; receive is started by an NNCP tosser, which sets it")
+        raise ConfigError(f"{name} is not set; receive is started by an NNCP tosser, which sets it")
     try:
         return NodeId.parse(text)
     except BadIdentifier as error:
-        raise ConfigError(f"{NODE_VARIABLE}: {error}; allowed: the id of a node") from None
+        raise ConfigError(f"{name}: {error}; allowed: the id of a node") from None
 
 
 _COMMANDS: Mapping[str, Callable[[PipeCommands, PipeRequest], Handover | Wish]] = {

@@ -207,7 +207,8 @@ class _Conversation:
         if user is None:
             user = self._users[uid] = await self._in_thread(functools.partial(find_user, uid))
         words = tuple(map(os.fsdecode, arguments))
-        request = PipeRequest(name.decode("utf-8", "replace"), words, os.fsdecode(node), user)
+        sender, _, author = os.fsdecode(node).partition(os.fsdecode(frames.AUTHOR_MARK))
+        request = PipeRequest(name.decode("utf-8", "replace"), words, sender, user, author)
         if request.is_tossed and uid not in {0, os.geteuid()}:
             raise RemoteProtocolError(f"{request.user.origin} may not say what a neighbour sent")
         return request

@@ -21,6 +21,7 @@ _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct",
 _UTF8_PROTOCOL = "UTF8"
 """Begins the protocol names under which a header may hold UTF-8: RFC 6531 section 3.7.3."""
 
+_NODE = "NNCP node"
 _NOT_IN_WORD = re.compile(r"[^A-Za-z0-9._:\[\]-]")
 _RECEIVED = re.compile(rb"^Received[ \t]*:", re.IGNORECASE | re.MULTILINE)
 _FOLD = re.compile(rb"\r?\n(?=[ \t])")
@@ -36,6 +37,7 @@ def received_line(  # noqa: PLR0913 -- the clauses of the field, each by its nam
     for_recipient: str | None,
     unix_seconds: float,
     utc_offset_seconds: int = 0,
+    node: str = "",
 ) -> bytes:
     """Write the Received field for a message that we take.
 
@@ -50,6 +52,7 @@ def received_line(  # noqa: PLR0913 -- the clauses of the field, each by its nam
             know of each other.
         unix_seconds: when we took it.
         utc_offset_seconds: local time minus UTC.
+        node: what our node is called, for ``node_hop_count``; "": it is not said.
 
     Returns:
         The field with its CRLF, folded.
@@ -58,6 +61,8 @@ def received_line(  # noqa: PLR0913 -- the clauses of the field, each by its nam
     """
     origin = _origin(from_helo, from_ip)
     receipt = f"by {_word(by)} with {_word(protocol)} id {_word(queue_id)}"
+    if node:
+        receipt += f"\r\n\t({_NODE} {_word(node)})"
     if for_recipient and (for_recipient.isascii() or protocol.startswith(_UTF8_PROTOCOL)):
         receipt += f"\r\n\tfor <{for_recipient}>"
     date = rfc5322_date(unix_seconds, utc_offset_seconds)
@@ -101,6 +106,11 @@ def hop_count(header: bytes) -> int:
     return len(_RECEIVED.findall(header))
 
 
+def node_hop_count(header: bytes, node: str) -> int:
+    """How often a message came to a node from neighbours, by the name it has in their Received fields."""
+    return len(_node_field(node).findall(header))
+
+
 def header_section_end(data: bytes) -> int:
     """Offset behind the last header field: of the empty line, or the end if there is none.
 
@@ -133,6 +143,12 @@ def header_value(data: bytes, name: str, *, limit_chars: int = SHOWN_VALUE_CHARS
     raw = _FOLD.sub(b"", match[1])[: 4 * limit_chars]
     text = raw.decode("utf-8", "replace").strip()[:limit_chars]
     return "".join(char if char.isprintable() else "?" for char in text)
+
+
+@functools.lru_cache(maxsize=4)
+def _node_field(node: str) -> re.Pattern[bytes]:
+    field = rb"^Received[ \t]*:(?:[^\r\n]|\r?\n[ \t]){0,2000}?"
+    return re.compile(field + re.escape(f"({_NODE} {_word(node)})".encode()), re.IGNORECASE | re.MULTILINE)
 
 
 @functools.lru_cache(maxsize=64)

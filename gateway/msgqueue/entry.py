@@ -260,13 +260,17 @@ class Received:
 
     Args:
         is_duplicate: it had been received before: nothing was changed.
-        message_count: messages put in the inbox.
+        message_count: messages put in the queue.
         first_packet: of a duplicate: text of the packet it came in first, or "".
+        late_count: messages that wait because their neighbour sends more than it may.
+        longest_wait_seconds: the longest wait of them.
     """
 
     is_duplicate: bool
     message_count: int
     first_packet: str = ""
+    late_count: int = 0
+    longest_wait_seconds: float = 0.0
 
 
 BodyChunks = Iterator[bytes]

@@ -12,7 +12,8 @@ from itertools import chain, zip_longest
 
 from gateway.ids import BatchId, NodeId, PacketId
 from gateway.msgqueue.entry import NewMessage, Outcome, QueuedMessage, Received, Role, State, Success, Verdict
-from gateway.msgqueue.insertion import LARGE_MARK, drop_finished_bodies, insert_message
+from gateway.msgqueue.insertion import LARGE_MARK, drop_finished_bodies, insert_message, size_of
+from gateway.msgqueue.pace import Account, Pace
 from gateway.msgqueue.rows import QUEUED_COLUMNS, group_messages
 from gateway.msgqueue.store import Queue
 
@@ -88,9 +89,17 @@ class Inbox:
         self._last_turn = ""
 
     def put_batch(
-        self, node: NodeId, messages: Iterable[NewMessage], *, batch: BatchId | None, packet: PacketId | None
+        self,
+        node: NodeId,
+        messages: Iterable[NewMessage],
+        *,
+        batch: BatchId | None,
+        packet: PacketId | None,
+        account: Account | None = None,
     ) -> Received:
         """Take in all messages of a received batch, unless it was received before.
+
+        What a message is to be relayed by waits in the outbox, from the same moment on.
 
         Args:
             node: who sent it.
@@ -98,6 +107,7 @@ class Inbox:
                 memory; staged bodies are synced already, and released or discarded by the caller.
             batch: its id, if it is a batch of ours.
             packet: the packet it came in, if known; the key when there is no batch id.
+            account: whose allowance they are taken from; what is over it waits. None: nobody's.
 
         Raises:
             StoreError: nothing was changed.
@@ -109,19 +119,32 @@ class Inbox:
             first_packet = None if key is None else _packet_of(connection, node, key)
             if first_packet is not None:
                 return Received(is_duplicate=True, message_count=0, first_packet=first_packet)
+            pace = Pace(connection, account, self.queue.clock.now())
             count = 0
             for message in messages:
                 insert_message(
-                    connection, self.queue.clock, message, Role.INBOX, came_by, limits=self.queue.limits
+                    connection,
+                    self.queue.clock,
+                    message,
+                    _role_of(message),
+                    came_by,
+                    limits=self.queue.limits,
+                    wait_seconds=pace.spend_seconds(size_of(message)),
                 )
                 count += 1
+            pace.keep()
             if key is not None:
                 connection.execute(
                     "INSERT INTO received_batch (node, batch, packet, message_count, received_at,"
                     " received_wall) VALUES (?, ?, ?, ?, ?, ?)",
                     (node.text, key, came_by[2], count, self.queue.clock.now(), self.queue.clock.wall()),
                 )
-            return Received(is_duplicate=False, message_count=count)
+            return Received(
+                is_duplicate=False,
+                message_count=count,
+                late_count=pace.late_count,
+                longest_wait_seconds=pace.longest_wait_seconds,
+            )
 
         return self.queue.write(job)
 

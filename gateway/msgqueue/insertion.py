@@ -15,6 +15,9 @@ from gateway.msgqueue.rows import mail_columns, recipient_columns
 
 TOO_BIG_STATUS = "4.3.4"
 """RFC 3463: message too big for system, for now: a person may let it go."""
+WAITING_STATUS = "4.4.5"
+"""RFC 3463: congestion."""
+WAITING_TEXT = "its neighbour sends more than it may: it goes on when the rate allows it"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +65,7 @@ def insert_message(
     came_by: tuple[str, str, str] = ("", "", ""),
     *,
     limits: SizeLimits = NO_LIMITS,
+    wait_seconds: float = 0.0,
 ) -> None:
     """Insert a message with its deliveries, in the caller's transaction.
 
@@ -72,10 +76,11 @@ def insert_message(
         role: outbox or inbox.
         came_by: node id, batch id and packet id it was received by, as text.
         limits: sizes above which it is held.
+        wait_seconds: until it may go on, since its neighbour sends more than it may.
     """
     body, envelope = message.body, message.envelope
     now, wall = clock.now(), clock.wall()
-    size_bytes = len(body) if isinstance(body, bytes) else body.size_bytes
+    size_bytes = size_of(message)
     cursor = connection.execute(
         "INSERT INTO message (id, role, sender, is_8bit, is_smtputf8, size_bytes, message_id, origin,"
         " origin_node, origin_batch, origin_packet, arrived_at, arrived_wall, body_file,"
@@ -111,8 +116,8 @@ def insert_message(
                 target.recipient,
                 "" if target.node is None else target.node.text,
                 target.nice,
-                *_first_state(target, limits, came_by[0], size_bytes),
-                now,
+                *(_first_state(target, limits, came_by[0], size_bytes) or _queued(wait_seconds)),
+                now + wait_seconds,
                 now,
                 wall,
                 turn_of(came_by[0], size_bytes) if target.node is None else "",
@@ -121,6 +126,11 @@ def insert_message(
             for target in message.targets
         ],
     )
+
+
+def size_of(message: NewMessage) -> int:
+    """Bytes of the body of a message."""
+    return len(message.body) if isinstance(message.body, bytes) else message.body.size_bytes
 
 
 def turn_of(origin_node: str, size_bytes: int) -> str:
@@ -161,10 +171,16 @@ def drop_finished_bodies(connection: sqlite3.Connection, message_seqs: Iterable[
 
 def _first_state(
     target: Target, limits: SizeLimits, came_from: str, size_bytes: int
-) -> tuple[State, str, str, HeldBy | None]:
-    """State, status and text a delivery begins with, and who holds it."""
+) -> tuple[State, str, str, HeldBy | None] | None:
+    """State, status and text a delivery begins with, and who holds it; None: it is queued."""
     if target.refusal is not None:
         return State.DEAD, target.refusal.status, target.refusal.text, None
     node = "" if target.node is None else target.node.text
     why = limits.why_held(size_bytes, to=node, came_from=came_from)
-    return (State.QUEUED, "", "", None) if why is None else (State.HELD, TOO_BIG_STATUS, why, HeldBy.SIZE)
+    return None if why is None else (State.HELD, TOO_BIG_STATUS, why, HeldBy.SIZE)
+
+
+def _queued(wait_seconds: float) -> tuple[State, str, str, HeldBy | None]:
+    if wait_seconds > 0:
+        return State.QUEUED, WAITING_STATUS, WAITING_TEXT, None
+    return State.QUEUED, "", "", None

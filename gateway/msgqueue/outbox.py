@@ -9,6 +9,7 @@ import secrets
 import sqlite3
 import sys
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from itertools import groupby
 from operator import itemgetter
 
@@ -134,10 +135,10 @@ class Outbox:
         temporary = f".{batch_id.text}.gateway"
 
         def job(connection: sqlite3.Connection) -> Batch | None:
-            chosen = _choose(connection, lane, max_count, max_bytes, large_bytes)
+            now, wall = self.queue.clock.now(), self.queue.clock.wall()
+            chosen = _choose(_Waiting(connection, lane, now), max_count, max_bytes, large_bytes)
             if not chosen:
                 return None
-            now, wall = self.queue.clock.now(), self.queue.clock.wall()
             for deliveries in chosen:
                 fitting = deliveries[: count_fitting([recipient for _, recipient in deliveries])]
                 connection.executemany(
@@ -259,28 +260,36 @@ class Outbox:
         self.queue.write(job)
 
 
+@dataclass(frozen=True, slots=True)
+class _Waiting:
+    """What waits in a lane and may go now."""
+
+    connection: sqlite3.Connection
+    lane: Lane
+    now: float
+
+    def of(
+        self, comparison: str, limit_bytes: int
+    ) -> Iterator[tuple[bytes | None, int, list[tuple[int, str]]]]:
+        """As it came: kind and size of each message, and its deliveries."""
+        rows = self.connection.execute(
+            "SELECT d.message, m.kind, m.size_bytes, d.seq, d.recipient"  # noqa: S608 - one of two operators
+            " FROM delivery d JOIN message m ON m.seq = d.message"
+            " WHERE d.state = 'queued' AND d.node = ? AND d.nice = ? AND m.role = ? AND d.next_try_at <= ?"
+            f" AND m.size_bytes {comparison} ? ORDER BY d.seq",
+            (self.lane.node.text, self.lane.nice, Role.OUTBOX, self.now, limit_bytes),
+        )
+        for (_, kind, size_bytes), group in groupby(rows, key=itemgetter(0, 1, 2)):
+            yield kind, size_bytes, [(seq, recipient) for *_, seq, recipient in group]
+
+
 def _choose(
-    connection: sqlite3.Connection, lane: Lane, max_count: int, max_bytes: int, large_bytes: int | None
+    waiting: _Waiting, max_count: int, max_bytes: int, large_bytes: int | None
 ) -> list[list[tuple[int, str]]]:
     """The deliveries of a batch, those of copies together."""
     limit_bytes = sys.maxsize if large_bytes is None else large_bytes
-    small = _gather(_queued(connection, lane, "<", limit_bytes), max_count, max_bytes)
-    return small or _gather(_queued(connection, lane, ">=", limit_bytes), 1, 0)
-
-
-def _queued(
-    connection: sqlite3.Connection, lane: Lane, comparison: str, limit_bytes: int
-) -> Iterator[tuple[bytes | None, int, list[tuple[int, str]]]]:
-    """What waits in a lane, as it came: kind and size of each message, and its deliveries."""
-    rows = connection.execute(
-        "SELECT d.message, m.kind, m.size_bytes, d.seq, d.recipient"  # noqa: S608 - one of two operators
-        " FROM delivery d JOIN message m ON m.seq = d.message"
-        " WHERE d.state = 'queued' AND d.node = ? AND d.nice = ? AND m.role = ?"
-        f" AND m.size_bytes {comparison} ? ORDER BY d.seq",
-        (lane.node.text, lane.nice, Role.OUTBOX, limit_bytes),
-    )
-    for (_, kind, size_bytes), group in groupby(rows, key=itemgetter(0, 1, 2)):
-        yield kind, size_bytes, [(seq, recipient) for *_, seq, recipient in group]
+    small = _gather(waiting.of("<", limit_bytes), max_count, max_bytes)
+    return small or _gather(waiting.of(">=", limit_bytes), 1, 0)
 
 
 def _gather(

@@ -44,6 +44,8 @@ class Told(StrEnum):
     LOOP = "it went in circles"
     UNWANTED = "the sender did not want to know"
     SENDER_REFUSED = "the sender was refused"
+    NOT_ITS_SENDER = "the sender is not known as one of the neighbour that brought it"
+    AREA = "it came by an area"
     NO_ROUTE = "no route back to the sender"
     FAULT = "a fault of this program"
 
@@ -101,6 +103,14 @@ class Reports:
 
     def __init__(self, queue: Queue) -> None:
         self.queue = queue
+
+    def origin_of(self, message_seq: int) -> str:
+        """Text of the id of the node or area that brought a message; "": it came from here."""
+        with self.queue.reading() as connection:
+            row = connection.execute(
+                "SELECT origin_node FROM message WHERE seq = ?", (message_seq,)
+            ).fetchone()
+        return "" if row is None else str(row[0])
 
     def failed(self, max_count: int, *, after_seq: int = 0) -> list[Troubled]:
         """Messages with dead deliveries that nobody was told of, oldest first.

@@ -138,6 +138,13 @@ MIGRATIONS = (
         WHERE state = 'queued' AND node = '' AND begun = 0;
     CREATE INDEX delivery_begun ON delivery (message) WHERE state = 'queued' AND node = '' AND begun > 0;
     """,
+    """
+    CREATE TABLE pace (
+        node TEXT PRIMARY KEY,
+        messages_until REAL NOT NULL,
+        bytes_until REAL NOT NULL
+    ) STRICT, WITHOUT ROWID;
+    """,
 )
 """Number N of these leads from version N to version N + 1."""
 

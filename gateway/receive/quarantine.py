@@ -30,6 +30,7 @@ class Source:
         packet: the packet, if our own tosser opened it; it was authenticated to its last byte then.
         handle: the handle it was for.
         args: the arguments behind the handle.
+        author: of a message of an area, if the signature was checked.
     """
 
     sender: NodeId
@@ -37,6 +38,12 @@ class Source:
     packet: PacketId | None
     handle: str
     args: tuple[bytes, ...] = ()
+    author: NodeId | None = None
+
+    @property
+    def answerable(self) -> NodeId:
+        """The node, or else the area, whose rights count."""
+        return self.author or self.sender
 
 
 class Quarantine:
@@ -65,7 +72,7 @@ class Quarantine:
             StoreFull: the quarantine is full.
             StoreError: the disk refused.
         """
-        name = _id_of(payload, source)
+        name = id_of(payload.digest, source)
         batch, record = self.directory / f"{name}.batch", self.directory / f"{name}.txt"
         self._disk.make_directories(self.directory, DIRECTORY_MODE)
         with store_errors(self.directory, "look into"):
@@ -91,9 +98,15 @@ def _has_room(_size_bytes: int) -> None:
     """A record is small: it may touch the reserve."""
 
 
-def _id_of(payload: Payload, source: Source) -> str:
+def id_of(digest: bytes, source: Source) -> str:
+    """The id of a payload.
+
+    Args:
+        digest: of its content, as ``Payload`` has it.
+        source: where it came from.
+    """
     key = b"\0".join((source.handle.encode("utf-8"), *source.args))
-    return hashlib.blake2b(source.sender.raw + payload.digest + key, digest_size=ID_BYTES).hexdigest()
+    return hashlib.blake2b(source.sender.raw + digest + key, digest_size=ID_BYTES).hexdigest()
 
 
 def _record(payload: Payload, source: Source, why: GatewayError, wall_seconds: float) -> str:
@@ -102,6 +115,7 @@ def _record(payload: Payload, source: Source, why: GatewayError, wall_seconds: f
         "Date": rfc5322_date(wall_seconds),
         "Node": source.sender_name,
         "Node-Id": source.sender.text,
+        "Author-Id": "" if source.author is None else source.author.text,
         "Packet": "" if source.packet is None else source.packet.text,
         "Handle": source.handle,
         "Arguments": arguments,

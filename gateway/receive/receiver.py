@@ -6,6 +6,7 @@ will be tried again. So only faults that can pass raise:
 
 - the disk is full, the queue is busy (``StoreError``);
 - the batch is larger than allowed: it goes through once the limit is raised (``TooLarge``);
+- its neighbour has more waiting here than its rate allows (``OverRate``);
 - the payload is cut short, and it is not known whether the packet was: Go's tosser feeds a handler
   while it still decrypts, so a damaged packet looks like this. It stays with the tosser, which goes
   on reporting it, and nothing of it is delivered or kept here (``CutShort``).
@@ -15,9 +16,8 @@ written so, will never get better, and goes to the quarantine.
 """
 
 import secrets
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Self
 
 from gateway.durable import Disk
@@ -28,16 +28,21 @@ from gateway.message.address import is_domain
 from gateway.message.bsmtp_dialogue import BatchLimits
 from gateway.msgqueue.entry import NewMessage, Received
 from gateway.msgqueue.inbox import Inbox
+from gateway.msgqueue.pace import Account, check_backlog
 from gateway.msgqueue.payload import DIRECTORY_NAME as STAGING_NAME
 from gateway.msgqueue.payload import Payload, stage_payload
 from gateway.msgqueue.shelf import Body, HeadBody, Shelf
 from gateway.msgqueue.store import Queue
 from gateway.receive import quarantine
-from gateway.receive.admission import Admission
+from gateway.receive.admission import Admission, FindWay, House
+from gateway.receive.arrival_lines import ArrivalLines
 from gateway.receive.quarantine import Quarantine, Source
 from gateway.receive.unpack import CutShort, Stamp, Unpacker
+from gateway.routing.rights import Rights
 
 SALT_BYTES = 16
+NODE_TAG_CHARS = 16
+"""Of an id in base32: 80 bits, enough to know ourselves again."""
 CUT_SHORT_STATUS = "4.6.0"
 SENDMAIL = "sendmail"
 RMAIL = "rmail"
@@ -54,8 +59,12 @@ class ReceiveSettings:
 
     Args:
         own_name: our host name, for the trace field.
-        local_domains: domains delivered here; see ``Admission``.
+        local_domains: what is delivered here; see ``House``.
+        own_id: our node, for trace fields and against loops; None: it is not named there.
         max_hops: Received fields a message may have when it comes.
+        max_own_hops: those of them that this very node wrote.
+        rights: what nodes may send, and areas where no node answers for a message.
+        areas: ids of the areas that messages may come by.
         limits: of messages and batches.
         max_batch_bytes: of a payload, decompressed.
         max_quarantine_bytes: of all payloads set aside.
@@ -66,7 +75,11 @@ class ReceiveSettings:
 
     own_name: str
     local_domains: tuple[str, ...]
+    own_id: NodeId | None = None
     max_hops: int = 50
+    max_own_hops: int = 3
+    rights: Mapping[NodeId, Rights] = field(default_factory=dict)
+    areas: frozenset[NodeId] = frozenset()
     limits: BatchLimits = field(default_factory=BatchLimits)
     max_batch_bytes: int = 1 << 30
     max_quarantine_bytes: int = 1 << 30
@@ -75,6 +88,11 @@ class ReceiveSettings:
         if not is_domain(self.own_name):
             raise ConfigError(f"{self.own_name!r} is not a host name for a trace field")
 
+    @property
+    def own_node(self) -> str:
+        """What our node is called in trace fields."""
+        return "" if self.own_id is None else self.own_id.text[:NODE_TAG_CHARS]
+
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
@@ -82,8 +100,9 @@ class Receipt:
 
     Args:
         is_duplicate: it had been received before: nothing was changed.
-        message_count: messages put in the inbox, the refused ones among them.
+        message_count: messages put in the queue, the refused ones among them.
         dead_count: recipients that were refused, and are dead letters.
+        late_count: messages that wait because their neighbour sends more than it may.
         quarantine_id: under which the payload is kept, or None. With a ``message_count`` of 0 it could
             not be read at all.
     """
@@ -91,6 +110,7 @@ class Receipt:
     is_duplicate: bool = False
     message_count: int = 0
     dead_count: int = 0
+    late_count: int = 0
     quarantine_id: str | None = None
 
 
@@ -109,14 +129,25 @@ class Receiver:
         queue: the open queue.
         disk: how files are changed.
         settings: how.
+        find_way: where mail goes, by the routes; None: it is delivered here or refused.
+        name_of: the name of a node.
     """
 
-    def __init__(self, queue: Queue, disk: Disk, settings: ReceiveSettings) -> None:
+    def __init__(
+        self,
+        queue: Queue,
+        disk: Disk,
+        settings: ReceiveSettings,
+        *,
+        find_way: FindWay | None = None,
+        name_of: Callable[[NodeId], str] = str,
+    ) -> None:
         self._queue = queue
         self._disk = disk
         self._settings = settings
         self._inbox = Inbox(queue)
-        self._admission = Admission(tuple(map(str.lower, settings.local_domains)), settings.max_hops)
+        self._house = House(settings.local_domains, settings.max_hops, settings.max_own_hops, find_way)
+        self._name_of = name_of
         self._quarantine = Quarantine(
             queue.directory / quarantine.DIRECTORY_NAME,
             queue.directory / STAGING_NAME,
@@ -190,6 +221,7 @@ class Receiver:
             secrets.token_bytes(SALT_BYTES),
             source.sender_name,
             self._settings.own_name,
+            self._settings.own_node,
             self._queue.clock.wall(),
         )
         try:
@@ -202,15 +234,21 @@ class Receiver:
             return Receipt(quarantine_id=self._set_aside(payload, source, error))
         kept_as = None if finding.lost is None else self._set_aside(payload, source, finding.lost)
         self._queue.check_room(payload.size_bytes)
+        check_backlog(self._queue, self._account(source))
+        lines = ArrivalLines(source, finding.batch, self._name_of)
         received = self._put(payload, source, read, stamp, finding.batch, kept_as)
         if received.is_duplicate:
-            self._log_duplicate(source, finding.batch, received)
+            lines.duplicate(received)
             return Receipt(is_duplicate=True, quarantine_id=kept_as)
-        unpacker = self._unpacker(stamp, lambda _: HeadBody(), kept_as)
-        dead_count = sum(
-            _log_unpacked(source, finding.batch, message) for message in read(unpacker, payload.chunks())
+        unpacker = self._unpacker(source, stamp, lambda _: HeadBody(), kept_as)
+        dead_count = sum(map(lines.message, read(unpacker, payload.chunks())))
+        lines.slowed(received)
+        return Receipt(
+            message_count=received.message_count,
+            dead_count=dead_count,
+            late_count=received.late_count,
+            quarantine_id=kept_as,
         )
-        return Receipt(message_count=received.message_count, dead_count=dead_count, quarantine_id=kept_as)
 
     def _examine(self, payload: Payload, source: Source, read: Read, stamp: Stamp) -> _Finding:
         """Read the payload to its end, keeping nothing.
@@ -222,7 +260,7 @@ class Receiver:
         if source.handle in SINGLE and source.packet is None and payload.last_byte != b"\n":
             # One message has no end of its own. Every mail server ends it with a line end.
             raise CutShort("the message does not end in a line end")
-        unpacker = self._unpacker(stamp, lambda _: HeadBody(), None)
+        unpacker = self._unpacker(source, stamp, lambda _: HeadBody(), None)
         count = sum(1 for _ in read(unpacker, payload.chunks()))
         if count == 0:
             raise BadBatch("the batch holds no message")
@@ -238,17 +276,31 @@ class Receiver:
         kept_as: str | None,
     ) -> Received:
         shelf = Shelf(self._queue)
-        messages = read(self._unpacker(stamp, shelf.new_body, kept_as), payload.chunks())
+        messages = read(self._unpacker(source, stamp, shelf.new_body, kept_as), payload.chunks())
+        account = self._account(source)
         try:
-            received = self._inbox.put_batch(source.sender, messages, batch=batch, packet=source.packet)
+            received = self._inbox.put_batch(
+                source.sender, messages, batch=batch, packet=source.packet, account=account
+            )
         except BaseException:
             shelf.abandon()
             raise
         shelf.release()
         return received
 
-    def _unpacker(self, stamp: Stamp, new_body: Callable[[str], Body], kept_as: str | None) -> Unpacker:
-        return Unpacker(stamp, self._admission, self._settings.limits, new_body, kept_as)
+    def _unpacker(
+        self, source: Source, stamp: Stamp, new_body: Callable[[str], Body], kept_as: str | None
+    ) -> Unpacker:
+        # An area brings a message to all who subscribe to it: each takes what is its own.
+        is_relayed = source.sender not in self._settings.areas
+        admission = Admission(self._house, source.sender, self._rights(source), is_relayed)
+        return Unpacker(stamp, admission, self._settings.limits, new_body, kept_as)
+
+    def _rights(self, source: Source) -> Rights:
+        return self._settings.rights.get(source.answerable, Rights())
+
+    def _account(self, source: Source) -> Account:
+        return Account(source.answerable, self._rights(source).rate)
 
     def _set_aside(self, payload: Payload, source: Source, why: GatewayError) -> str:
         kept_as = self._quarantine.keep(payload, source, why, self._queue.clock.wall())
@@ -262,16 +314,6 @@ class Receiver:
             text=str(why),
         )
         return kept_as
-
-    @staticmethod
-    def _log_duplicate(source: Source, batch: BatchId | None, received: Received) -> None:
-        log_mail(
-            "duplicate",
-            node=source.sender_name,
-            batch=None if batch is None else batch.text,
-            packet=None if source.packet is None else source.packet.text,
-            first_packet=received.first_packet or None,
-        )
 
 
 class Reception:
@@ -340,24 +382,3 @@ def _reading_of(source: Source) -> Read:
     if source.handle == RMAIL:
         return lambda unpacker, chunks: unpacker.read_rmail(source.args, chunks)
     return Unpacker.read_batch
-
-
-def _log_unpacked(source: Source, batch: BatchId | None, message: NewMessage) -> int:
-    """Write the lines of one message; returns how many of its recipients are dead."""
-    write = partial(
-        log_mail,
-        id=message.id,
-        message_id=message.message_id,
-        from_=message.envelope.sender,
-        node=source.sender_name,
-        batch=None if batch is None else batch.text,
-        packet=None if source.packet is None else source.packet.text,
-    )
-    dead_count = 0
-    for target in message.targets:
-        if target.refusal is None:
-            write("unpacked", to=target.recipient)
-        else:
-            dead_count += 1
-            write("dead", to=target.recipient, status=target.refusal.status, text=target.refusal.text)
-    return dead_count

@@ -30,13 +30,20 @@ from gateway.message.bsmtp_dialogue import (
 )
 from gateway.message.envelope import Envelope
 from gateway.message.from_line import FromLines, address_of
-from gateway.message.header import header_section_end, header_value, hop_count, received_line
+from gateway.message.header import (
+    header_section_end,
+    header_value,
+    hop_count,
+    node_hop_count,
+    received_line,
+)
 from gateway.message.lines import crlf_chunks
 from gateway.message.sendmail import RETURN_PATH_LIMIT_BYTES, split_return_path
 from gateway.msgqueue.bodies import StagedBody
 from gateway.msgqueue.entry import NewMessage, Outcome, Target, Verdict
 from gateway.msgqueue.shelf import Body
-from gateway.receive.admission import Admission, is_postmaster
+from gateway.receive.admission import Admission, Arrival, is_postmaster
+from gateway.routing.urgency import urgency_of
 
 PROTOCOL = "NNCP"
 ID_BYTES = 8
@@ -54,12 +61,14 @@ class Stamp:
         salt: random bytes, the same for each reading of a payload.
         sender_name: the node it came from.
         own_name: our host name.
+        own_node: what our node is called in trace fields, so that we know our own again; see ``node_tag``.
         wall_seconds: when it came, seconds since 1970.
     """
 
     salt: bytes
     sender_name: str
     own_name: str
+    own_node: str
     wall_seconds: float
 
     def message_id(self, index: int) -> str:
@@ -74,6 +83,7 @@ class Stamp:
             by=self.own_name,
             protocol=PROTOCOL,
             queue_id=message_id,
+            node=self.own_node,
             for_recipient=recipients[0] if len(recipients) == 1 else None,
             unix_seconds=self.wall_seconds,
         )
@@ -84,7 +94,7 @@ class Unpacker:
 
     Args:
         stamp: what is put in front of each message.
-        admission: whom mail may be for.
+        admission: what is taken, and where it goes.
         limits: of messages and batches.
         new_body: begins the message with a queue id.
         kept_as: id of the payload in the quarantine, if a message's bytes are kept there alone.
@@ -113,6 +123,7 @@ class Unpacker:
         self._envelope = Envelope("", ())
         self._refused: list[Target] = []
         self._body: Body | None = None
+        self._size_bytes = 0
 
     def read_batch(self, chunks: Iterable[bytes]) -> Iterator[NewMessage]:
         """The messages of a BSMTP batch.
@@ -190,17 +201,15 @@ class Unpacker:
             self._discard()
 
     def _single(self, envelope: Envelope, content: Iterator[bytes]) -> NewMessage:
-        body = self._begin(envelope)
-        size_bytes = 0
+        self._begin(envelope)
         is_8bit = False
         try:
             for piece in crlf_chunks(content):
-                size_bytes += len(piece)
-                if size_bytes > self._limits.message_bytes:
+                if self._size_bytes + len(piece) > self._limits.message_bytes:
                     text = f"the message is larger than {self._limits.message_bytes} bytes"
                     raise MessageError(text, status=TOO_LARGE_STATUS)
                 is_8bit = is_8bit or not piece.isascii()
-                body.write(piece)
+                self._write(piece)
         except MessageError as error:
             return self._lose(envelope, error)
         return self._finish(is_8bit=is_8bit)
@@ -224,7 +233,7 @@ class Unpacker:
 
     def _take(self, event: Event) -> NewMessage | None:
         if isinstance(event, MessageData):
-            self._current().write(event.data)
+            self._write(event.data)
         elif isinstance(event, MessageStart):
             self._begin(event.envelope)
         elif isinstance(event, MessageEnd):
@@ -240,26 +249,36 @@ class Unpacker:
             raise AssertionError("internal error: content outside of a message")
         return self._body
 
-    def _begin(self, envelope: Envelope) -> Body:
-        self._envelope = envelope
+    def _write(self, piece: bytes) -> None:
+        self._current().write(piece)
+        self._size_bytes += len(piece)
+
+    def _begin(self, envelope: Envelope) -> None:
+        self._envelope, self._size_bytes = envelope, 0
         message_id = self._stamp.message_id(self._index)
         everybody = (*envelope.recipients, *(target.recipient for target in self._refused))
         self._body = self._new_body(message_id)
         self._body.write(self._stamp.received(message_id, everybody))
-        return self._body
 
     def _finish(self, *, is_8bit: bool) -> NewMessage:
         body = self._current()
         head = body.head()
         envelope = replace(self._envelope, is_8bit=self._envelope.is_8bit or is_8bit)
-        # One of the fields is the one just added.
-        loop = self._admission.loop(hop_count(head[: header_section_end(head)]) - 1)
-        targets = tuple(map(self._admission.target, envelope.recipients))
-        if loop is not None:
-            targets = tuple(replace(target, refusal=loop) for target in targets)
+        targets = self._admission.targets(self._arrival(envelope, head), envelope.recipients)
         message = self._message(envelope, (*targets, *self._refused), body.finish(), _id_in(head))
         self._body = None
         return message
+
+    def _arrival(self, envelope: Envelope, head: bytes) -> Arrival:
+        header = head[: header_section_end(head)]
+        return Arrival(
+            envelope.sender,
+            self._size_bytes,
+            # One of the fields is the one just added.
+            hop_count=hop_count(header) - 1,
+            own_hop_count=node_hop_count(header, self._stamp.own_node) - 1,
+            urgency=urgency_of(envelope.options.priority, header),
+        )
 
     def _lose_refused(self, event: MessageRefused) -> NewMessage:
         return self._lose(event.envelope, MessageError(event.text, status=event.status))

@@ -48,6 +48,8 @@ _LOG = logging.getLogger(__name__)
 
 FindLane = Callable[[Route], Lane]
 NameOf = Callable[[NodeId], str]
+WhyForeign = Callable[[str, str], Told | None]
+"""Why a sender is not told of what a node or area (the text of its id) brought, or None: it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +112,7 @@ class Reporter:
         find_lane: destination and niceness of mail on a route.
         name_of: the name of a node.
         rng: cryptographic randomness.
+        why_foreign: whose senders are not told, of the nodes that brought mail.
     """
 
     def __init__(
@@ -121,8 +124,10 @@ class Reporter:
         find_lane: FindLane,
         name_of: NameOf,
         rng: Callable[[int], bytes],
+        why_foreign: WhyForeign = lambda _origin, _sender: None,
     ) -> None:
         self._queue = queue
+        self._why_foreign = why_foreign
         self._reports = Reports(queue)
         self._settings = settings
         self._table = table
@@ -191,9 +196,11 @@ class Reporter:
                 self._leave_untold(event, troubled, troubles, told, result)
         if not wanted:
             return
-        way = self._way_back(troubled.message.envelope.sender)
-        if way is None:
-            self._leave_untold(event, troubled, wanted, Told.NO_ROUTE, result)
+        sender, origin = troubled.message.envelope.sender, self._reports.origin_of(troubled.message.seq)
+        untold = self._why_foreign(origin, sender) if origin else None
+        way = self._way_back(sender)
+        if untold is not None or way is None:
+            self._leave_untold(event, troubled, wanted, untold or Told.NO_ROUTE, result)
             return
         report = self._write(event, troubled, wanted, body, way)
         role = Role.INBOX if way.node is None else Role.OUTBOX

@@ -174,7 +174,8 @@ def _process(inside: Mapping[int, Kind], work: Work, message: _Message) -> Tosse
         Failed: it can't be done.
     """
     area = message.area
-    if work.book.find_id(message.author) is None and not area.is_unknown_allowed:
+    author = work.book.find_id(message.author)
+    if author is None and not area.is_unknown_allowed:
         unknown = UnknownNode(f"unknown sender {message.author}, and the area has no allow-unknown")
         raise message.failed("rx-area-unknown", unknown, "sender")
     opened = OpenedMessage(message.packet.opened, area, work.book)
@@ -198,6 +199,7 @@ def _process(inside: Mapping[int, Kind], work: Work, message: _Message) -> Tosse
         opened=opened,
         first=reading,
         around=message.fields(),
+        author=None if author is None else author.id,
     )
     return kind.toss(work, inner)
 

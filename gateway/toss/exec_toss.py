@@ -51,6 +51,7 @@ class ExecCall:
         plain: what its payload is.
         handle: name of the command.
         args: what the sender adds to it.
+        author: who answers for it, if the sender is an area and the author's signature was checked.
     """
 
     sender: Node
@@ -58,6 +59,7 @@ class ExecCall:
     plain: PlainHeader
     handle: bytes
     args: tuple[bytes, ...]
+    author: NodeId | None = None
 
     @property
     def text(self) -> str:
@@ -65,10 +67,10 @@ class ExecCall:
         return os.fsdecode(b" ".join((self.handle, *self.args)))
 
 
-def read_call(sender: Node, packet: PacketId, plain: PlainHeader) -> ExecCall:
+def read_call(sender: Node, packet: PacketId, plain: PlainHeader, author: NodeId | None = None) -> ExecCall:
     """Split an exec packet's path."""
     handle, args = decode_exec_path(plain.path)
-    return ExecCall(sender, packet, plain, handle, args)
+    return ExecCall(sender, packet, plain, handle, args, author)
 
 
 class ExecToss:
@@ -148,7 +150,14 @@ class ExecToss:
         in_process = self._find_in_process(argv)
         if in_process is None:
             return run_handler(self._command(call, argv), body, self.limits, self._meanwhile)
-        in_process(body, args=call.args, sender=call.sender.id, nice=call.plain.nice, packet=call.packet)
+        in_process(
+            body,
+            args=call.args,
+            sender=call.sender.id,
+            author=call.author,
+            nice=call.plain.nice,
+            packet=call.packet,
+        )
         return b""
 
     def _second(self, call: ExecCall, opened: Readable) -> Iterator[bytes | memoryview]:
@@ -170,6 +179,7 @@ class ExecToss:
                 "NNCP_SELF": own_id.text,
                 "NNCP_SENDER": call.sender.id.text,
                 "NNCP_NICE": str(call.plain.nice),
+                **({} if call.author is None else {"NNCP_AUTHOR": call.author.text}),
             },
         )
 
@@ -180,7 +190,7 @@ def toss_exec(work: Work, packet: ReceivedPacket) -> Tossed:
     Raises:
         Failed: there is no such handle, the packet is not whole, or the handler failed.
     """
-    call = read_call(packet.sender, packet.job.packet, packet.plain)
+    call = read_call(packet.sender, packet.job.packet, packet.plain, packet.author)
     toss = ExecToss(work.book, work.settings, work.find_in_process, work.meanwhile)
     try:
         argv = toss.configured(call)

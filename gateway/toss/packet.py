@@ -62,6 +62,7 @@ class ReceivedPacket:
         opened: gives another reading of it.
         first: the reading that was begun to learn all this.
         around: what records say before size and type; None: what they say of the job itself.
+        author: of a message of an area, if we know it and so have checked its signature.
     """
 
     job: Job
@@ -72,6 +73,7 @@ class ReceivedPacket:
     opened: Readable
     first: Reading
     around: Fields | None = None
+    author: NodeId | None = None
 
     @property
     def size_bytes(self) -> int:

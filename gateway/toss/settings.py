@@ -89,6 +89,7 @@ class InProcess(Protocol):
         *,
         args: tuple[bytes, ...],
         sender: NodeId,
+        author: NodeId | None,
         nice: int,
         packet: PacketId,
     ) -> None:
@@ -98,7 +99,8 @@ class InProcess(Protocol):
             payload: pieces, each valid until the next is asked for. It may raise a PacketError or
                 StoreError: nothing that was read so far may be acted on then.
             args: what the sender added to the configured command.
-            sender: who signed the packet.
+            sender: who signed the packet, or the area it came by.
+            author: of a message of an area: who signed it, if that was checked.
             nice: niceness for an answer.
             packet: the packet's name in the spool.
 

@@ -1,79 +1,16 @@
 """A node of ours and nodes with the Go tools: on either side, in between, and on one spool."""
 
 import subprocess
-from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 from tests.support.gateways import GatewayNode, clean_environ, mail, pair
+from tests.support.go_side import GoSide
 from tests.support.gonncp import GoNode
 from tests.support.peers import require
 
 ALICE, BOB, GAIL = "alice@a.test", "bob@b.test", "gail@g.test"
-
-HANDLER = """\
-#!/bin/sh
-# Keeps what it is given, as a mail server would; the environment has no PATH.
-number=$(/bin/ls {home}/got | /usr/bin/wc -l)
-/usr/bin/printf '%s\\n' "$@" >{home}/got/$number.args
-/bin/cat >{home}/got/$number.mail.tmp
-/bin/mv {home}/got/$number.mail.tmp {home}/got/$number.mail
-"""
-
-
-class GoSide:
-    """A Go node that keeps what comes for its handle ``sendmail``."""
-
-    def __init__(self, place: Path, name: str) -> None:
-        require("nncp-toss", "nncp-exec", "nncp-xfer", "nncp-cfgmin")
-        self.node = GoNode(place / name, name)
-        config = {
-            "spool": str(self.node.spool),
-            "log": str(self.node.log_path),
-            "self": self.node.keys,
-            "neigh": {"self": self._public(self.node.keys)},
-        }
-        self.node.save(config)
-        (self.node.home / "got").mkdir()
-        self.handler = self.node.home / "sendmail"
-        self.handler.write_text(HANDLER.format(home=self.node.home))
-        self.handler.chmod(0o755)
-
-    @staticmethod
-    def _public(keys: dict[str, str]) -> dict[str, str]:
-        return {key: keys[key] for key in ("id", "exchpub", "signpub", "noisepub")}
-
-    def know(self, other: GatewayNode, via: Sequence[str] = ()) -> None:
-        """Put a node of ours into the Go configuration."""
-        config = self.node.config()
-        entry = self._public(other.nncp()["self"]) | {"exec": {"sendmail": [str(self.handler)]}}
-        config["neigh"][other.name] = entry | ({"via": list(via)} if via else {})
-        self.node.save(config)
-
-    def meet(self, other: GatewayNode, *options: str) -> None:
-        """Let both know each other; ours reads what nncp-cfgmin prints."""
-        self.know(other)
-        block = self.node.run("nncp-cfgmin").stdout
-        words = ("accept", self.node.name, "--domain", f"{self.node.name}.test", *options)
-        other.run(*words, stdin=block)
-
-    def mails(self) -> list[tuple[list[str], bytes]]:
-        """The arguments and the input of each run of the handler."""
-        got = sorted((self.node.home / "got").glob("*.mail"))
-        return [(path.with_suffix(".args").read_text().splitlines(), path.read_bytes()) for path in got]
-
-    def take(self, stick: Path) -> None:
-        self.node.run("nncp-xfer", "-quiet", "-rx", str(stick))
-        self.node.toss()
-
-    def give(self, stick: Path) -> None:
-        stick.mkdir(exist_ok=True)
-        self.node.run("nncp-xfer", "-quiet", "-mkdir", "-tx", str(stick))
-
-    def send(self, to: str, recipients: Sequence[str], sender: str, message: bytes) -> None:
-        body = f"Return-Path: <{sender}>\n".encode() + message
-        self.node.run("nncp-exec", "-quiet", "-noprogress", to, "sendmail", *recipients, stdin=body)
 
 
 def test_go_tosses_our_packets_into_its_sendmail(place: Path) -> None:
@@ -193,3 +130,22 @@ def test_accept_works_on_a_configuration_that_go_made(place: Path) -> None:
 
 def cfgnew() -> str:
     return subprocess.run([require("nncp-cfgnew")], check=True, capture_output=True, text=True).stdout
+
+
+def test_go_gets_what_was_too_large_for_the_link_once_somebody_releases_it(place: Path) -> None:
+    """Small mail goes on meanwhile; the large message arrives unchanged, and after that nothing more."""
+    a, go = GatewayNode(place / "a", "a.test"), GoSide(place, "g")
+    go.meet(a)
+    a.set_toml("neighbour.g", "max_message_bytes = 10000\n")
+    body = mail(1, ALICE, GAIL, "x" * 70 + "\n" + "y" * 20_000 + "\n")
+    a.send(ALICE, [GAIL], body)
+    a.send(ALICE, [GAIL], mail(2, ALICE, GAIL))
+    stick = place / "stick"
+    stick.mkdir()
+    for count in (1, 2, 2):
+        a.run("xfer", "--mkdir", str(stick))
+        go.take(stick)
+        assert len(go.mails()) == count
+        a.run("queue", "release", "--node", "g")
+    assert sorted(content.endswith(body) for _, content in go.mails()) == [False, True]
+    assert a.states() == ["sent", "sent"]

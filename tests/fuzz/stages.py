@@ -33,7 +33,7 @@ from gateway.msgqueue.store import Queue
 from gateway.nodes import Area, Book, Freq, Node
 from gateway.packet.mth import mth
 from gateway.packet.plain import PATH_LIMIT_BYTES, PacketType, PlainHeader
-from gateway.receive.admission import Admission
+from gateway.receive.admission import Admission, House
 from gateway.receive.unpack import Stamp, Unpacker
 from gateway.routing.table import Table
 from gateway.spool.layout import Box
@@ -323,8 +323,8 @@ class _Unpacking:
         self._args = args
 
     def read(self, pieces: Iterable[bytes], *, is_batch: bool) -> object:
-        stamp = Stamp(b"salt", "a", "mx.b.test", 0.0)
-        admission = Admission(("b.test",), max_hops=3)
+        stamp = Stamp(b"salt", "a", "mx.b.test", "NODE", 0.0)
+        admission = Admission(House(("b.test",), max_hops=3))
         unpacker = Unpacker(stamp, admission, LIMITS, lambda _: HeadBody())
         reading = unpacker.read_batch(pieces) if is_batch else unpacker.read_single(self._args, pieces)
         try:

@@ -86,8 +86,10 @@ def batches(
 def commands(queue: Queue, disk: Disk | None = None, max_message_bytes: int = 50 << 20) -> PipeCommands:
     """All commands; what neighbours send is taken for b.test."""
 
-    def begin_receive(handle: str, args: tuple[bytes, ...], sender: NodeId) -> Reception:
-        return receiver(queue, disk).begin(Source(sender, "a", None, handle, args))
+    def begin_receive(
+        handle: str, args: tuple[bytes, ...], sender: NodeId, author: NodeId | None
+    ) -> Reception:
+        return receiver(queue, disk).begin(Source(sender, "a", None, handle, args, author))
 
     singles = intake(queue, max_message_bytes)
     return PipeCommands(singles, batches(queue, disk), begin_receive, lambda: "1234")

@@ -7,6 +7,7 @@ from pydantic import BaseModel
 from gateway.carry.online.service_settings import OnlineSettings
 from gateway.config.gateway_place import chosen_path
 from gateway.config.gateway_toml import GatewayConfig, load_gateway_config, parse_gateway_text
+from gateway.config.toml_rights import AreaSection
 from gateway.config.toml_schema import BatchKeys, GatewayFile, NeighbourSection, RouteSection
 from gateway.deliver.maildir import MaildirTargetSettings
 from gateway.deliver.sendmail_command import SendmailTargetSettings
@@ -414,7 +415,7 @@ def test_the_sample_shows_every_key_with_its_default() -> None:
     lines = [line.removeprefix("#") for line in SAMPLE.read_text().splitlines() if not line.startswith("# ")]
     file = parse_gateway_text(SAMPLE, "\n".join(lines))
     for name, section in GatewayFile.model_fields.items():
-        if name in {"route", "neighbour"}:
+        if name in {"route", "neighbour", "area"}:
             continue
         shown = getattr(file, name)
         assert shown.model_fields_set == set(type(shown).model_fields) - OPTIONAL.get(name, set()), name
@@ -424,9 +425,14 @@ def test_the_sample_shows_every_key_with_its_default() -> None:
         assert section.default_factory is not None
     assert file.route
     assert file.neighbour
+    assert file.area
 
 
-SHARED_TABLES: dict[str, type[BaseModel]] = {"route": RouteSection, "neighbour": NeighbourSection}
+SHARED_TABLES: dict[str, type[BaseModel]] = {
+    "route": RouteSection,
+    "neighbour": NeighbourSection,
+    "area": AreaSection,
+}
 
 OPTIONAL: dict[str, set[str]] = {}
 """Keys without a default, which the sample need not show."""

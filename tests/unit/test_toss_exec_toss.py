@@ -26,6 +26,7 @@ class Receiver:
     def __init__(self, error: Exception | None = None) -> None:
         self.error = error
         self.calls: list[tuple[bytes, tuple[bytes, ...], NodeId, int, PacketId]] = []
+        self.authors: list[NodeId | None] = []
 
     def find(self, argv: Sequence[str]) -> "Receiver | None":
         return self if list(argv) == ["receive", "mail"] else None
@@ -36,9 +37,11 @@ class Receiver:
         *,
         args: tuple[bytes, ...],
         sender: NodeId,
+        author: NodeId | None,
         nice: int,
         packet: PacketId,
     ) -> None:
+        self.authors.append(author)
         body = b"".join(bytes(piece) for piece in payload)
         if self.error is not None:
             raise self.error
@@ -106,6 +109,7 @@ def test_a_handler_within_the_process_gets_body_and_sender(
     ).run_once()
     assert (result.done_count, pair.received()) == (1, [])
     assert receiver.calls == [(body, (b"arg",), pair.id("a"), 200, PacketId.parse(path.name))]
+    assert receiver.authors == [None]
 
 
 def test_when_the_handler_within_the_process_fails_the_packet_stays(tmp_path: Path) -> None:
