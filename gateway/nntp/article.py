@@ -31,18 +31,22 @@ SHOWN_BYTES = 80
 
 MANDATORY_FIELDS = ("From", "Date", "Newsgroups", "Subject", "Message-ID", "Path")
 """RFC 5536 section 3.1."""
+_MANDATORY_KEYS = {name: name.lower().encode("ascii") for name in MANDATORY_FIELDS}
 _LONE_FIELDS = frozenset(
     name.lower().encode("ascii")
     for name in (
         *MANDATORY_FIELDS,
-        *("Approved", "Archive", "Control", "Distribution", "Expires", "Followup-To", "Injection-Date"),
-        *("Injection-Info", "Lines", "References", "Reply-To", "Sender", "Supersedes", "Xref"),
+        *("Approved", "Control", "Distribution", "Expires", "Followup-To", "Injection-Date"),
+        *("Injection-Info", "References", "Supersedes"),
     )
 )
+"""Two of them would mean two things; of the other fields real articles have two at times."""
 
 _MESSAGE_ID = re.compile(r"<[!-;=?A-~]+@(?:[!-;=?A-Z^-~]+|\[[!-;=?-Z^-~]*\])>")
 _FIELD_NAME = re.compile(rb"[!-9;-~]+")
-_FOLD = re.compile(rb"\r?\n[ \t]")
+_FOLD = re.compile(rb"\r?\n([ \t])")
+_FIELDS = re.compile(rb"(?:[!-9;-~]++:(?=[ \t\r])[^\r]*+(?:\r\n[ \t][^\r]*+)*+\r\n)*+")
+_FIELD = re.compile(rb"([!-9;-~]++):([^\r]*+(?:\r\n[ \t][^\r]*+)*+)\r\n")
 
 
 class Reason(StrEnum):
@@ -164,8 +168,9 @@ class _Unacceptable(MessageError):
 
 def unfolded(raw: bytes) -> bytes:
     """A value as one line, without the blanks around."""
+    value = raw.strip(b" \t\r\n")
     # Each fold keeps its blank; only the line end goes: RFC 5322 section 2.2.3.
-    return _FOLD.sub(lambda match: match[0][-1:], raw).strip(b" \t\r\n")
+    return _FOLD.sub(rb"\1", value) if b"\n" in value else value
 
 
 def read_article(
@@ -258,7 +263,7 @@ def field_value(data: bytes, name: str) -> bytes | None:
 def shown(value: bytes, limit_bytes: int = SHOWN_BYTES) -> str:
     """A value for a text of one printable line, cut."""
     text = value[:limit_bytes].decode("utf-8", "replace")
-    return "".join(char if char.isprintable() else "?" for char in text)
+    return text if text.isprintable() else "".join(char if char.isprintable() else "?" for char in text)
 
 
 def split_names(value: bytes) -> tuple[str, ...]:
@@ -295,20 +300,20 @@ def _split(header: bytes) -> Iterator[bytes]:
 
 def _fields_of(header: bytes, limits: ArticleLimits) -> dict[bytes, bytes]:
     """The fields that may stand once, by name in lower case; every field is looked at."""
+    sound = _FIELDS.match(header)
+    if sound is None or sound.end() < len(header):
+        line = header[0 if sound is None else sound.end() :].partition(b"\r\n")[0]
+        raise _Unacceptable(Reason.BAD_HEADER, f"not a header field: {shown(line)!r}")
     found: dict[bytes, bytes] = {}
-    for raw in _split(header):
-        name, colon, value = raw.partition(b":")
-        if not colon or not _FIELD_NAME.fullmatch(name) or value[:1] not in {b" ", b"\t", b"\r"}:
-            raise _Unacceptable(Reason.BAD_HEADER, f"not a header field: {shown(raw.rstrip())!r}")
-        if len(raw) > limits.field_bytes:
-            text = f"a {shown(name)} field of {len(raw)} bytes; allowed: {limits.field_bytes}"
+    for name, value in _FIELD.findall(header):
+        if len(value) > limits.field_bytes:
+            text = f"a {shown(name)} field of {len(value)} bytes; allowed: {limits.field_bytes}"
             raise _Unacceptable(Reason.HEADER_TOO_LARGE, text)
         key = name.lower()
-        if key not in _LONE_FIELDS:
-            continue
-        if key in found:
-            raise _Unacceptable(Reason.DUPLICATE_FIELD, f"two {shown(name)} fields")
-        found[key] = unfolded(value)
+        if key in _LONE_FIELDS:
+            if key in found:
+                raise _Unacceptable(Reason.DUPLICATE_FIELD, f"two {shown(name)} fields")
+            found[key] = unfolded(value)
     return found
 
 
@@ -319,8 +324,8 @@ def _article(
     limits: ArticleLimits,
     announced: str | None,
 ) -> Article:
-    for name in MANDATORY_FIELDS:
-        if not fields.get(name.lower().encode("ascii")):
+    for name, key in _MANDATORY_KEYS.items():
+        if not fields.get(key):
             raise _Unacceptable(Reason.MISSING, f"no {name} field")
     control = fields.get(b"control")
     return Article(
@@ -329,7 +334,7 @@ def _article(
         path=fields[b"path"].decode("utf-8", "replace"),
         date_seconds=_date("Date", fields[b"date"]),
         injection_seconds=_injection_date(fields),
-        distributions=split_names(fields.get(b"distribution", b"")),
+        distributions=split_names(fields[b"distribution"]) if b"distribution" in fields else (),
         control=None if control is None else control.decode("utf-8", "replace"),
         is_approved=bool(fields.get(b"approved")),
         size_bytes=size_bytes,

@@ -209,16 +209,16 @@ class Commands:
 
     def _takethis(self, words: list[str], *, is_too_long: bool) -> None:
         """The article comes whatever we say, so it is read first: RFC 4644 section 2.5.2."""
-        message_id = shown(words[1].encode()) if len(words) > 1 else ""
+        message_id = words[1] if len(words) > 1 else ""
         refusal = None
         if not self.access.may_feed:
             refusal = self._not_permitted()
         elif is_too_long or len(words) != 2:  # noqa: PLR2004 - command and Message-ID
             refusal = _SYNTAX
-        elif not is_message_id(words[1]):
-            refusal = f"439 {message_id} no Message-ID"
-        else:
-            message_id = words[1]
+        elif not is_message_id(message_id):
+            refusal = f"439 {shown(message_id.encode())} no Message-ID"
+        if refusal is not None:
+            message_id = shown(message_id.encode())
         self.expect(Announced(Transfer.TAKETHIS, message_id, refusal))
 
     def _check(self, words: list[str]) -> Event | None:

@@ -6,7 +6,7 @@ Spec: RFC 5322 sections 3.3 and 4.3; RFC 5536 section 3.1.1; RFC 3977 section 7.
 """
 
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 TEXT_LIMIT_CHARS = 300
 """A date is some 40 characters; comments may stand in it."""
@@ -17,7 +17,7 @@ _ZONE_HOURS = {"est": -5, "edt": -4, "cst": -6, "cdt": -5, "mst": -7, "mdt": -6,
 _COMMENT = re.compile(r"\([^()]*\)")
 _DATE = re.compile(
     r"(?:[a-z]{3,9}\s*,\s*|[a-z]{3}\s+)?(\d{1,2})\s+([a-z]{3})[a-z]{0,6}\s+(\d{2,4})\s+"
-    r"(\d{1,2})\s*:\s*(\d{2})(?:\s*:\s*(\d{2}))?\s*([+-]\d{4}|[a-z]{1,5})?",
+    r"(\d{1,2})\s*:\s*(\d{2})(?:\s*:\s*(\d{2}))?\s*([+-]\d{4}|[a-z]{1,5}(?:[+-]\d{1,4})?)?",
     re.ASCII,
 )
 _NNTP_DATE = re.compile(r"(\d{2}|\d{4})(\d{2})(\d{2})", re.ASCII)
@@ -40,6 +40,8 @@ def parse_date(text: str) -> float | None:
     if len(text) > TEXT_LIMIT_CHARS:
         return None
     for _ in range(_MAX_NESTED_COMMENTS):
+        if "(" not in text:
+            break
         text = _COMMENT.sub(" ", text)
     match = _DATE.fullmatch(text.strip().lower())
     if match is None or match[2] not in _MONTHS:
@@ -90,8 +92,7 @@ def _unix_seconds(year: int, month: int, day: int, hour: int, minute: int, secon
         moment = datetime(year, month, day, hour, minute, second - leap_second, tzinfo=UTC)
     except ValueError:
         return None
-    epoch = datetime(1970, 1, 1, tzinfo=UTC)
-    return (moment - epoch) / timedelta(seconds=1) + leap_second
+    return moment.timestamp() + leap_second
 
 
 def _offset_seconds(zone: str) -> int:

@@ -25,7 +25,6 @@ _IDENTITY = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")
 _DELIMITER = re.compile(r"[!\s]+")
 _NOT_IN_DIAGNOSTIC = re.compile(r"[^A-Za-z0-9._:\[\]-]")
 _DIAGNOSTIC = "."
-_PATH_FIELD = re.compile(rb"^Path:[ \t]*", re.IGNORECASE | re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,16 +78,16 @@ def relayed(article: bytes, own: str, source: Source) -> bytes:
     """
     end = header_end(article)
     header = without_fields(article[:end], ("xref",))
-    match = _PATH_FIELD.search(header)
-    if match is None:
+    start = (b"\r\n" + header.lower()).find(b"\r\npath:")
+    if start < 0:
         raise AssertionError("internal error: an article without Path was to be relayed")
-    path = Field(b"path", _whole_field(header, match.start())).value.decode("utf-8", "replace")
+    path = Field(b"path", _whole_field(header, start)).value.decode("utf-8", "replace")
     front = f"{own}!{_diagnostic(path, source)}".encode("ascii")
-    rest = header[match.end() :]
+    rest = header[start + len("Path:") :].lstrip(b" \t")
     line_bytes = len("Path: ") + len(front) + rest.index(b"\r\n")
     # A fold of nothing is none: what stands behind the colon may be folded already.
     fold = b"\r\n\t" if line_bytes > LINE_LIMIT_BYTES and not rest.startswith(b"\r\n") else b""
-    return b"".join((header[: match.start()], b"Path: ", front, fold, rest, article[end:]))
+    return b"".join((header[:start], b"Path: ", front, fold, rest, article[end:]))
 
 
 def without_fields(article: bytes, names: Collection[str]) -> bytes:
@@ -99,8 +98,9 @@ def without_fields(article: bytes, names: Collection[str]) -> bytes:
         names: of the fields, in any case.
     """
     end = header_end(article)
-    removal = _removal(tuple(sorted(name.lower() for name in names)))
-    return removal.sub(b"", article[:end]) + article[end:]
+    lowered = b"\r\n" + article[:end].lower()
+    present = tuple(name.lower() for name in names if f"\r\n{name.lower()}:".encode("ascii") in lowered)
+    return _removal(present).sub(b"", article[:end]) + article[end:] if present else article
 
 
 @functools.lru_cache(maxsize=16)

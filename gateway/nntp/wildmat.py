@@ -95,6 +95,7 @@ def takes_groups(wildmat: Wildmat, groups: Iterable[str]) -> bool:
     return Verdict.YES in verdicts and Verdict.POISON not in verdicts
 
 
+@functools.lru_cache(maxsize=4096)
 def is_newsgroup_name(text: str) -> bool:
     """Whether a text can be the name of a newsgroup.
 
