@@ -2,7 +2,7 @@
 
 import click
 
-from gateway.cli import queue_act, queue_view
+from gateway.cli import queue_act, queue_quarantine, queue_view
 
 
 @click.group()
@@ -20,5 +20,6 @@ for _command in (
     queue_act.drop,
     queue_act.move,
     queue_act.replay,
+    queue_quarantine.quarantine,
 ):
     queue.add_command(_command)

@@ -148,6 +148,20 @@ def count_states(queue: Queue) -> dict[tuple[Role, State], int]:
     return {(Role(role), State(state)): count for role, state, count in rows}
 
 
+def is_mentioned(queue: Queue, text: str) -> bool:
+    """Whether the outcome of a delivery has a text in it, such as the id of a payload in quarantine.
+
+    Args:
+        queue: the open queue.
+        text: without wildcards of LIKE.
+    """
+    with queue.reading() as connection:
+        row = connection.execute(
+            "SELECT 1 FROM delivery WHERE text LIKE ? LIMIT 1", (f"%{text}%",)
+        ).fetchone()
+    return row is not None
+
+
 def forget_finished(queue: Queue, *, keep_seconds: float, keep_batch_seconds: float) -> int:
     """Remove messages that were sent, delivered or dropped long ago, and old records of received batches.
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from gateway.msgqueue.entry import State
-from tests.support.gateways import Done, GatewayNode, mail, pair
+from tests.support.gateways import Done, GatewayNode, clean_environ, mail, pair, run_here
 
 ALICE, BOB, CAROL = "alice@a.test", "bob@b.test", "carol@b.test"
 Nodes = tuple[GatewayNode, GatewayNode]
@@ -215,3 +215,39 @@ def test_every_state_has_a_word_on_the_command_line(nodes: Nodes) -> None:
     a, _ = nodes
     text = a.run("queue", "list", "--help").out
     assert all(state.value in text for state in State)
+
+
+def receive_batch(node: GatewayNode, content: bytes, sender: GatewayNode) -> None:
+    words = ["-c", str(node.config_path), "receive", "rsmtp"]
+    assert run_here(words, content, clean_environ(NNCP_SENDER=sender.id)).status == 0
+
+
+def test_a_payload_in_quarantine_is_taken_in_again_once_it_can_be_read(nodes: Nodes) -> None:
+    a, b = nodes
+    one = f"MAIL FROM:<{ALICE}>\nRCPT TO:<{BOB}>\nDATA\nSubject: x\n\nhello\n.\n".encode()
+    b.set_toml("receive", "max_messages = 1\n")
+    receive_batch(b, b"HELO a\n" + one * 2, a)
+    receive_batch(b, b"nonsense\n", a)
+    assert b.states() == []
+    first, second = json.loads(b.run("queue", "quarantine", "list", "--json").out)
+    assert (first["record"]["Node"], first["record"]["Handle"]) == ("a", "rsmtp")
+    assert second["record"]["Why"] in b.run("queue", "quarantine", "list").out
+    assert b.run("queue", "quarantine", "replay", first["id"], is_checked=False).status == 69
+    b.config_path.write_text(b.config_path.read_text().replace("max_messages = 1\n", ""))
+    done = b.run("queue", "quarantine", "replay", "--all", is_checked=False)
+    assert done.status == 69
+    assert f"{first['id']}  done: 2 messages are in the queue" in done.out
+    assert f"{second['id']}  impossible: still not: " in done.out
+    assert f'event=replayed text="2 messages are in the queue" quarantine={first["id"]}' in done.err
+    assert b.states() == ["queued", "queued"]
+    (result,) = json.loads(b.run("queue", "quarantine", "drop", second["id"], "--json").out)
+    assert (result["id"], result["ending"]) == (second["id"], "done")
+    assert b.run("queue", "quarantine", "list").out == ""
+
+
+@pytest.mark.parametrize(
+    ("words", "status"), [(["replay"], 64), (["drop", "--all", "x"], 64), (["drop", "x"], 68)]
+)
+def test_what_is_not_in_quarantine_is_told(nodes: Nodes, words: list[str], status: int) -> None:
+    a, _ = nodes
+    assert fails(a, "quarantine", *words).status == status
