@@ -34,7 +34,7 @@ def article(
         f"Date: {formatdate(time.time())}",
         f"Message-ID: <{number}@a.test>",
     )
-    return "\n".join((*lines, more + "\n" + body if more else "\n" + body)).encode()
+    return "\n".join((*lines, *filter(None, [more]), "", body)).encode()
 
 
 def batch(articles: Sequence[bytes]) -> bytes:
