@@ -249,16 +249,21 @@ class Disk:
         """Open a file that grows, and is kept when its writer stops; see PartFile."""
         return PartFile(self, path, offset_bytes)
 
-    def sync_files(self, paths: Sequence[Path], in_parallel: Parallel) -> list[StoreError | None]:
+    def sync_files(
+        self, paths: Sequence[Path], in_parallel: Parallel, sync_all: Callable[[], bool] | None = None
+    ) -> list[StoreError | None]:
         """Force the content of several files to the disk, not through links.
 
         Args:
             paths: the files.
             in_parallel: such as ``Executor.map``: several that are synced at a time wait only once.
+            sync_all: such as ``FileSystem.sync``; says whether it has synced whatever was written.
 
         Returns:
             For each file what failed, or None.
         """
+        if sync_all is not None and self.is_syncing and sync_all():
+            return [None] * len(paths)
         return list(in_parallel(lambda path: _failure_of(partial(self.sync_file, path)), paths))
 
     def rename_together(self, pairs: Sequence[tuple[Path, Path]]) -> list[StoreError | None]:
@@ -353,21 +358,17 @@ class Disk:
         """Force the content of a file that somebody else wrote to the disk; not through a link."""
         with store_errors(path, "sync"):
             self.hook("sync", path)
-            if not self.is_syncing:
-                return
-            fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-            try:
-                os.fsync(fd)
-            finally:
-                os.close(fd)
+            self._force(path, os.O_NOFOLLOW | os.O_NONBLOCK)
 
     def sync_directory(self, path: Path) -> None:
         """Force a directory's entries to the disk."""
         with store_errors(path, "sync directory"):
             self.hook("sync-directory", path)
-            if not self.is_syncing:
-                return
-            fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            self._force(path, os.O_DIRECTORY)
+
+    def _force(self, path: Path, flags: int) -> None:
+        if self.is_syncing:
+            fd = os.open(path, flags | os.O_RDONLY | os.O_CLOEXEC)
             try:
                 os.fsync(fd)
             finally:

@@ -14,6 +14,9 @@ from gateway.spool.log import Entry, Log
 WAITING_COUNT = 10_000
 """Entries that may wait; half a kilobyte each."""
 BATCH_COUNT = 500
+GATHER_SECONDS = 0.05
+"""A record is written so much later, with those that come meanwhile: a thread that is woken for each of
+thousands keeps the others from their work."""
 
 
 class Journal(Log):
@@ -29,6 +32,7 @@ class Journal(Log):
         self._emptied = threading.Condition()
         self._thread: threading.Thread | None = None
         self._lock = threading.Lock()
+        self._is_closing = threading.Event()
 
     def put(self, entry: Entry) -> None:
         """Record an event, soon."""
@@ -42,9 +46,11 @@ class Journal(Log):
     def close(self) -> None:
         """Wait until all is written; may be called again, and further events may follow."""
         if self._thread is not None:
+            self._is_closing.set()
             self._entries.put(None)
             self._thread.join()
             self._thread = None
+            self._is_closing.clear()
 
     def __enter__(self) -> Self:
         return self
@@ -63,6 +69,8 @@ class Journal(Log):
     def _run(self) -> None:
         while True:
             batch = [self._entries.get()]
+            if self._entries.qsize() < BATCH_COUNT:
+                self._is_closing.wait(GATHER_SECONDS)
             while batch[-1] is not None and len(batch) < BATCH_COUNT and not self._entries.empty():
                 batch.append(self._entries.get())
             entries = [entry for entry in batch if entry is not None]

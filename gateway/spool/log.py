@@ -9,6 +9,7 @@ Spec: NNCP manual, Log format; GNU recutils manual, Records.
 """
 
 import fcntl
+import functools
 import os
 import sys
 import time
@@ -114,7 +115,10 @@ class Log:
                 self._is_failure_told = True
                 _print(f"cannot write the log {self.target}: {error.strerror or error}\n")
         if not self.is_quiet:
-            lines = (f"{_format_seconds(entry.now_ns)}Z {printable(entry.line)}\n" for entry in entries)
+            lines = (
+                f"{_format_seconds(entry.now_ns // NANOSECONDS)}Z {printable(entry.line)}\n"
+                for entry in entries
+            )
             _print("".join(lines))
 
 
@@ -129,15 +133,16 @@ def encode_record(now_ns: int, fields: Fields) -> bytes:
     """
     lines = ["", f"When: {format_when(now_ns)}"]
     for name, value in fields:
-        value_text = str(value).lower() if isinstance(value, bool) else str(value)
-        lines.append(f"{name}: " + value_text.replace("\n", "\n+ "))
+        # Numbers have no case, and truth is written in lower case.
+        text = value if isinstance(value, str) else str(value).lower()
+        lines.append(f"{name}: {text}" if "\n" not in text else f"{name}: " + text.replace("\n", "\n+ "))
     return ("\n".join(lines) + "\n").encode("utf-8", "surrogateescape")
 
 
 def format_when(now_ns: int) -> str:
     """Write a moment in RFC 3339, UTC, with as many fractional digits as it needs (at most 9)."""
     fraction = f"{now_ns % NANOSECONDS:09d}".rstrip("0")
-    return _format_seconds(now_ns) + (f".{fraction}Z" if fraction else "Z")
+    return _format_seconds(now_ns // NANOSECONDS) + (f".{fraction}Z" if fraction else "Z")
 
 
 def printable(line: str) -> str:
@@ -148,8 +153,10 @@ def printable(line: str) -> str:
     )
 
 
-def _format_seconds(now_ns: int) -> str:
-    return datetime.fromtimestamp(now_ns // NANOSECONDS, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+@functools.lru_cache(maxsize=16)
+def _format_seconds(seconds: int) -> str:
+    # Thousands of records fall into one second.
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")
 
 
 def _parse_descriptor(target: str) -> int:

@@ -1,5 +1,6 @@
 """Received packets become durable in groups, and each fails alone."""
 
+import dataclasses
 import errno
 import os
 from collections.abc import Callable, Sequence
@@ -7,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.carry.online.commit import Committer, Whole
+from gateway.carry.online.commit import GROUP_COUNT, TOGETHER_COUNT, Committer, Whole
 from gateway.durable import Disk
 from gateway.errors import StoreError
 from gateway.ids import PacketId
@@ -18,8 +19,13 @@ from tests.support.online_sessions import Site
 class Bench:
     """A committer of the node b, and what it told."""
 
-    def __init__(self, home: Path, hook: Callable[[str, Path], None] = lambda _step, _path: None) -> None:
-        self.site = Site(home, "b", Disk(is_syncing=False, hook=hook))
+    def __init__(
+        self,
+        home: Path,
+        hook: Callable[[str, Path], None] = lambda _step, _path: None,
+        disk: Disk | None = None,
+    ) -> None:
+        self.site = Site(home, "b", disk or Disk(is_syncing=False, hook=hook))
         self.rx = self.site.box(Box.RX)
         self.rx.mkdir(parents=True)
         self.groups: list[Sequence[Whole]] = []
@@ -33,7 +39,7 @@ class Bench:
         path = self.rx / f"{packet}.part"
         path.write_bytes(b"x" * 200)
         whole = Whole(packet, path, 200, b"x" * 172, is_verified=is_verified)
-        self.committer.add(whole)
+        self.committer.add([whole])
         return whole
 
 
@@ -51,6 +57,30 @@ def test_all_that_waits_is_renamed_with_one_sync_of_the_directory_and_told_after
     assert {path.name for path in bench.rx.iterdir()} == {
         *(whole.packet.text for whole in verified), f"{nock.packet}.nock",
     }  # fmt: skip
+
+
+def test_more_than_a_group_is_committed_in_groups(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    wholes = [bench.put(number) for number in range(GROUP_COUNT // 2)]
+    more = [dataclasses.replace(whole, packet=PacketId(os.urandom(32))) for whole in wholes * 3]
+    for whole in more:
+        path = bench.rx / f"{whole.packet}.part"
+        path.write_bytes(b"x")
+        bench.committer.add([dataclasses.replace(whole, path=path)])
+    bench.committer.run_once()
+    assert [len(group) for group in bench.groups] == [GROUP_COUNT, GROUP_COUNT]
+    assert len(list(bench.rx.glob("*.part"))) == 0
+
+
+def test_packets_on_a_disk_that_syncs_are_there_after_it(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, disk=Disk())
+    bench.committer.open(bench.rx)
+    bench.committer.open(bench.rx)
+    wholes = [bench.put(number) for number in range(2 * TOGETHER_COUNT)]
+    bench.committer.run_once()
+    assert bench.groups == [wholes]
+    bench.committer.close()
+    assert len(list((bench.rx / "hdr").iterdir())) == len(wholes)
 
 
 def test_nothing_to_do_is_nothing(tmp_path: Path) -> None:

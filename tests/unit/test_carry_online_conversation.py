@@ -194,6 +194,32 @@ def test_unverified_files_of_an_earlier_session_are_verified_and_bad_ones_fetche
     assert "Err: the hash is wrong; it is removed" in b.log_text()
 
 
+@pytest.mark.parametrize("is_offered_first", [True, False])
+def test_what_an_earlier_session_left_unverified_is_confirmed_once(
+    tmp_path: Path, *, is_offered_first: bool
+) -> None:
+    async def story() -> None:
+        b = Site(tmp_path, "b")
+        left, content = content_of(b"left")
+        here, here_content = content_of(b"here")
+        b.box(Box.RX).mkdir(parents=True)
+        (b.box(Box.RX) / f"{left}.nock").write_bytes(content)
+        (b.box(Box.RX) / here.text).write_bytes(here_content)
+        offers = [Offer(left, 1, len(content))]
+        async with played(b, settings=LASTING) as (peer, _):
+            await peer.begin(offers if is_offered_first else [])
+            await peer.until(lambda: peer.session.is_established)
+            await until(lambda: "sp-checker-done" in b.events())
+            more = [] if is_offered_first else offers
+            more.append(Offer(here, 2, len(here_content)))
+            peer.session.announce(more, asyncio.get_running_loop().time())
+            await peer.flush()
+            await peer.until(lambda: {left, here} <= {event.packet for event in peer.of(Confirmed)})
+            assert len(peer.of(Confirmed)) == 2
+
+    asyncio.run(story())
+
+
 def test_without_verifying_packets_stay_aside_and_are_not_confirmed(tmp_path: Path) -> None:
     a, b = sites(tmp_path)
     packet = a.queue(b"x" * 1000)

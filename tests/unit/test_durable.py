@@ -205,6 +205,29 @@ def test_files_are_synced_renamed_and_removed_together_with_one_sync_of_the_dire
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    ("is_syncing", "is_done", "steps"), [(True, True, 0), (True, False, 2), (False, True, 2)]
+)
+def test_files_that_are_synced_all_together_are_not_synced_one_by_one(
+    tmp_path: Path, *, is_syncing: bool, is_done: bool, steps: int
+) -> None:
+    recorder = Recorder()
+    disk = Disk(is_syncing=is_syncing, hook=recorder)
+    paths = [tmp_path / "a", tmp_path / "b"]
+    for path in paths:
+        path.touch()
+    asked: list[bool] = []
+
+    def sync_all() -> bool:
+        asked.append(True)
+        return is_done
+
+    assert disk.sync_files(paths, map, sync_all) == [None, None]
+    assert len(recorder.steps) == steps
+    # Without syncing nobody is asked to.
+    assert asked == [True] * is_syncing
+
+
 def test_one_file_that_cannot_be_synced_or_renamed_does_not_stop_the_others(tmp_path: Path) -> None:
     def hook(step: str, path: Path) -> None:
         if step == "sync" and path.name == "a.part":

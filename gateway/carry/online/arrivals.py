@@ -21,6 +21,7 @@ from gateway.errors import StoreError
 from gateway.ids import PacketId
 from gateway.link.events import Offered, Received
 from gateway.nodes import Node
+from gateway.spool.layout import Box
 
 FULL_BYTES = 4 << 20
 """So much may wait to be written."""
@@ -78,7 +79,10 @@ class Arrivals:
         self._writer = Worker(f"write {node.name}", outlet.broke)
         self._committing = Worker(f"commit {node.name}", outlet.broke)
         self._committer = Committer(office.spool, self._committed, self._commit_failed)
-        self._parts = Parts(office.spool, node.id, office.room, records, wants, self._whole, self._failed)
+        self._wholes: list[Whole] = []
+        """Of the job at hand, in the writing thread."""
+        on_whole = self._wholes.append
+        self._parts = Parts(office.spool, node.id, office.room, records, wants, on_whole, self._failed)
 
     @property
     def is_full(self) -> bool:
@@ -94,10 +98,10 @@ class Arrivals:
         """The neighbour has packets."""
         self._writer.put(partial(self._assess, offers))
 
-    def received(self, piece: Received) -> None:
-        """A piece of a packet came."""
-        self._waiting_bytes += len(piece.data)
-        self._writer.put(partial(self._write, piece))
+    def received(self, pieces: Sequence[Received]) -> None:
+        """Pieces of packets came, in this order."""
+        self._waiting_bytes += sum(len(piece.data) for piece in pieces)
+        self._writer.put(partial(self._write, pieces))
 
     async def settle(self) -> None:
         """Wait until all that was received is written, and what is whole of it told."""
@@ -114,22 +118,30 @@ class Arrivals:
     # In the writing thread
 
     def _assess(self, offers: Sequence[Offered]) -> None:
+        # What will be asked for is written after this.
+        self._committer.open(self._office.spool.layout.box(self._node.id, Box.RX))
         answers = self._parts.assess(offers[:ASSESSED_COUNT])
+        self._hand_over()
         self._writer.tell(partial(self._outlet.answered, answers))
         if len(offers) > ASSESSED_COUNT:
             # Behind what has come meanwhile: the first packets are written while the last are looked up.
             self._writer.put(partial(self._assess, offers[ASSESSED_COUNT:]))
 
-    def _write(self, piece: Received) -> None:
-        self._parts.write(piece)
-        self._written_bytes += len(piece.data)
+    def _write(self, pieces: Sequence[Received]) -> None:
+        for piece in pieces:
+            self._parts.write(piece)
+            self._written_bytes += len(piece.data)
+        self._hand_over()
         if self._written_bytes >= TOLD_BYTES or not self._writer.has_more:
             self._writer.tell(partial(self._note_written, self._written_bytes))
             self._written_bytes = 0
 
-    def _whole(self, whole: Whole) -> None:
-        self._committer.add(whole)
-        self._committing.put(self._committer.run_once)
+    def _hand_over(self) -> None:
+        """Have what is whole by now committed: a thread that is woken for each packet does little else."""
+        if self._wholes:
+            self._committer.add(self._wholes)
+            self._wholes.clear()
+            self._committing.put(self._committer.run_once)
 
     def _failed(self, packet: PacketId) -> None:
         self._writer.tell(partial(self._outlet.failed, packet))

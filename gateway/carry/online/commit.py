@@ -3,7 +3,8 @@
     PKT.part, whole ──synced──→ renamed to PKT (hash known) or PKT.nock ──directory synced──→ told
 
 Contract: what is told survives a power cut. All packets that gathered while the disk was busy share one
-sync of the directory, and their own syncs run side by side. A packet that fails stays what it was, and
+sync of the directory, and one of the file system, where that can be had; else their own syncs run side
+by side. A packet that fails stays what it was, and
 fails alone. Copies of headers are made at the end: they only make listings quicker.
 
 Everything here runs in the threads of one session.
@@ -17,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gateway.errors import StoreError
+from gateway.file_system import FileSystem
 from gateway.ids import PacketId
 from gateway.spool.layout import NOCK_SUFFIX
 from gateway.spool.store import Spool
@@ -26,6 +28,8 @@ GROUP_COUNT = 256
 WAITING_COUNT = 1024
 SYNC_THREAD_COUNT = 8
 """File systems write one journal entry for all who wait; with more there is nothing more to gain."""
+TOGETHER_COUNT = 8
+"""So few are synced one by one, whatever others write."""
 HEADER_LIMIT_COUNT = 10_000
 """Headers that may wait; 200 bytes each."""
 
@@ -77,26 +81,34 @@ class Committer:
         self._taken = threading.Condition()
         self._headers: deque[Whole] = deque()
         self._sync_threads: ThreadPoolExecutor | None = None
+        self._file_system: FileSystem | None = None
 
-    def add(self, whole: Whole) -> None:
-        """Leave a packet to ``run_once``; waits while too many are left already."""
+    def open(self, directory: Path) -> None:
+        """Get ready, before anything is written into the directory of the packets."""
+        if self._file_system is None:
+            self._file_system = FileSystem(directory)
+
+    def add(self, wholes: Sequence[Whole]) -> None:
+        """Leave packets to ``run_once``; waits while too many are left already."""
         if len(self._waiting) >= WAITING_COUNT:
             with self._taken:
                 self._taken.wait_for(lambda: len(self._waiting) < WAITING_COUNT)
-        self._waiting.append(whole)
+        self._waiting.extend(wholes)
 
     def run_once(self) -> None:
-        """Commit what waits, up to GROUP_COUNT packets."""
-        group = [self._waiting.popleft() for _ in range(min(len(self._waiting), GROUP_COUNT))]
-        if group:
+        """Commit what waits, GROUP_COUNT packets at a time."""
+        while self._waiting:
+            group = [self._waiting.popleft() for _ in range(min(len(self._waiting), GROUP_COUNT))]
             with self._taken:
                 self._taken.notify_all()
             self._commit(group)
-        if len(self._headers) > HEADER_LIMIT_COUNT:
-            self._keep_headers()
+            if len(self._headers) > HEADER_LIMIT_COUNT:
+                self._keep_headers()
 
     def close(self) -> None:
         """Make the copies of headers, and end the threads; nothing is left to commit."""
+        if self._file_system is not None:
+            self._file_system.close()
         self._keep_headers()
         if self._sync_threads is not None:
             self._sync_threads.shutdown()
@@ -114,7 +126,10 @@ class Committer:
             self._on_committed(done)
 
     def _sync(self, paths: Sequence[Path]) -> Sequence[StoreError | None]:
-        return self._spool.disk.sync_files(paths, map if len(paths) == 1 else self._in_parallel)
+        disk = self._spool.disk
+        if len(paths) < TOGETHER_COUNT or self._file_system is None:
+            return disk.sync_files(paths, map if len(paths) == 1 else self._in_parallel)
+        return disk.sync_files(paths, self._in_parallel, self._file_system.sync)
 
     def _in_parallel(self, sync: Sync, paths: Iterable[Path]) -> Iterable[StoreError | None]:
         """Sync many files, a share of them in each thread; the answers are in order."""

@@ -109,11 +109,12 @@ class Exchange:
     def take(self, events: Sequence[Event]) -> None:
         """Do what the engine asks for."""
         offers: list[Offered] = []
+        received: list[Received] = []
         confirmed: list[PacketId] = []
         for event in events:
             match event:
                 case Received():
-                    self._arrivals.received(event)
+                    received.append(event)
                     self._display.moved("rx", event.packet, len(event.data), event.size_bytes)
                 case Offered():
                     offers.append(event)
@@ -126,6 +127,8 @@ class Exchange:
         if offers:
             self._offered.update((offer.packet, offer) for offer in offers)
             self._arrivals.offered(offers)
+        if received:
+            self._arrivals.received(received)
         if confirmed and self._terms.settings.is_sending:
             self._departures.confirmed(confirmed)
         self._departures.read_ahead()
@@ -230,8 +233,7 @@ class Exchange:
                 case Verdict.REQUEST:
                     self._session.request(answer.packet, answer.offset_bytes, now)
                 case Verdict.HAVE | Verdict.SEEN:
-                    self._session.confirm(answer.packet, now)
-                    self._offered.pop(answer.packet, None)
+                    self._confirm([answer.packet], now)
                 case Verdict.FAULT | Verdict.NO_SPACE:
                     self._failed_count += 1
                 case Verdict.LIST | Verdict.UNCHECKED:
@@ -240,8 +242,10 @@ class Exchange:
 
     def _confirm(self, packets: Sequence[PacketId], now: float) -> Sequence[Event]:
         for packet in packets:
-            self._session.confirm(packet, now)
-            self._offered.pop(packet, None)
+            # What an earlier session left may prove to be good before the neighbour offers it, or while
+            # we find it here: once is enough, and Go takes a second confirmation for a fault.
+            if self._offered.pop(packet, None) is not None:
+                self._session.confirm(packet, now)
         return ()
 
     def _abandon(self, packets: Sequence[PacketId]) -> Sequence[Event]:
