@@ -33,7 +33,8 @@ MESSAGES_LIMIT_COUNT = 16
 """Of one run: few enough that several runs share what is due."""
 
 _TAKEN = re.compile(rb"^(\d{1,9}) previous messages? (?:was|were) successfully processed", re.MULTILINE)
-_REPLY = re.compile(rb"([45]\d\d)[ -]([^\r\n]*)")
+_REPLY = re.compile(rb"^ *([45]\d\d)[ -]([^\r\n]*)", re.MULTILINE)
+"""Exim writes its reports to standard output and to standard error."""
 _STOPPED = frozenset({1, 2})
 """Statuses of Exim after a fault: some messages taken, or none."""
 _NONE_TAKEN = 2
@@ -192,7 +193,7 @@ class BatchTarget:
 
     def _fault(self, ended: Ended) -> Outcome:
         """What a command says of the only message in its batch."""
-        reply = _REPLY.match(ended.output)
+        reply = _REPLY.search(ended.output)
         if reply is None:
             text = one_line(f"{self._name}: {ended.output.decode('utf-8', 'replace')}")
             return Outcome(Verdict.DEFERRED, "4.3.0", text)

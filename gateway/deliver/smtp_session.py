@@ -29,6 +29,9 @@ PIPELINE_COUNT = 50
 """Commands sent before their replies are read: both directions fit in the smallest socket buffers,
 so that neither side waits for the other for ever (RFC 2920 section 3.1)."""
 
+_QUICKACK: int | None = getattr(socket, "TCP_QUICKACK", None)
+"""Linux has it."""
+
 _REPLY_LINE = re.compile(rb"([2-5][0-9]{2})(?:([ -])([^\r\n]*))?\r?\n")
 
 
@@ -256,6 +259,7 @@ class SmtpSession:
                 raise SessionLost(f"{self.name} sent a line that is too long", status="4.5.0")
             try:
                 self._socket.settimeout(seconds)
+                self._acknowledge_soon()
                 data = self._socket.recv(RECEIVE_BYTES)
             except OSError as error:
                 self.abort()
@@ -266,6 +270,15 @@ class SmtpSession:
             self._received += data
         line, self._received = self._received[: end + 1], self._received[end + 1 :]
         return line
+
+    def _acknowledge_soon(self) -> None:
+        """Do not let the server wait 40 ms for our acknowledgement before it sends the rest of its replies.
+
+        It answers the end of one message and the commands of the next in two pieces, and the second waits for
+        the first to be acknowledged (Nagle's algorithm). The kernel forgets the wish after a while.
+        """
+        if self._socket.family != socket.AF_UNIX and _QUICKACK is not None:
+            self._socket.setsockopt(socket.IPPROTO_TCP, _QUICKACK, 1)
 
 
 def _extensions(reply: Reply) -> dict[str, str]:
