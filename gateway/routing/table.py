@@ -266,7 +266,7 @@ def _target_of(rule: Rule) -> Target:
             if not all(names):
                 raise ConfigError(f"route {shown(rule.pattern)}: the name of the node is empty")
             if len(set(names)) < len(names):
-                raise ConfigError(f"route {shown(rule.pattern)}: a node is named twice")
+                raise ConfigError(f"route {shown(rule.pattern)}: a node is named twice; allowed: each once")
             return Route(node, others, nice)
         case Local():
             return LocalRoute()

@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel
 
+from gateway.batch.policy import Niceness
 from gateway.carry.online.service_settings import OnlineSettings
 from gateway.config.gateway_place import chosen_path
 from gateway.config.gateway_toml import GatewayConfig, load_gateway_config, parse_gateway_text
@@ -296,6 +297,19 @@ def test_every_section_reaches_its_stage(load: Load) -> None:
             "route[1]: has no action",
             "exactly one of node, nodes, local",
         ),
+        (
+            "[[route]]\npattern = 'a'\nnodes = ['bob', 'bbo']",
+            "route[1].nodes: 'bbo' is not a neighbour",
+            "bob",
+        ),
+        ("[[route]]\npattern = 'a'\nnodes = ['bob', 'bob']", "route 'a': a node is named twice", "each once"),
+        ("[[route]]\npattern = 'a'\nnodes = []", "route[1].nodes: ", "a list of names of neighbours"),
+        (
+            "[[route]]\npattern = 'a'\nlocal = true\nnice = 5",
+            "route[1]: has nice without a node",
+            "beside node",
+        ),
+        ("[batch]\nwindows = ['9-17']", "batch.windows[1]: '9-17' is no window", "Mon-Fri,Sun 12:30-14:00"),
         ("[[route]]\npattern = 'a'\nlocal = false", "route[1].local: false is not one", "true: delivered"),
         (
             "[[route]]\npattern = 'a'\nlocal = true\nstatus = '5.7.1'",
@@ -404,6 +418,33 @@ def test_the_command_line_goes_before_the_environment_before_the_default(
 def test_the_environment_does_not_choose_another_nncp_file(home: Path) -> None:
     config = load_gateway_config(home / "gateway.toml", {"NNCPCFG": "/nonexistent"})
     assert config.nncp.path == home / "nncp.hjson"
+
+
+def test_lanes_windows_and_routes_with_a_niceness_are_read(load: Load) -> None:
+    config = load("""
+        [[route]]
+        pattern = "*"
+        nodes = ["bob"]
+        nice = "N+3"
+        [neighbour.bob]
+        nice = "P"
+        urgent_nice = 20
+        in_service = false
+        windows = []
+        [batch]
+        windows = ["Mon-Fri 22:00-06:00"]
+        bulk_nice = "B"
+        large_bytes = 1000
+        """)
+    assert config.table.route("x@y.test") == Route("bob", (), 163)
+    bob, default = config.batch.policy(config.nncp.book.find("bob").id), config.batch.default
+    assert bob.niceness == Niceness(96, urgent=20, bulk=224, large_bytes=1000)
+    assert default.niceness == Niceness(bulk=224, large_bytes=1000)
+    assert (bob.is_in_service, default.is_in_service) == (False, True)
+    assert bob.windows == ()
+    assert [str(window) for window in default.windows] == ["Mon-Fri 22:00-06:00"]
+    (bob,) = load('[neighbour.bob]\n[batch]\nwindows = ["08:00-09:00"]\n').batch.by_node.values()
+    assert [str(window) for window in bob.windows] == ["08:00-09:00"]
 
 
 def test_the_sample_loads_with_its_neighbours_left_out() -> None:
