@@ -126,7 +126,7 @@ def move(invocation: Invocation, /, *, to_node: str | None, to_nice: str | None,
 @click.pass_obj
 def replay(invocation: Invocation, /, **given: Any) -> int:
     """Let dead letters be tried again, as if they had just come."""
-    return _run(invocation, "replay", given, lambda parts, do, which: do.replay(which, parts.refuse_again))
+    return _run(invocation, "replay", given, lambda parts, do, which: do.replay(which, parts.refuse_again()))
 
 
 def _run(

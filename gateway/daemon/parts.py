@@ -31,15 +31,16 @@ from gateway.ingest.pipe_commands import NO_NEWS_TEXT, PipeCommands
 from gateway.ingest.routes import Routes
 from gateway.ingest.stamp import Stamp
 from gateway.message.bsmtp_dialogue import BatchLimits
-from gateway.msgqueue.decisions import Standing
-from gateway.msgqueue.entry import Lane, Outcome, Verdict
+from gateway.msgqueue.decisions import Admit
+from gateway.msgqueue.entry import Lane
 from gateway.msgqueue.store import Queue
-from gateway.receive.admission import NOT_HERE_STATUS, FindWay
+from gateway.receive.admission import FindWay
+from gateway.receive.again import make_refuse_again
 from gateway.receive.news import RNEWS
 from gateway.receive.quarantine import Source
 from gateway.receive.receiver import Receipt, Receiver, Reception
 from gateway.report.reporter import Reporter
-from gateway.routing.table import LocalRoute, Route
+from gateway.routing.table import Route
 from gateway.spool.link_state import LinkStates
 from gateway.spool.log import Log
 from gateway.spool.store import Spool
@@ -173,15 +174,9 @@ class Parts:
         """
         return self.find_choices(Route(name)).of().lane
 
-    def refuse_again(self, standing: Standing) -> Outcome | None:
-        """Why a dead letter of the inbox would be refused if it came now, or None."""
-        match self.config.table.route(standing.recipient):
-            case LocalRoute():
-                return None
-            case _:
-                return Outcome(
-                    Verdict.REFUSED, NOT_HERE_STATUS, "mail for this address is not delivered here"
-                )
+    def refuse_again(self) -> Admit:
+        """What says why a dead letter of the inbox would be refused if it came now."""
+        return make_refuse_again(self.config.receive, self._find_way())
 
     def begin_receive(
         self,
@@ -228,7 +223,12 @@ class Parts:
             GatewayError: it must stay there.
         """
         return self.receive(
-            source.handle, payload, args=source.args, sender=source.sender, packet=source.packet
+            source.handle,
+            payload,
+            args=source.args,
+            sender=source.sender,
+            packet=source.packet,
+            author=source.author,
         )
 
     def find_in_process(self, words: Sequence[str]) -> InProcess | None:

@@ -15,17 +15,21 @@ from pathlib import Path
 from gateway.durable import Disk, store_errors
 from gateway.errors import BadIdentifier, GatewayError, StoreError
 from gateway.ids import NodeId, PacketId
-from gateway.msgqueue.decisions import Ending
+from gateway.msgqueue.decisions import Admit, Ending, Standing
+from gateway.msgqueue.entry import Outcome, Verdict
 from gateway.msgqueue.payload import READ_BYTES
 from gateway.msgqueue.store import Queue
 from gateway.msgqueue.views import is_mentioned
+from gateway.receive.admission import NOT_HERE_STATUS, Admission, Arrival, FindWay, House
 from gateway.receive.quarantine import DIRECTORY_NAME, Source, id_of
-from gateway.receive.receiver import Receipt
+from gateway.receive.receiver import Receipt, ReceiveSettings
+from gateway.routing.rights import Rights
 
 LOCK = "quarantine"
 BATCH_SUFFIX = ".batch"
 RECORD_SUFFIX = ".txt"
 _ID = re.compile(r"[0-9a-f]{32}")
+_NOT_HERE = Outcome(Verdict.REFUSED, NOT_HERE_STATUS, "mail for this address is not delivered here")
 _WORD = re.compile(r"'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\"")
 
 
@@ -62,6 +66,28 @@ class KeptResult:
 
 
 Receive = Callable[[Source, Iterator[bytes]], Receipt]
+
+
+def make_refuse_again(settings: ReceiveSettings, find_way: FindWay) -> Admit:
+    """Make what says why a dead letter of the inbox would be refused if it came now.
+
+    Args:
+        settings: what is taken of neighbours.
+        find_way: where mail for an address goes.
+    """
+    house = House(settings.local_domains, settings.max_hops, settings.max_own_hops, find_way)
+
+    def refuse_again(standing: Standing) -> Outcome | None:
+        if not standing.origin_node:
+            return None if find_way(standing.recipient) is None else _NOT_HERE
+        node = NodeId.parse(standing.origin_node)
+        is_relayed = node not in settings.areas
+        admission = Admission(house, node, settings.rights.get(node, Rights()), is_relayed)
+        arrival = Arrival(standing.sender, standing.size_bytes)
+        (target,) = admission.targets(arrival, (standing.recipient,))
+        return _NOT_HERE if target.refusal is None and target.node is not None else target.refusal
+
+    return refuse_again
 
 
 class KeptPayloads:
@@ -168,6 +194,7 @@ def _source(fields: dict[str, str]) -> Source | None:
             sender_name=fields["Node"],
             packet=PacketId.parse(fields["Packet"]) if "Packet" in fields else None,
             handle=fields["Handle"],
+            author=NodeId.parse(fields["Author-Id"]) if "Author-Id" in fields else None,
             args=tuple(
                 str(ast.literal_eval(word)).encode("utf-8")
                 for word in _WORD.findall(fields.get("Arguments", ""))

@@ -5,15 +5,20 @@ from pathlib import Path
 
 import pytest
 
+from gateway.batch.choices import Choice, Choices
+from gateway.daemon.mail_ways import make_find_way
 from gateway.durable import Disk
 from gateway.ids import PacketId
 from gateway.message.bsmtp_dialogue import BatchLimits
-from gateway.msgqueue.decisions import Ending
+from gateway.msgqueue.decisions import Ending, Standing
+from gateway.msgqueue.entry import Role, State
 from gateway.msgqueue.store import Queue
-from gateway.receive.again import KeptPayload, KeptPayloads, KeptResult
+from gateway.receive.again import KeptPayload, KeptPayloads, KeptResult, make_refuse_again
 from gateway.receive.quarantine import Source
-from gateway.receive.receiver import Receipt
-from tests.support.messages import NODE_A
+from gateway.receive.receiver import Receipt, ReceiveSettings
+from gateway.routing.rights import Addresses, Rights
+from gateway.routing.table import Local, Rule, Table, ToNode
+from tests.support.messages import NODE_A, NODE_C
 from tests.support.received import BODY, PACKET, batch_of, inbox, pair, receiver, take, take_sendmail
 
 DISK = Disk(is_syncing=False)
@@ -143,3 +148,67 @@ def test_what_else_lies_there_is_no_payload(queue: Queue) -> None:
     (queue.directory / "quarantine" / "notes.batch").write_text("mine")
     (queue.directory / "quarantine" / f"{'0' * 32}.txt").write_text("Node: a\n")
     assert len(KeptPayloads(queue, DISK).list()) == 1
+
+
+def standing(recipient: str, sender: str = "alice@a.test", origin: str = NODE_A.text) -> Standing:
+    return Standing(
+        seq=1,
+        message_seq=1,
+        message_id="id",
+        role=Role.INBOX,
+        sender=sender,
+        recipient=recipient,
+        node="",
+        nice=0,
+        state=State.DEAD,
+        held_by=None,
+        text="",
+        batch="",
+        packet="",
+        first_hop="",
+        size_bytes=100,
+        has_body=True,
+        origin_node=origin,
+    )
+
+
+@pytest.mark.parametrize(
+    ("dead", "status"),
+    [
+        (standing("bob@b.test"), None),
+        (standing("bob@b.test", sender=""), None),
+        (standing("bob@b.test", sender="eve@evil.test"), "5.1.8"),
+        (standing("carl@b.test"), "5.7.1"),
+        (standing("carl@b.test", origin=NODE_C.text), None),
+        (standing("bob@c.test"), "5.7.1"),
+        (standing("bob@relay.test", origin=NODE_C.text), "5.7.1"),
+        (standing("bob@relay.test"), "5.7.1"),
+        (standing("carl@b.test", origin="", sender="eve@evil.test"), None),
+        (standing("bob@relay.test", origin=""), "5.7.1"),
+    ],
+    ids=[
+        "for here",
+        "a report",
+        "as somebody else",
+        "to somebody it may not write to",
+        "another node may",
+        "for nobody here",
+        "for a neighbour, not allowed",
+        "for a neighbour now",
+        "from here",
+        "from here, for a neighbour now",
+    ],
+)
+def test_a_dead_letter_is_asked_again_what_it_was_asked_when_it_came(
+    dead: Standing, status: str | None
+) -> None:
+    table = Table.from_rules([Rule("b.test", Local()), Rule("relay.test", ToNode("c"))])
+    choices = Choices((Choice(NODE_C, "c"),))
+    rights = Rights(
+        senders=Addresses(("a.test",)),
+        recipients=Addresses(("bob@b.test",)),
+        relay_to=Addresses(("relay.test",)),
+    )
+    settings = ReceiveSettings("mx.b.test", ("b.test",), rights={NODE_A: rights})
+    refusal = make_refuse_again(settings, make_find_way(table, lambda _: choices))(dead)
+    assert (None if refusal is None else refusal.status) == status
