@@ -13,9 +13,9 @@ from gateway.nntp.article import header_end, header_fields, unfolded
 
 OVERVIEW_FORMAT = (
     *(b"Subject:", b"From:", b"Date:", b"Message-ID:", b"References:"),
-    *(b":bytes", b":lines", b"Xref:full"),
+    *(b"Bytes:", b"Lines:", b"Xref:full"),
 )
-"""What LIST OVERVIEW.FMT answers."""
+"""What LIST OVERVIEW.FMT answers: of the two allowed spellings of bytes and lines the one that INN has."""
 METADATA = (b":bytes", b":lines")
 FIELD_LIMIT_BYTES = 8192
 """What is kept of one field: References of a long thread; one line must not fill a reader's memory."""

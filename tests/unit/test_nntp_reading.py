@@ -216,7 +216,7 @@ def test_lists(line: str, event: Event, status: bytes) -> None:
 def test_lists_that_are_known_beforehand() -> None:
     lines = said(reader(), "LIST OVERVIEW.FMT").splitlines()
     assert lines[1:] == [
-        *("Subject:", "From:", "Date:", "Message-ID:", "References:", ":bytes", ":lines", "Xref:full", "."),
+        *("Subject:", "From:", "Date:", "Message-ID:", "References:", "Bytes:", "Lines:", "Xref:full", "."),
     ]
     assert said(reader(), "LIST HEADERS").splitlines()[1:] == [":", ":bytes", ":lines", "."]
     assert said(reader(), "LIST MOTD").startswith("503")

@@ -1,0 +1,122 @@
+"""Our NNTP against INN's: innd as the server, innxmit and rnews as clients."""
+
+import socket
+from pathlib import Path
+
+import pytest
+
+from gateway.nntp.feeder import FeedResult, FeedSettings
+from gateway.nntp.path import without_fields
+from tests.support.articles import article
+from tests.support.inn import InnInstance
+from tests.support.nntp_connection import ArticleServer, feed
+from tests.support.processes import wait_until
+
+GROUP = "misc.test"
+BODIES = ["body\r\n", ".\r\n..\r\n.x\r\n", "x" * 20_000 + "\r\n", "ö\r\n", "", "line\r\n" * 20_000]
+ARTICLES = {
+    f"<{number}.{len(body)}@p.test>": article(body, Message_ID=f"<{number}.{len(body)}@p.test>")
+    for number, body in enumerate(BODIES * 10)
+}
+BAD = {
+    "<nogroup@p.test>": article(Message_ID="<nogroup@p.test>", Newsgroups="no.such"),
+    "<nobody@p.test>": article(Message_ID="<nobody@p.test>", Subject=None),
+}
+
+
+def as_stored(data: bytes) -> bytes:
+    """An article without what each server changes."""
+    return without_fields(data, ("path", "xref"))
+
+
+def stored(inn: InnInstance, count: int) -> set[bytes]:
+    found = inn.wait_for_articles(GROUP, count)
+    return {as_stored(path.read_bytes().replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")) for path in found}
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        FeedSettings(),
+        FeedSettings(window_count=5, is_check_skipped=True),
+        FeedSettings(is_streaming_wanted=False),
+    ],
+    ids=["check", "takethis", "ihave"],
+)
+def test_innd_takes_what_our_client_feeds(place: Path, settings: FeedSettings) -> None:
+    """Every article arrives byte for byte, is refused for good, or is known already."""
+    with InnInstance(place / "n", "b.news.test", [GROUP]) as inn:
+        outcomes = feed(inn.port, {**ARTICLES, **BAD}, settings)
+        results = {message_id: outcome.result for message_id, outcome in outcomes.items()}
+        assert results == {
+            **dict.fromkeys(ARTICLES, FeedResult.ACCEPTED),
+            **dict.fromkeys(BAD, FeedResult.REJECTED),
+        }
+        assert stored(inn, len(ARTICLES)) == set(map(as_stored, ARTICLES.values()))
+        again = feed(inn.port, ARTICLES, settings)
+        known = FeedResult.REJECTED if settings.is_check_skipped else FeedResult.DUPLICATE
+        assert {outcome.result for outcome in again.values()} == {known}
+
+
+def test_paused_innd_leaves_all_for_later(place: Path) -> None:
+    """What a paused server does not take is neither lost nor refused."""
+    with InnInstance(place / "n", "b.news.test", [GROUP]) as inn:
+        inn.ctlinnd("pause", "test")
+        for settings in (FeedSettings(), FeedSettings(is_streaming_wanted=False)):
+            outcomes = feed(inn.port, ARTICLES, settings)
+            assert {outcome.result for outcome in outcomes.values()} <= {FeedResult.LATER}
+        inn.ctlinnd("go", "test")
+        outcomes = feed(inn.port, ARTICLES)
+        assert {outcome.result for outcome in outcomes.values()} == {FeedResult.ACCEPTED}
+
+
+@pytest.mark.parametrize("options", [(), ("-s",)], ids=["streaming", "ihave"])
+def test_innxmit_feeds_our_server(place: Path, options: tuple[str, ...]) -> None:
+    """What INN stores and sends from its file feed is what our server takes."""
+    with InnInstance(place / "n", "a.news.test", [GROUP]) as inn, ArticleServer() as ours:
+        inn.add_feed("ours:*:Tf,Wnm:")
+        feed(inn.port, ARTICLES)
+        inn.wait_for_articles(GROUP, len(ARTICLES))
+        batch = inn.home / "outgoing/ours"
+        inn.ctlinnd("flush", "ours")
+        wait_until(
+            lambda: batch.exists() and len(batch.read_bytes().splitlines()) == len(ARTICLES), 20, "file feed"
+        )
+        inn.run("innxmit", *options, "-P", str(ours.port), "127.0.0.1", str(batch))
+        assert {key: as_stored(data) for key, data in ours.articles.items()} == {
+            key: as_stored(data) for key, data in ARTICLES.items()
+        }
+        assert (b"TAKETHIS" in ours.transcript) != bool(options)
+
+
+def test_rnews_feeds_our_server(place: Path) -> None:
+    """``rnews -S`` speaks IHAVE in lower case, and needs nothing else."""
+    with InnInstance(place / "n", "a.news.test", [GROUP]) as inn, ArticleServer() as ours:
+        data = article("..dot\r\n.\r\n")
+        inn.run("rnews", "-S", "127.0.0.1", "-P", str(ours.port), stdin=data.replace(b"\r\n", b"\n"))
+        assert ours.articles == {"<1@p.test>": data}
+        assert b"ihave" in ours.transcript
+
+
+def test_nnrpd_and_our_server_answer_a_reader_alike(place: Path) -> None:
+    """Where there is nothing to read, a client can not tell which of the two it speaks with."""
+    commands = (
+        "XOVER",
+        "XHDR Path",
+        "LIST OVERVIEW.FMT",
+        "LIST MOTD",
+        "NEXT",
+        "ARTICLE",
+        "FOO",
+        "LIST FOO",
+        "QUIT",
+    )
+    with InnInstance(place / "n", "a.news.test", [GROUP]) as inn, ArticleServer() as ours:
+        answers = []
+        for port in (inn.reader_port, ours.port):
+            with socket.create_connection(("127.0.0.1", port), timeout=20) as connection:
+                connection.sendall("".join(f"{command}\r\n" for command in commands).encode())
+                with connection.makefile("rb") as replies:
+                    lines = replies.read().splitlines()
+            answers.append([line[:3] if line[:3].isdigit() else line for line in lines])
+        assert answers[0] == answers[1]
