@@ -9,9 +9,14 @@ import pytest
 from gateway.durable import Disk
 from gateway.errors import StoreError, StoreFull
 from gateway.ids import PacketId
+from gateway.msgqueue.entry import State
+from gateway.msgqueue.outbox import Outbox
 from gateway.msgqueue.store import INLINE_BODY_BYTES, Queue
+from gateway.msgqueue.views import list_messages
+from gateway.routing.rights import Addresses, Rate, Rights
 from tests.support.crash import run_until_step
-from tests.support.messages import NODE_A
+from tests.support.hub import hub, through
+from tests.support.messages import NODE_A, NODE_C
 from tests.support.received import (
     PACKET,
     batch_of,
@@ -123,5 +128,46 @@ def test_a_disk_that_refuses_a_step_keeps_the_packet(tmp_path: Path, name: str, 
         check(directory, payload)
         if steps_done() < step:
             assert raised_count > 5
+            return
+    raise AssertionError("the receiver never came to its end")
+
+
+RELAYED = batch_of(
+    [pair("carol@c.test", "bob@b.test", body=LARGE), pair("carol@c.test"), pair("x@world.test")]
+)
+SLOW = Rights(relay_to=Addresses(("c.test",)), rate=Rate(messages_per_hour=1))
+
+
+def relay(directory: Path, disk: Disk) -> None:
+    """As a handler of a hub does."""
+    with Queue(directory, disk) as queue:
+        through(hub(queue, SLOW, disk=disk), RELAYED)
+
+
+def test_a_stop_at_every_step_of_a_hub_and_another_try(tmp_path: Path) -> None:
+    """What goes on to a neighbour waits for it once, with what stays here, and is counted once."""
+    for step in range(STEP_LIMIT):
+        directory = tmp_path / str(step)
+        was_stopped, _ = run_until_step(step, lambda disk, d=directory: relay(d, disk))  # type: ignore[misc]
+        if was_stopped:
+            relay(directory, Disk(is_syncing=False))
+        with Queue(directory, Disk(is_syncing=False)) as queue:
+            queue.sweep_bodies()
+            views = list_messages(queue, states=tuple(State))
+            found = [(each.recipient, each.node, each.state) for view in views for each in view.deliveries]
+            assert found == [
+                ("carol@c.test", NODE_C.text, State.QUEUED),
+                ("bob@b.test", "", State.QUEUED),
+                ("carol@c.test", NODE_C.text, State.QUEUED),
+                ("x@world.test", "", State.DEAD),
+            ]
+            assert b"".join(queue.read_body(views[0].seq)).endswith(LARGE)
+            assert len(list(queue.bodies.directory.iterdir())) == 1
+            (lane,) = Outbox(queue).lanes()
+            assert lane.message_count == 1
+            assert 3500 < views[1].deliveries[0].next_try_seconds <= 3600
+        assert list(leftovers(directory)) == []
+        if not was_stopped:
+            assert step > 10
             return
     raise AssertionError("the receiver never came to its end")

@@ -4,13 +4,9 @@ import logging
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from gateway.batch.choices import make_find_choices
-from gateway.batch.policy import BatchSettings
-from gateway.daemon.mail_ways import make_find_way
 from gateway.durable import Disk
 from gateway.ids import BatchId, NodeId, PacketId
 from gateway.message.envelope import MailOptions, Notify, RecipientOptions, Return
@@ -20,12 +16,11 @@ from gateway.msgqueue.outbox import Outbox
 from gateway.msgqueue.pace import OverRate
 from gateway.msgqueue.store import Queue
 from gateway.msgqueue.views import list_messages
-from gateway.receive.quarantine import Source
-from gateway.receive.receiver import RSMTP, Receipt, Receiver, ReceiveSettings
+from gateway.receive.receiver import Receipt
 from gateway.routing.rights import Addresses, Rate, Rights
-from gateway.routing.table import Local, Rule, Table, ToNode
+from tests.support.hub import hub, through
 from tests.support.messages import NODE_A, NODE_B, NODE_C
-from tests.support.received import BATCH, PACKET, batch_of, leftovers, pair
+from tests.support.received import BATCH, batch_of, leftovers, pair
 
 OTHER_PACKET = PacketId(b"\x02" * 32)
 OTHER_BATCH = BatchId(b"\x08" * 16)
@@ -36,35 +31,6 @@ def queue(tmp_path: Path) -> Iterator[Queue]:
     with Queue(tmp_path, Disk(is_syncing=False)) as opened:
         yield opened
         assert list(leftovers(tmp_path)) == []
-
-
-ROUTES = Table.from_rules(
-    [Rule("b.test", Local()), Rule("c.test", ToNode("c")), Rule("a.test", ToNode("a")), Rule("*", Local())]
-)
-LANES = {"a": NODE_A, "c": NODE_C}
-OPEN = Rights(relay_to=Addresses(("c.test",)))
-
-
-def hub(
-    queue: Queue, of_a: Rights = OPEN, *, rights: dict[NodeId, Rights] | None = None, **settings: Any
-) -> Receiver:
-    """A receiver of a node that has routes, and of whom node a may send so much."""
-    find_choices = make_find_choices(LANES.__getitem__, BatchSettings())
-    values: dict[str, Any] = {"own_id": NODE_B, "rights": rights or {NODE_A: of_a}, **settings}
-    return Receiver(
-        queue,
-        Disk(is_syncing=False),
-        ReceiveSettings("mx.b.test", ("b.test",), **values),
-        find_way=make_find_way(ROUTES, find_choices),
-        name_of={NODE_A: "a", NODE_C: "c"}.__getitem__,
-    )
-
-
-def through(receiver: Receiver, payload: bytes, **fields: Any) -> Receipt:
-    """Receive a batch from node a, or from elsewhere."""
-    source = replace(Source(NODE_A, "a", PACKET, RSMTP), **fields)
-    with receiver.begin(source) as reception:
-        return reception.take_all([payload])
 
 
 def everything(queue: Queue) -> list[tuple[Role, str, str, State, str]]:
