@@ -17,7 +17,6 @@ Spec: RFC 3977; RFC 4644; RFC 4643.
 import contextlib
 import select
 import socket
-import time
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -149,10 +148,10 @@ class _Session:
     def quit(self) -> None:
         """Say good-bye; its answer is not waited for longer than a moment."""
         self.dialogue.quit()
-        deadline = time.monotonic() + QUIT_SECONDS
-        self._reply_seconds = QUIT_SECONDS
-        while not self.dialogue.is_closing and time.monotonic() < deadline:
-            self.exchange()
+        with contextlib.suppress(OSError):
+            self._socket.settimeout(QUIT_SECONDS)
+            self._socket.sendall(bytes(self.waiting) + self.dialogue.data_to_send())
+            self._socket.recv(READ_BYTES)
         self.abort()
 
     def abort(self) -> None:

@@ -1,0 +1,135 @@
+"""Each article has its own outcome, whatever the server does."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from gateway.deliver.news_deliverer import NewsDeliverer, NewsDeliverSettings
+from gateway.deliver.nntp import NntpTarget, NntpTargetSettings
+from gateway.deliver.retry import RetrySchedule
+from gateway.durable import Disk
+from gateway.msgqueue.store import Queue
+from gateway.nntp.feeder import FeedSettings
+from tests.support.news import article
+from tests.support.news_server import NewsServer
+from tests.support.newsroom import FROM_A, INN_FEED, crlf, desk, waiting
+from tests.support.ports import free_port
+
+
+@pytest.fixture
+def queue(tmp_path: Path) -> Iterator[Queue]:
+    with Queue(tmp_path, Disk(is_syncing=False)) as opened:
+        yield opened
+
+
+def fill(queue: Queue, count: int, body: str = "hello\n") -> list[str]:
+    newsdesk = desk(queue, [INN_FEED])
+    for number in range(count):
+        newsdesk.take(newsdesk.judge(crlf(article(number, body)), FROM_A), FROM_A).result()
+    return [f"<{number}@a.test>" for number in range(count)]
+
+
+def deliver(
+    queue: Queue, server: NewsServer | str, feed: FeedSettings | None = None, page_count: int = 200
+) -> dict[str, tuple[str, str]]:
+    """Run once; state and text of each article."""
+    host, port = (server, 0) if isinstance(server, str) else ("127.0.0.1", server.port)
+    target = NntpTarget(NntpTargetSettings(host, port, feed or FeedSettings(), reply_seconds=10))
+    settings = NewsDeliverSettings(RetrySchedule(first_wait_seconds=60), page_count)
+    NewsDeliverer(queue, {"inn": target}, settings).run_once(is_early=True)
+    with queue.reading() as connection:
+        rows = connection.execute(
+            "SELECT m.message_id, d.state, d.text FROM delivery d JOIN message m ON m.seq = d.message"
+        ).fetchall()
+    return {message_id: (state, text) for message_id, state, text in rows}
+
+
+CODES = {
+    "<0@a.test>": ("438", "delivered"),
+    "<1@a.test>": ("431", "queued"),
+    "<2@a.test>": ("239", "delivered"),
+    "<3@a.test>": ("439", "dead"),
+}
+
+
+def test_what_the_server_says_is_what_becomes_of_an_article(queue: Queue) -> None:
+    fill(queue, 4)
+
+    def answer(command: str, message_id: str) -> str:
+        code = CODES[message_id][0]
+        if command == "CHECK" and code.endswith("39"):
+            code = "238"
+        return f"{code} {message_id} because"
+
+    with NewsServer(answer) as server:
+        found = deliver(queue, server)
+    assert {message_id: state for message_id, (state, _) in found.items()} == {
+        message_id: state for message_id, (_, state) in CODES.items()
+    }
+    assert "439" in found["<3@a.test>"][1]
+    assert list(server.articles) == ["<2@a.test>"]
+
+
+@pytest.mark.parametrize("is_streaming", [True, False])
+@pytest.mark.parametrize("is_check_skipped", [True, False])
+def test_articles_arrive_byte_for_byte(queue: Queue, *, is_streaming: bool, is_check_skipped: bool) -> None:
+    ids = fill(queue, 30, ".\n..\n.x\n" + "y" * 20_000 + "\n")
+    codes = {"CHECK": "238", "TAKETHIS": "239", "IHAVE": "335", "ARTICLE": "235"}
+    with NewsServer(lambda command, id_: f"{codes[command]} {id_}", is_streaming=is_streaming) as server:
+        found = deliver(queue, server, FeedSettings(window_count=7, is_check_skipped=is_check_skipped), 10)
+    assert {state for state, _ in found.values()} == {"delivered"}
+    assert list(server.articles) == ids
+    for number, content in enumerate(server.articles.values()):
+        assert content.endswith(b"\r\n\r\n.\r\n..\r\n.x\r\n" + b"y" * 20_000 + b"\r\n")
+        assert b"Subject: number %d\r\n" % number in content
+    assert ("CHECK" in server.commands) is (is_streaming and not is_check_skipped)
+    assert server.commands.count("QUIT") == 1
+
+
+@pytest.mark.parametrize("code", ["400", None, "500"])
+def test_a_server_that_stops_in_the_middle_gets_the_rest_later(queue: Queue, code: str | None) -> None:
+    ids = fill(queue, 20)
+
+    def answer(command: str, message_id: str) -> str | None:
+        if command == "CHECK":
+            return f"238 {message_id}"
+        return f"239 {message_id}" if message_id in ids[:5] else None if code is None else f"{code} enough"
+
+    with NewsServer(answer) as server:
+        found = deliver(queue, server, page_count=10)
+    assert [state for state, _ in found.values()] == ["delivered"] * 5 + ["queued"] * 15
+    assert list(server.articles) == ids[:5]
+    with NewsServer(lambda command, id_: f"{'238' if command == 'CHECK' else '239'} {id_}") as server:
+        deliver(queue, server)
+    assert list(server.articles) == ids[5:]
+    assert waiting(queue) == []
+
+
+@pytest.mark.parametrize("greeting", ["400 paused", "502 go away", "nonsense"])
+def test_a_server_that_lets_nobody_in_gets_everything_later(queue: Queue, greeting: str) -> None:
+    ids = fill(queue, 3)
+    with NewsServer(lambda _, id_: f"239 {id_}", greeting=greeting) as server:
+        found = deliver(queue, server)
+    assert [state for state, _ in found.values()] == ["queued"] * 3
+    assert [message_id for message_id, _ in waiting(queue)] == ids
+
+
+def test_a_server_that_is_not_there_is_tried_again(queue: Queue, tmp_path: Path) -> None:
+    fill(queue, 3)
+    for place in (str(tmp_path / "none"), None):
+        target = NntpTarget(
+            NntpTargetSettings(place or "127.0.0.1", 0 if place else free_port(), FeedSettings())
+        )
+        result = NewsDeliverer(queue, {"inn": target}).run_once(is_early=True)
+        assert (result.deferred_count, result.is_target_down) == (3, True)
+
+
+def test_a_unix_socket_is_a_way_too(queue: Queue, place: Path) -> None:
+    ids = fill(queue, 3)
+    path = place / "nntpin"
+    with NewsServer(
+        lambda command, id_: f"{'238' if command == 'CHECK' else '239'} {id_}", path=path
+    ) as server:
+        deliver(queue, str(path))
+    assert list(server.articles) == ids
