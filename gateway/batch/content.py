@@ -7,6 +7,7 @@ from gateway.batch.rnews_body import article_in_batch
 from gateway.errors import BadAddress, GatewayError, MessageError, StoreCorrupt
 from gateway.message.address import is_option_like, shown
 from gateway.message.bsmtp import BatchWriter
+from gateway.message.lines import CRLF, LF
 from gateway.message.sendmail import split_recipients, write_sendmail_body
 from gateway.msgqueue.entry import Batch, Form, QueuedMessage
 
@@ -49,6 +50,9 @@ def arguments_of(batch: Batch, messages: Sequence[JoinedMessage]) -> tuple[bytes
     Raises:
         Unsendable: a recipient can't be one.
     """
+    if batch.form is Form.GATEWAY:
+        # The field has room for 255 bytes, used or not.
+        return (BatchWriter().announce(batch.id, len(messages)),)
     if batch.form is not Form.SENDMAIL:
         return ()
     (message,) = messages
@@ -75,9 +79,12 @@ def body_of(batch: Batch, messages: Sequence[JoinedMessage], read_body: ReadBody
     Raises:
         Unsendable: a message can't be written.
     """
-    writer = BatchWriter(is_esmtp=batch.form is Form.GATEWAY)
+    is_ours = batch.form is Form.GATEWAY
+    writer = BatchWriter(is_esmtp=is_ours, eol=LF if is_ours else CRLF)
     is_smtp = batch.form in {Form.GATEWAY, Form.BSMTP}
-    if is_smtp:
+    if is_ours:
+        writer.announce(batch.id, len(messages))
+    elif is_smtp:
         yield writer.start(batch.id, len(messages))
     for message in messages:
         try:

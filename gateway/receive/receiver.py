@@ -381,4 +381,4 @@ def _reading_of(source: Source) -> Read:
         return lambda unpacker, chunks: unpacker.read_single(source.args, chunks)
     if source.handle == RMAIL:
         return lambda unpacker, chunks: unpacker.read_rmail(source.args, chunks)
-    return Unpacker.read_batch
+    return lambda unpacker, chunks: unpacker.read_batch(chunks, source.args)

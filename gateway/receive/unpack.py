@@ -125,8 +125,12 @@ class Unpacker:
         self._body: Body | None = None
         self._size_bytes = 0
 
-    def read_batch(self, chunks: Iterable[bytes]) -> Iterator[NewMessage]:
+    def read_batch(self, chunks: Iterable[bytes], args: tuple[bytes, ...] = ()) -> Iterator[NewMessage]:
         """The messages of a BSMTP batch.
+
+        Args:
+            chunks: the batch.
+            args: of the handle; the first may be the name of the batch.
 
         Raises:
             CutShort: the batch is not whole.
@@ -134,6 +138,8 @@ class Unpacker:
         """
         reader = BatchReader(self._limits)
         try:
+            for name in args[:1]:
+                reader.announce(name)
             for chunk in chunks:
                 for event in reader.feed(chunk):
                     message = self._take(event)

@@ -98,6 +98,46 @@ def test_batch_for_a_gateway_declares_what_the_messages_are() -> None:
     assert not any("=" in line for line in write(asked).decode().split("\r\n")), "exim -bS stops at one"
 
 
+def test_a_batch_with_lf_and_its_name_beside_it_is_the_same_batch() -> None:
+    content = [b".dot\r", b"\n.", b"\r\n\r\nno end"]
+    writer = BatchWriter(is_esmtp=True, eol=b"\n")
+    name = writer.announce(BATCH_ID, 1)
+    batch = b"".join([*writer.message(ENVELOPE, content), writer.end()])
+    assert b"\r" not in batch
+    assert batch.startswith(b"MAIL FROM:<a@a.test>\nRCPT TO:<b@b.test>\nDATA\n..dot\n")
+    reader = BatchReader()
+    reader.announce(name)
+    events = reader.feed(batch)
+    reader.finish()
+    data = b"".join(event.data for event in events if isinstance(event, MessageData))
+    assert data == b"".join(content) + b"\r\n"
+    assert (reader.batch_id, reader.expected_count) == (BATCH_ID, 1)
+
+
+def test_a_batch_that_was_announced_must_hold_what_was_announced() -> None:
+    reader = BatchReader()
+    reader.announce(BatchWriter().announce(BATCH_ID, 2))
+    reader.feed(SMALL + b"QUIT\r\n")
+    with pytest.raises(BadBatch, match="announced 2 messages and holds 1"):
+        reader.finish()
+
+
+@pytest.mark.parametrize(
+    "name", [b"", b"bob@b.test", b"--verbose", b"x\r\nRSET\r\n.batch.nncp-gateway.invalid"]
+)
+def test_an_argument_that_is_no_name_of_a_batch_counts_not(name: bytes) -> None:
+    reader = BatchReader()
+    reader.announce(name)
+    assert reader.feed(SMALL) == SMALL_EVENTS
+    reader.finish()
+    assert reader.batch_id is None
+
+
+def test_a_name_that_is_nearly_one_of_a_batch_is_a_fault() -> None:
+    with pytest.raises(BadBatch, match=r"is not ID\.COUNT"):
+        BatchReader().announce(b"x.1.batch.nncp-gateway.invalid")
+
+
 @pytest.mark.parametrize("content", [[b"a\nb"], [b"a", b"\n"], [b"a\r"], [b"\r", b"a"], [b"\0"]])
 def test_content_with_a_stray_is_not_written(content: list[bytes]) -> None:
     writer = BatchWriter()

@@ -10,11 +10,13 @@ import pytest
 from gateway.durable import Disk
 from gateway.errors import BadBlock, ConfigError, StoreFull, TooLarge
 from gateway.ids import PacketId
+from gateway.message.bsmtp import BatchWriter
 from gateway.message.bsmtp_dialogue import BatchLimits
 from gateway.message.envelope import MailOptions, Notify, RecipientOptions, Return
 from gateway.msgqueue.entry import State
 from gateway.msgqueue.inbox import Inbox
 from gateway.msgqueue.store import INLINE_BODY_BYTES, Queue
+from gateway.receive.quarantine import Source
 from gateway.receive.receiver import Receipt
 from gateway.receive.unpack import CutShort
 from tests.support.messages import NODE_A
@@ -118,6 +120,16 @@ def test_a_second_copy_changes_nothing_and_is_logged(queue: Queue, caplog: pytes
 def test_a_batch_of_ours_is_known_under_a_tosser_that_does_not_tell_the_packet(queue: Queue) -> None:
     payload = batch_of([pair()])
     assert [take(queue, payload, None).is_duplicate for _ in range(2)] == [False, True]
+
+
+def test_a_batch_is_known_by_the_name_that_came_as_an_argument(queue: Queue) -> None:
+    name = BatchWriter().announce(BATCH, 1)
+    payload = b"MAIL FROM:<alice@a.test>\nRCPT TO:<bob@b.test>\nDATA\nSubject: x\n\nhello\n.\nQUIT\n"
+    source = Source(NODE_A, "a", None, "rsmtp", (name,))
+    for is_duplicate in (False, True):
+        with receiver(queue).begin(source) as reception:
+            assert reception.take_all([payload]).is_duplicate is is_duplicate
+    assert len(inbox(queue)) == 1
 
 
 def test_a_stock_batch_is_known_by_its_packet_alone(queue: Queue) -> None:
