@@ -2,6 +2,7 @@
 
 import shutil
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 from hypothesis import settings
@@ -11,12 +12,25 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invaria
 from gateway.durable import Disk
 from gateway.ids import BatchId, PacketId
 from gateway.msgqueue.entry import BatchState, Form, Lane, State
+from gateway.msgqueue.operations import Operations, Result
 from gateway.msgqueue.outbox import Outbox
+from gateway.msgqueue.selection import Selection
 from gateway.msgqueue.store import Queue
 from gateway.msgqueue.views import list_messages
 from tests.support.messages import NODE_B, NODE_C, new_message
 
 PACKET = PacketId(b"\x01" * 32)
+QUEUED, HELD, DEAD, DROPPED = State.QUEUED, State.HELD, State.DEAD, State.DROPPED
+AFTER: dict[str, tuple[Callable[[Operations, Selection], list[Result]], dict[State, State]]] = {
+    "hold": (lambda do, which: do.hold(which), {QUEUED: HELD}),
+    "release": (lambda do, which: do.release(which), {HELD: QUEUED}),
+    "retry": (lambda do, which: do.retry(which), {}),
+    "expire": (lambda do, which: do.expire(which), {QUEUED: DEAD, HELD: DEAD}),
+    "drop": (lambda do, which: do.drop(which), {QUEUED: DROPPED, HELD: DROPPED, DEAD: DROPPED}),
+    "move": (lambda do, which: do.move(which, NODE_C, None), {DEAD: QUEUED}),
+    "replay": (lambda do, which: do.replay(which, lambda _: None), {DEAD: QUEUED}),
+}
+"""Where a delivery that a person decides about stands afterwards; a state that is not named stays."""
 
 
 class OutboxMachine(RuleBasedStateMachine):
@@ -69,6 +83,17 @@ class OutboxMachine(RuleBasedStateMachine):
             Outbox(self.queue).release(batch)
             self._set(batch, State.QUEUED)
 
+    @rule(name=st.sampled_from(sorted(AFTER)), is_one=st.booleans(), place=st.integers(0, 99))
+    def decide(self, name: str, *, is_one: bool, place: int) -> None:
+        """Whatever a person asks for, of one message or of all, does to each what the table says."""
+        ids = sorted(self.states)
+        chosen = [ids[place % len(ids)]] if is_one and ids else ids
+        act, after = AFTER[name]
+        for result in act(Operations(self.queue), Selection(ids=tuple(chosen) if is_one else ())):
+            before = self.states[result.before.message_id]
+            assert result.before.state is before
+            self.states[result.before.message_id] = after.get(before, before)
+
     @rule()
     def reopen(self) -> None:
         self.queue.close()
@@ -79,7 +104,7 @@ class OutboxMachine(RuleBasedStateMachine):
         views = list_messages(self.queue, states=list(State))
         assert {view.id: view.deliveries[0].state for view in views} == self.states
         for view in views:
-            assert view.has_body == (self.states[view.id] is not State.SENT)
+            assert view.has_body == (self.states[view.id] not in {State.SENT, State.DROPPED})
         open_ids = {batch.id for batch in Outbox(self.queue).open_batches()}
         assert open_ids == set(self.members)
         assert {b.state for b in Outbox(self.queue).open_batches()} <= {BatchState.CLAIMED}
