@@ -26,6 +26,9 @@ BACK_STATUS = "5.4.4"
 TOO_LARGE_STATUS = "5.3.4"
 LOOP_STATUS = "5.4.6"
 PERMANENT = "5"
+ROUTING = frozenset("%!@")
+"""In a local part: mail servers, Postfix as it comes among them, send ``eve%far.test@here.test`` on to
+far.test for whoever they trust, and they trust us."""
 _NOT_HERE = Refusal(NOT_HERE_STATUS, "mail for this domain is not delivered here")
 
 FindWay = Callable[[str], Choices | Refusal | None]
@@ -140,6 +143,8 @@ class Admission:
 
     def _delivered(self, recipient: str) -> Target:
         rights = self.rights
+        if not ROUTING.isdisjoint(local_part_of(recipient)) and not rights.is_smart_host:
+            return _refused(recipient, NOT_HERE_STATUS, "an address within an address is not passed on")
         if self.house.is_local(recipient):
             is_open = rights.recipients is None or recipient in rights.recipients
             if is_open or local_part_of(recipient).lower() == POSTMASTER:

@@ -87,6 +87,11 @@ class Rights:
     max_message_bytes: int | None = None
     rate: Rate = field(default_factory=Rate)
 
+    @property
+    def is_smart_host(self) -> bool:
+        """Whether we are its way to everybody."""
+        return sample_of(ANY) in self.relay_to
+
     def may_send_as(self, sender: str) -> bool:
         """Whether it may use an envelope sender; "" is the null sender."""
         return not sender or self.senders is None or sender in self.senders

@@ -132,6 +132,22 @@ def test_a_report_goes_back_to_who_may_write_here_and_nothing_else_does() -> Non
     assert status(target("x@world.test", rights, REPORT)) == "5.7.1"
 
 
+@pytest.mark.parametrize(
+    "recipient",
+    [
+        "eve%far.test@b.test",
+        "far.test!eve@b.test",
+        '"eve@far.test"@b.test',
+        r'"eve\@far.test"@b.test',
+        "%@b.test",
+    ],
+)
+def test_an_address_within_an_address_is_no_way_round_the_rules(recipient: str) -> None:
+    assert status(target(recipient)) == "5.7.1"
+    assert status(target(recipient, reach("far.test", "b.test"))) == "5.7.1"
+    assert target(recipient, reach("*")).refusal is None
+
+
 def test_a_neighbour_may_be_kept_to_some_of_our_addresses() -> None:
     rights = Rights(recipients=Addresses(("lists@b.test",)))
     assert target("lists@b.test", rights).refusal is None
