@@ -1,0 +1,92 @@
+"""The tables about news become settings, or a line that says what is wrong."""
+
+from pathlib import Path
+
+import pytest
+
+from gateway.config.gateway_toml import GatewayConfig, load_gateway_config
+from gateway.errors import ConfigError
+from gateway.msgqueue.entry import Form
+from tests.support.gateways import GatewayNode
+from tests.support.news import make_area
+
+HOST = '\n[news]\npathhost = "gw.a.test"\n'
+
+
+def peer(name: str) -> str:
+    return f'[[news.peer]]\nname = "{name}"\naddress = "h:1"\n'
+
+
+@pytest.fixture(scope="module")
+def node(tmp_path_factory: pytest.TempPathFactory) -> GatewayNode:
+    place = tmp_path_factory.mktemp("news")
+    a, b = GatewayNode(place / "a", "a.test"), GatewayNode(place / "b", "b.test")
+    a.accept(b)
+    make_area("village", [a])
+    return a
+
+
+def load(node: GatewayNode, text: str) -> GatewayConfig:
+    path = node.home / "tried.toml"
+    path.write_text(node.config_path.read_text() + text)
+    return load_gateway_config(path, {})
+
+
+def test_without_a_name_for_path_there_is_no_news(node: GatewayNode) -> None:
+    assert load(node, "").news is None
+
+
+def test_every_feed_is_there_with_its_limits(node: GatewayNode) -> None:
+    (node.home / "secret").write_text("word\n")
+    text = HOST + (
+        '[[news.peer]]\nname = "inn"\naddress = "[::1]:119"\nuser = "gw"\npassword_file = "secret"\n'
+        '[[news.peer]]\nname = "near"\naddress = "/run/news/nntpin"\nfeed = ""\n'
+        '[[news.area]]\narea = "village"\nfeed = "local.*"\n'
+        '[news.rnews]\ncommand = ["/usr/bin/rnews"]\n'
+        '[neighbour.b.news]\nfeed = "comp.*"\naccept = "*"\nnice = "N"\nlevel = 3\nmax_groups = 4\n'
+    )
+    news = load(node, text).news
+    assert news is not None
+    assert [feed.name for feed in news.rules.feeds.feeds] == ["inn", "near", "rnews", "b", "area:village"]
+    b = news.feed_of("b")
+    assert b is not None
+    assert b.node is not None
+    assert (b.nice, b.max_groups_count) == (160, 4)
+    policy = news.batch.policy(b.node)
+    assert (policy.form, policy.level) == (Form.RNEWS, 3)
+    assert news.origins[b.node].name == "b"
+    inn = news.peers["inn"]
+    assert (inn.host, inn.port, inn.feed.password) == ("::1", 119, "word")
+    assert (news.peers["near"].host, news.peers["near"].port) == ("/run/news/nntpin", 0)
+    assert "word" not in repr(news)
+    area = news.feed_of("area:village")
+    assert area is not None
+    assert area.node not in news.origins
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('[[news.peer]]\nname = "x"\naddress = "h:1"\n', "news.pathhost: is missing"),
+        ('[neighbour.b.news]\nfeed = "*"\n', "news.pathhost: is missing"),
+        ('[news]\npathhost = "a b"\n', "news.pathhost"),
+        (HOST + 'groups = "comp.["\n', "news.groups"),
+        (HOST + "history_days = 3.0\n", "history_days"),
+        (HOST + peer("b") + "[neighbour.b.news]\n", "the name of another feed"),
+        (HOST + peer("x") + peer("x"), "one name"),
+        (HOST + '[[news.peer]]\nname = "x"\naddress = "relative"\n', "news.peer[1].address"),
+        (HOST + '[[news.peer]]\nname = "x"\naddress = "h:1"\nuser = "u"\n', "user and password_file"),
+        (
+            HOST + '[[news.peer]]\nname = "x"\naddress = "h:1"\nuser = "u"\npassword_file = "none"\n',
+            "cannot be read",
+        ),
+        (HOST + '[[news.area]]\narea = "nowhere"\n', "is no area"),
+        (HOST + '[news.rnews]\ncommand = ["rnews"]\n', "news.rnews.command"),
+        (HOST + '[neighbour.b.news]\ndistributions = ["!"]\n', "distributions"),
+    ],
+)  # fmt: skip
+def test_what_does_not_fit_is_told_with_its_key(node: GatewayNode, text: str, said: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load(node, text)
+    assert said in str(caught.value)
+    assert str(Path("tried.toml")) in str(caught.value)
