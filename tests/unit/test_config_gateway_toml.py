@@ -20,6 +20,7 @@ from gateway.ingest.unix_socket import UnixSocket
 from gateway.msgqueue.entry import Form
 from gateway.msgqueue.insertion import NO_LIMITS, SizeLimits
 from gateway.report.reporter import ReportSettings
+from gateway.routing.rights import Addresses, Rate, Rights
 from gateway.routing.table import LocalRoute, Refusal, Route
 from tests.support.gateways import GatewayNode
 from tests.support.peers import PROJECT
@@ -186,6 +187,73 @@ def test_the_sizes_above_which_mail_is_held_belong_to_neighbours(load: Load) -> 
     bob = config.nncp.book.find("bob").id.text
     assert config.limits == SizeLimits({bob: 2048}, {bob: 4096})
     assert load("[neighbour.bob]\nnice = 'F'\n").limits == NO_LIMITS
+
+
+RIGHTS = """
+[deliver]
+domains = ["own.test"]
+[[route]]
+pattern = "bob.test"
+node = "bob"
+[[route]]
+pattern = "boss@other.test"
+local = true
+[[route]]
+pattern = "*"
+local = true
+[neighbour.bob]
+"""
+
+
+def test_what_a_neighbour_may_send_reaches_the_receiver(load: Load) -> None:
+    config = load(
+        RIGHTS
+        + """
+        senders = ["bob.test", ".bob.test"]
+        recipients = ["lists@own.test"]
+        relay_to = ["bob.test"]
+        relay_back = true
+        max_receive_bytes = 5000
+        receive_messages_per_hour = 60
+        receive_bytes_per_hour = 7000
+        [receive]
+        max_own_hops = 7
+        """
+    )
+    bob, receive = config.nncp.book.find("bob").id, config.receive
+    assert receive.rights[bob] == Rights(
+        senders=Addresses(("bob.test", ".bob.test")),
+        recipients=Addresses(("lists@own.test",)),
+        relay_to=Addresses(("bob.test",)),
+        reports_to=frozenset({bob}),
+        is_sent_back=True,
+        max_message_bytes=5000,
+        rate=Rate(60, 7000),
+    )
+    assert receive.local_domains == ("own.test", "boss@other.test")
+    assert (receive.max_own_hops, receive.own_id) == (7, config.nncp.book.self_node.id)
+
+
+def test_a_neighbour_of_whom_nothing_is_said_reaches_what_is_delivered_here(load: Load) -> None:
+    config = load(RIGHTS)
+    assert config.receive.rights == {config.nncp.book.find("bob").id: Rights()}
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ('[neighbour.bob]\nrelay_to = ["a b"]', "neighbour.bob.relay_to[1]: "),
+        (
+            "[neighbour.bob]\nreceive_messages_per_hour = 0",
+            "receive_messages_per_hour: 0 is too small; allowed: ",
+        ),
+        ("[area.village]", "area.village: 'village' is not an area; allowed: a name in areas of "),
+        ('[area.village]\nrelay_to = ["a.test"]', "area.village.relay_to: is not a key of this file"),
+    ],
+)
+def test_rights_that_make_no_sense_are_refused(load: Load, text: str, named: str) -> None:
+    (line,) = refusal(load, text)
+    assert named in line
 
 
 def test_relative_paths_are_beside_the_file(load: Load, home: Path) -> None:
