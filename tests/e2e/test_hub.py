@@ -1,10 +1,12 @@
 """A hub between villages: what each may send through it, how reports come back, and how circles end."""
 
 import itertools
+import json
 import re
 from collections.abc import Sequence
 from pathlib import Path
 
+import hjson
 import pytest
 
 from tests.support.gateways import GatewayNode, mail, pair
@@ -151,6 +153,39 @@ def test_a_stock_go_node_is_a_leaf_like_any_other(place: Path) -> None:
     assert args == [GAIL]
     assert content.startswith(f"Return-Path: <{BOB}>\nReceived: from b\n".encode())
     assert content.endswith(back)
+
+
+def share_area(nodes: Sequence[GatewayNode]) -> None:
+    """Let nodes that know one another share the area ``village``; who gets mail from it keeps it."""
+    text = nodes[0].run("nncp", "cfgnew", "-area", "village", "-nocomments").out
+    keys = hjson.loads("{" + text + "}")["areas"]["village"]
+    for node in nodes:
+        config = node.nncp()
+        handle = next(entry["exec"]["sendmail"] for entry in config["neigh"].values() if entry.get("exec"))
+        subs = [other.name for other in nodes if other is not node]
+        area = {key: keys[key] for key in ("id", "pub", "prv")}
+        config["areas"] = {"village": area | {"subs": subs, "exec": {"sendmail": handle}}}
+        node.nncp_path.write_text(json.dumps(config))
+
+
+def test_mail_to_an_area_is_what_its_author_may_send(place: Path) -> None:
+    """Whoever brings it, the author's rights count; a node takes its own, and nobody is told of the rest."""
+    a, b = GatewayNode(place / "a", "a.test"), GatewayNode(place / "b", "b.test")
+    pair(a, b)
+    share_area([a, b])
+    b.set_toml("neighbour.a", 'senders = ["a.test"]\nrelay_to = ["*"]\n')
+    for number, sender in enumerate((ALICE, HUGO)):
+        body = f"Return-Path: <{sender}>\n".encode() + mail(number, sender, BOB)
+        words = ("nncp", "exec", "-quiet", "area:village", "sendmail", BOB, f"x{number}@world.test")
+        a.run(*words, stdin=body)
+    a.run("toss")
+    carry(a, b, place / "stick")
+    (taken,) = b.mails()
+    assert taken.endswith(mail(0, ALICE, BOB))
+    b.run("report")
+    assert told(b, "x0@world.test") == ("dead", "5.7.1", "it came by an area")
+    assert told(b, "x1@world.test") == ("dead", "5.1.8", "the sender was refused")
+    assert b.packets(a.id) == []
 
 
 def test_gateways_that_send_in_a_circle_stop(place: Path) -> None:

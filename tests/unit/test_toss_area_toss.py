@@ -263,3 +263,22 @@ def test_a_target_is_a_node_or_an_area(tmp_path: Path) -> None:
             find_target(book, name)
     with pytest.raises(ConfigError, match="no encryption keys"):
         find_target(nodes.books["b"], "area:news")
+
+
+@pytest.mark.parametrize("is_known", [True, False])
+def test_the_author_is_named_if_the_signature_was_checked(tmp_path: Path, *, is_known: bool) -> None:
+    nodes = AreaNodes(tmp_path, {"a": ("b",), "b": ("c",)})
+    area, out = nodes.area("c"), tmp_path / "who"
+    script = f'echo "$NNCP_SENDER ${{NNCP_AUTHOR-nobody}}" > {out}'
+    handles = {"x": ("/bin/sh", "-c", script)}
+    nodes.set_area("c", pub=area.pub, prv=area.prv, is_unknown_allowed=True, exec=handles)
+    if not is_known:
+        areas = nodes.books["c"].areas
+        nodes.books["c"] = forget(nodes.books["c"], "a")
+        assert nodes.books["c"].areas == areas
+    nodes.post(b"body")
+    for source, target in (("a", "b"), ("b", "c")):
+        assert nodes.toss(source) == DONE
+        nodes.deliver(source, target)
+    assert nodes.toss("c") == DONE
+    assert out.read_text() == f"{AREA_ID} {nodes.id('a') if is_known else 'nobody'}\n"
