@@ -8,10 +8,11 @@ list's copy. ``X-Priority`` and ``Importance`` are for the reader of a mail and 
 Spec: RFC 6710 section 5; RFC 2156 section 5.3.6 (Priority); RFC 2076 section 3.9 (Precedence).
 """
 
+import re
 from collections.abc import Mapping
 from enum import StrEnum
 
-from gateway.message.header import header_value
+from gateway.message.header import header_section_end, header_value
 
 
 class Urgency(StrEnum):
@@ -30,19 +31,23 @@ _PRECEDENCE: Mapping[str, Urgency] = {
     "bulk": Urgency.BULK,
     "junk": Urgency.BULK,
 }
+_ANY_OF_THEM = re.compile(rb"^P(?:riority|recedence)[ \t]*:", re.IGNORECASE | re.MULTILINE)
 
 
-def urgency_of(priority: int | None, header: bytes) -> Urgency:
+def urgency_of(priority: int | None, head: bytes) -> Urgency:
     """How urgent a message is.
 
     Args:
         priority: of MT-PRIORITY, -9 to 9, or None: not said.
-        header: the header section of the message.
+        head: the beginning of the message, or its header section.
     """
     if priority is not None:
         return _by_number(priority)
+    if _ANY_OF_THEM.search(head, 0, header_section_end(head)) is None:
+        # As most mail is: one look at the header and not two.
+        return Urgency.NORMAL
     said = {
-        words.get((header_value(header, name) or "").strip().lower(), Urgency.NORMAL)
+        words.get((header_value(head, name) or "").strip().lower(), Urgency.NORMAL)
         for name, words in (("Priority", _PRIORITY), ("Precedence", _PRECEDENCE))
     }
     if Urgency.BULK in said:

@@ -34,6 +34,7 @@ from gateway.packet.sealed import (
     verify_header,
 )
 from gateway.packet.unseal import Unsealer
+from gateway.routing.urgency import urgency_of
 from gateway.schedule.cron import parse_cron
 from gateway.toss.expansion import expand, limited
 from tests.fuzz.configurations import CONFIGURATIONS
@@ -210,6 +211,7 @@ def header_fields(data: bytes) -> None:
     end = header_section_end(data)
     assert 0 <= end <= len(data)
     assert 0 <= hop_count(data[:end]) <= len(data)
+    assert urgency_of(None, data) is urgency_of(None, data[:end])
     for name in ("Message-ID", "Received", "Subject"):
         value = header_value(data, name, limit_chars=80)
         assert value is None or (value.isprintable() and len(value) <= 80)
