@@ -253,10 +253,17 @@ class NeighbourRequested:
 
 @dataclass(frozen=True, slots=True)
 class OverRequested:
-    """OVER or XOVER: ``answer_lines`` with lines of overview, or None if there is no such article."""
+    """OVER or XOVER: ``answer_lines`` with lines of overview, or None if there is no such article.
+
+    Args:
+        ticket: for the answer.
+        selection: which articles.
+        is_old: the command was XOVER.
+    """
 
     ticket: int
     selection: Selection
+    is_old: bool = False
 
 
 @dataclass(frozen=True, slots=True)

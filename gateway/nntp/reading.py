@@ -169,7 +169,13 @@ class Reading:
     def answer_none(self, ticket: int) -> None:
         """Say that there is no such article."""
         request = self._answers.asked(ticket, *_SELECTIONS)
-        self._answers.finish(ticket, _absent(request.selection))
+        selection = request.selection
+        if request.is_old and selection.message_id is None and not selection.is_current:
+            # As INN does: a range of the old commands may well be empty.
+            self.begin_lines(ticket)
+            self._answers.finish(ticket, ".")
+        else:
+            self._answers.finish(ticket, _absent(selection))
 
     def select(self, words: list[str], *, is_range: bool) -> Selection:
         """Which articles are meant by an argument, or by none.
@@ -179,7 +185,7 @@ class Reading:
         """
         if words and words[0].startswith("<"):
             if not is_message_id(words[0]):
-                raise _Bad(_NO_MESSAGE_ID)
+                raise _Bad(_SYNTAX)
             return Selection(message_id=words[0])
         if self._group is None and (not words or _RANGE.fullmatch(words[0])):
             raise _Bad(_NO_GROUP)
@@ -216,9 +222,9 @@ class Reading:
         is_next = verb == "NEXT"
         return self._answers.ask(lambda ticket: NeighbourRequested(ticket, group, number, is_next))
 
-    def _over(self, _: str, words: list[str]) -> ReaderEvent:
+    def _over(self, verb: str, words: list[str]) -> ReaderEvent:
         selection = self.select(words, is_range=True)
-        return self._answers.ask(lambda ticket: OverRequested(ticket, selection))
+        return self._answers.ask(lambda ticket: OverRequested(ticket, selection, verb == "XOVER"))
 
     def _hdr(self, verb: str, words: list[str]) -> ReaderEvent:
         field = words[0]

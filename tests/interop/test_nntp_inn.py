@@ -9,6 +9,7 @@ from gateway.nntp.feeder import FeedResult, FeedSettings
 from gateway.nntp.path import without_fields
 from tests.support.articles import article
 from tests.support.inn import InnInstance
+from tests.support.newsstand import Newsstand
 from tests.support.nntp_connection import ArticleServer, feed
 from tests.support.processes import wait_until
 
@@ -120,3 +121,125 @@ def test_nnrpd_and_our_server_answer_a_reader_alike(place: Path) -> None:
                     lines = replies.read().splitlines()
             answers.append([line[:3] if line[:3].isdigit() else line for line in lines])
         assert answers[0] == answers[1]
+
+
+READER_COMMANDS = [
+    *(
+        "GROUP misc.test",
+        "XOVER 90-95",
+        "XHDR Subject 90-95",
+        "XPAT Subject 90-95 *",
+        "XHDR Subject <none@p.test>",
+    ),
+    *(
+        "HDR Subject <none@p.test>",
+        "XPAT Subject <1.0@p.test> *1*",
+        "OVER 3-1",
+        "LISTGROUP misc.test 3-1",
+    ),
+    *(
+        "ARTICLE 1-2",
+        "HDR :foo 1",
+        "HDR",
+        "STAT x",
+        "LIST ACTIVE.TIMES",
+        "LIST NEWSGROUPS",
+        "LIST FOO",
+    ),
+    *(
+        "MODE FOO",
+        "NEWGROUPS 1 2",
+        "NEXT 1",
+        "LAST x",
+        "HEAD 99",
+        "BODY <x>",
+        "STAT 99999999999",
+        "GROUP",
+        "LISTGROUP a b c",
+    ),
+    *("MODE READER", "GROUP no.such", "GROUP misc.test", "LISTGROUP misc.test", "LISTGROUP misc.test 2-3"),
+    *(
+        "LISTGROUP misc.test 9-",
+        "STAT",
+        "NEXT",
+        "STAT",
+        "NEXT",
+        "NEXT",
+        "LAST",
+        "ARTICLE",
+        "ARTICLE 2",
+        "HEAD 3",
+    ),
+    *(
+        "BODY 1",
+        "BODY 4",
+        "STAT <2.12@p.test>",
+        "ARTICLE <1.0@p.test>",
+        "STAT 99",
+        "STAT <none@p.test>",
+        "STAT 2",
+        "OVER 1-3",
+    ),
+    *("XOVER 2-3", "XOVER", "OVER 90-95", "HDR Subject 1-3", "XHDR Subject 1-3", "XHDR Subject <1.0@p.test>"),
+    *(
+        "HDR Subject <1.0@p.test>",
+        "HDR :bytes 1",
+        "HDR :lines 2",
+        "HDR X-None 1-2",
+        "HDR From",
+    ),
+    *(
+        "XPAT Subject 1- *2*",
+        "XPAT Subject 1- nothing",
+        "LIST ACTIVE misc.*",
+        "LIST COUNTS misc.test",
+        "LAST",
+        "LAST",
+    ),
+    *("GROUP alt.empty", "STAT", "NEXT", "LISTGROUP", "NEWGROUPS 20990101 000000 GMT", "LIST ACTIVE no.*"),
+]
+BLOCKS = (b"215", b"220", b"221", b"222", b"224", b"225", b"231")
+
+
+def ask(port: int, commands: list[str]) -> list[list[bytes]]:
+    """What a server answers; of the first line, what a client goes by."""
+    answers = []
+    with (
+        socket.create_connection(("127.0.0.1", port), timeout=20) as connection,
+        connection.makefile("rb") as replies,
+    ):
+        replies.readline()
+        for command in commands:
+            connection.sendall(f"{command}\r\n".encode())
+            first = replies.readline()
+            words = first.split()
+            shown = {b"211": 5, b"220": 3, b"222": 3, b"223": 3}.get(words[0], 1)
+            lines = [b" ".join(words[:shown])]
+            if words[0] in BLOCKS or (words[0] == b"211" and command.startswith("LISTGROUP")):
+                while (line := replies.readline()) != b".\r\n":
+                    lines.append(line)
+            answers.append([command.encode(), *lines])
+    return answers
+
+
+def test_reader_gets_from_our_server_what_nnrpd_gives(place: Path) -> None:
+    """Groups, articles, overview and fields are answered as by INN, byte for byte."""
+    # INN counts doubled dots as bytes in its overview: the article with dots is asked for otherwise.
+    bodies = ["", "two\r\nlines\r\n", "line\r\n" * 3, "..dot\r\n.\r\n"]
+    articles = {
+        f"<{number}.{len(body)}@p.test>": article(
+            body,
+            Message_ID=f"<{number}.{len(body)}@p.test>",
+            Subject=f"t{number}",
+            References="<0@p.test>\r\n <9@p.test>",
+        )
+        for number, body in enumerate(bodies, 1)
+    }
+    with InnInstance(place / "n", "a.news.test", [GROUP, "alt.empty"]) as inn:
+        assert {outcome.result for outcome in feed(inn.port, articles).values()} == {FeedResult.ACCEPTED}
+        paths = inn.wait_for_articles(GROUP, len(articles))
+        held = {int(path.name): path.read_bytes().replace(b"\n", b"\r\n") for path in paths}
+        with ArticleServer(Newsstand({GROUP: held, "alt.empty": {}})) as ours:
+            answers = zip(ask(ours.port, READER_COMMANDS), ask(inn.reader_port, READER_COMMANDS), strict=True)
+            different = [(mine, theirs) for mine, theirs in answers if mine != theirs]
+            assert not different, "\n".join(map(repr, different))

@@ -18,6 +18,7 @@ from gateway.nntp.events import (
 )
 from gateway.nntp.feeder import ArticleWanted, FeedDialogue, FeedEvent, FeedOutcome, FeedSettings
 from gateway.nntp.server import ServerDialogue, ServerSettings
+from tests.support.newsstand import Newsstand
 from tests.support.nntp_driver import ALL, answer
 
 SOCKET_SECONDS = 30.0
@@ -56,13 +57,17 @@ def feed(
 class ArticleServer:
     """Our server's dialogue at a port; it keeps in memory what it takes.
 
+    Args:
+        newsstand: what can be read; None: nothing.
+
     Attributes:
         port: where.
         articles: what was stored, by Message-ID.
         transcript: what clients sent.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, newsstand: Newsstand | None = None) -> None:
+        self._newsstand = newsstand
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = int(self._listener.getsockname()[1])
         self.articles: dict[str, bytes] = {}
@@ -117,6 +122,8 @@ class ArticleServer:
                 server.answer_article(event.ticket, Stored.YES)
             else:
                 server.answer_article(event.ticket, Stored.NO, found.text)
+        elif self._newsstand is not None and self._newsstand.can_answer(event):
+            self._newsstand.answer(server, event)
         else:
             answer(server, event)
 

@@ -129,7 +129,7 @@ def test_article_by_number_becomes_the_current_one_and_by_name_does_not() -> Non
 
 
 @pytest.mark.parametrize(("argument", "status"), [("", b"420"), (" 4", b"423"), (" <1@a>", b"430")])
-@pytest.mark.parametrize("command", ["ARTICLE", "STAT", "OVER", "HDR Subject", "XHDR Subject"])
+@pytest.mark.parametrize("command", ["ARTICLE", "STAT", "OVER", "HDR Subject"])
 def test_article_that_is_not_there(command: str, argument: str, status: bytes) -> None:
     server = in_group()
     event = asked(server, command + argument)
@@ -140,9 +140,25 @@ def test_article_that_is_not_there(command: str, argument: str, status: bytes) -
     assert server.data_to_send()[:3] == status
 
 
+@pytest.mark.parametrize(
+    ("line", "answer"),
+    [
+        ("XOVER 90-95", b"224 overview information follows\r\n.\r\n"),
+        ("XHDR Subject 90-95", b"221 headers follow\r\n.\r\n"),
+        ("XHDR Subject <1@a>", b"430 no such article\r\n"),
+        ("XOVER", b"420 the current article number is not valid\r\n"),
+    ],
+)
+def test_range_of_an_old_command_may_be_empty(line: str, answer: bytes) -> None:
+    server = in_group()
+    asked(server, line)
+    server.answer_lines(2, None)
+    assert server.data_to_send() == answer
+
+
 def test_overview() -> None:
     server = in_group()
-    assert asked(server, "XOVER 1-10") == OverRequested(2, here(1, 10))
+    assert asked(server, "XOVER 1-10") == OverRequested(2, here(1, 10), is_old=True)
     server.answer_lines(2, [b"3\ta", b".5\tb"])
     assert server.data_to_send() == b"224 overview information follows\r\n3\ta\r\n..5\tb\r\n.\r\n"
     assert asked(server, "OVER <1@a>") == OverRequested(3, Selection("<1@a>"))
@@ -230,7 +246,7 @@ def test_lists_that_are_known_beforehand() -> None:
         ("LISTGROUP misc.test x", "501"),
         ("ARTICLE 1-2", "501"),
         ("ARTICLE x", "501"),
-        ("ARTICLE <x>", "430"),
+        ("ARTICLE <x>", "501"),
         ("OVER x", "501"),
         ("HDR", "501"),
         ("HDR Sub:ject", "501"),
