@@ -34,15 +34,17 @@ class Answers:
         open_bytes: what their commands weigh.
         is_ended: a closing slot was opened: nothing more is to be said.
         is_closed: its answer was taken as well.
+        said_bytes: what was answered at once and not taken yet.
     """
 
-    __slots__ = ("_next_ticket", "_open", "_slots", "is_closed", "is_ended", "open_bytes")
+    __slots__ = ("_next_ticket", "_open", "_slots", "is_closed", "is_ended", "open_bytes", "said_bytes")
 
     def __init__(self) -> None:
         self._slots: deque[_Slot] = deque()
         self._open: dict[int, _Slot] = {}
         self._next_ticket = 1
         self.open_bytes = 0
+        self.said_bytes = 0
         self.is_ended = False
         self.is_closed = False
 
@@ -81,6 +83,7 @@ class Answers:
         """Answer a command at once."""
         slot = _Slot(0, None, 0)
         slot.parts = [f"{line}\r\n".encode() for line in lines]
+        self.said_bytes += sum(map(len, slot.parts))
         slot.is_finished = True
         self._slots.append(slot)
 
@@ -118,6 +121,7 @@ class Answers:
         """All that may leave now."""
         parts: list[bytes] = []
         slots = self._slots
+        self.said_bytes = 0
         while slots and not self.is_closed:
             slot = slots[0]
             parts += slot.parts

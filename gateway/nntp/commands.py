@@ -32,6 +32,8 @@ from gateway.nntp.events import (
 from gateway.nntp.incoming import Content, Incoming, Line
 from gateway.nntp.reading import READER_VERBS, Reading
 
+SAID_LIMIT_BYTES = 256 * 1024
+"""What is answered at once is not more than this before it is sent: a client may ask for help only."""
 _SYNTAX = "501 syntax error"
 STORED = {
     (Transfer.TAKETHIS, Stored.YES): "239",
@@ -144,6 +146,7 @@ class Commands:
             and self.held_by is None
             and answers.open_count < limits.unanswered_count
             and answers.open_bytes < limits.unanswered_bytes
+            and answers.said_bytes < SAID_LIMIT_BYTES
         )
 
     def take(self, piece: Line | Content) -> Event | None:

@@ -53,8 +53,8 @@ class Incoming:
         "_at",
         "_data",
         "_head",
+        "_held",
         "_line_bytes",
-        "_parts",
         "_reader",
         "_size_bytes",
     )
@@ -66,7 +66,8 @@ class Incoming:
         self._at = 0
         self._head: bytes | None = None
         self._reader: DotReader | None = None
-        self._parts: list[bytes] = []
+        # Not a list of pieces: one that comes byte by byte would take fifty times its size.
+        self._held = bytearray()
         self._size_bytes = 0
 
     def feed(self, data: bytes) -> None:
@@ -120,13 +121,14 @@ class Incoming:
     def _content(self, reader: DotReader) -> Content | None:
         piece, self._at = reader.read(self._data, self._at)
         self._size_bytes += len(piece)
-        if self._size_bytes <= self._article_bytes:
-            self._parts.append(piece)
-        else:
-            self._parts.clear()
+        is_too_large = self._size_bytes > self._article_bytes
+        if is_too_large:
+            self._held.clear()
+        elif self._held or not reader.is_done:
+            self._held += piece
         if not reader.is_done:
             return None
-        is_too_large = self._size_bytes > self._article_bytes
-        content = Content(None if is_too_large else b"".join(self._parts), self._size_bytes)
-        self._reader, self._parts, self._size_bytes = None, [], 0
+        content = Content(None if is_too_large else bytes(self._held) or piece, self._size_bytes)
+        self._reader, self._size_bytes = None, 0
+        self._held.clear()
         return content

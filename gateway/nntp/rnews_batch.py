@@ -100,10 +100,10 @@ class RnewsReader:
     __slots__ = (
         "_count",
         "_error",
+        "_held",
         "_is_bare",
         "_left_bytes",
         "_limits",
-        "_parts",
         "_pending",
         "_size_bytes",
         "_total_bytes",
@@ -112,7 +112,7 @@ class RnewsReader:
     def __init__(self, limits: RnewsLimits | None = None) -> None:
         self._limits = limits or RnewsLimits()
         self._pending = b""
-        self._parts: list[bytes] = []
+        self._held = bytearray()
         self._size_bytes = 0
         self._left_bytes = 0
         self._count = 0
@@ -207,14 +207,14 @@ class RnewsReader:
     def _keep(self, piece: bytes) -> None:
         self._size_bytes += len(piece)
         if self._size_bytes <= self._limits.article_bytes:
-            self._parts.append(piece)
+            self._held += piece
         else:
-            self._parts.clear()
+            self._held.clear()
 
     def _event(self) -> RnewsEvent:
-        size_bytes, data = self._size_bytes, b"".join(self._parts)
+        size_bytes, data = self._size_bytes, bytes(self._held)
         self._size_bytes = 0
-        self._parts.clear()
+        self._held.clear()
         if size_bytes > self._limits.article_bytes:
             return ArticleUnreadable(size_bytes, f"{size_bytes} bytes; allowed: {self._limits.article_bytes}")
         try:

@@ -11,9 +11,9 @@ States::
 HELD: what follows can't be understood before the answer is known; bytes are kept and not read.
 
 Contract: whatever a client sends gets an answer, in the order of its commands, and never raises. Input
-may be cut anywhere without another outcome. Articles end at CRLF.CRLF and at nothing else. After each
-answer, ``receive_data(b"")`` gives the events that it held back. While ``wants_data`` is False, nothing
-more is to be read from the client: that is what bounds memory.
+may be cut anywhere without another outcome. Articles end at CRLF.CRLF and at nothing else. After
+answering and after sending, ``receive_data(b"")`` gives the events that were held back. While ``wants_data``
+is False, nothing more is to be read from the client: that is what bounds memory.
 
 Spec: RFC 3977; RFC 4642 (STARTTLS); RFC 4643 (AUTHINFO); RFC 4644 (streaming).
 """

@@ -1,4 +1,5 @@
 import base64
+import tracemalloc
 
 import pytest
 
@@ -192,6 +193,35 @@ def test_many_unanswered_bytes_stop_the_reading() -> None:
     assert not server.wants_data
     server.answer_article(1, Stored.YES)
     assert len(server.receive_data(b"")) == 1
+
+
+def test_who_only_asks_for_help_is_not_answered_before_that_can_be_sent() -> None:
+    server = dialogue()
+    wire = b"HELP\r\n" * 10_000
+    assert server.receive_data(wire) == []
+    assert not server.wants_data
+    size_bytes = len(first := server.data_to_send())
+    assert size_bytes < 300_000
+    for _ in range(200):
+        server.receive_data(b"")
+        size_bytes += len(server.data_to_send())
+    help_bytes = first.index(b"\r\n.\r\n") + len(b"\r\n.\r\n")
+    assert size_bytes == 10_000 * help_bytes
+
+
+def test_article_that_comes_byte_by_byte_takes_its_own_size() -> None:
+    server = dialogue()
+    server.receive_data(b"TAKETHIS <1@a>\r\n")
+    tracemalloc.start()
+    try:
+        for _ in range(10_000):
+            server.receive_data(b"x")
+        assert tracemalloc.get_traced_memory()[1] < 100_000
+    finally:
+        tracemalloc.stop()
+    (event,) = server.receive_data(b"\r\n.\r\n")
+    assert isinstance(event, ArticleReceived)
+    assert event.data == b"x" * 10_000 + b"\r\n"
 
 
 def test_commands_that_are_none() -> None:
