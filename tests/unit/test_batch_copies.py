@@ -17,7 +17,7 @@ from gateway.message.envelope import Envelope, Notify, RecipientOptions
 from gateway.message.header import received_line
 from gateway.msgqueue.copies import ContentHash
 from gateway.msgqueue.entry import Form, NewMessage, State, Target
-from gateway.msgqueue.store import Queue
+from gateway.msgqueue.store import INLINE_BODY_BYTES, Queue
 from gateway.msgqueue.views import list_messages
 from gateway.packet.plain import decode_exec_path
 from gateway.schedule.window import parse_window
@@ -178,6 +178,21 @@ def test_an_address_that_can_not_be_sent_takes_no_copy_with_it(site: Site, form:
         assert [recipients for recipients, _ in site.mails()] == [("bob@b.test", "carol@b.test")]
     else:
         assert sorted(arrived) == [b"bob@b.test", b"carol@b.test"]
+
+
+def test_a_lost_body_costs_one_copy_alone(site: Site) -> None:
+    large = CONTENT + b"x" * INLINE_BODY_BYTES + b"\r\n"
+    first = site.put("bob@b.test", content=large)
+    site.put("carol@b.test", content=large)
+    site.put("dave@b.test", content=large)
+    (site.queue.bodies.directory / first).unlink()
+    result = site.batcher(LanePolicy(form=Form.BSMTP)).run_once(is_flush=True)
+    assert (result.packet_count, result.message_count, result.bad_count) == (1, 2, 1)
+    assert [view.id for view in list_messages(site.queue, states=[State.DEAD])] == [first]
+    ((recipients, content),) = site.mails()
+    assert recipients == ("carol@b.test", "dave@b.test")
+    assert content.endswith(large)
+    assert list(site.queue.bodies.directory.iterdir()) == []
 
 
 def test_copies_count_once_against_the_limits_of_a_batch(site: Site) -> None:
