@@ -43,6 +43,7 @@ from tests.fuzz.endpoints import ENDPOINTS
 from tests.fuzz.links import LINKS
 from tests.fuzz.messages import MESSAGES
 from tests.fuzz.news import NEWS
+from tests.fuzz.newsdesk import NEWS_STAGES
 from tests.fuzz.stages import STAGES
 from tests.fuzz.target import Target, in_pieces, text_of
 from tests.support.packets import (
@@ -242,6 +243,7 @@ TARGETS: Mapping[str, Target] = {
     **CONFIGURATIONS,
     **LINKS,
     **STAGES,
+    **NEWS_STAGES,
     **ENDPOINTS,
     **MESSAGES,
     **NEWS,
