@@ -8,6 +8,7 @@ from gateway.message.header import (
     header_section_end,
     header_value,
     hop_count,
+    node_hop_count,
     received_line,
     rfc5322_date,
 )
@@ -33,6 +34,22 @@ def test_field_has_all_clauses_folded() -> None:
         b"\tfor <bob@b.test>;\r\n"
         b"\tSat, 01 Jan 2000 00:00:00 +0000\r\n"
     )
+
+
+def test_our_node_is_named_and_counted_again() -> None:
+    field = received(node="ABCD2345")
+    assert b"\r\n\tby gw.a.test with ESMTP id q1\r\n\t(NNCP node ABCD2345)\r\n\tfor <bob@b.test>;" in field
+    header = field * 3 + received(node="OTHER") + received() + field.replace(b"\r\n\t", b" ").lower()
+    assert hop_count(header) == 6
+    assert node_hop_count(header, "ABCD2345") == 4
+    assert node_hop_count(b"Subject: (NNCP node ABCD2345)\r\nX-" + field, "ABCD2345") == 0
+    assert node_hop_count(header, "") == 0
+
+
+def test_a_header_made_to_be_slow_is_counted_in_time() -> None:
+    assert node_hop_count(b"Received: (NNCP node \r\n\t" * 5000, "ABCD2345") == 0
+    assert node_hop_count(b"Received: " + b"x" * 130_000, "ABCD2345") == 0
+    assert node_hop_count(b"Received:\r\n" * 13_000, "ABCD2345") == 0
 
 
 def test_message_of_a_local_program_has_no_from_clause() -> None:
