@@ -40,12 +40,12 @@ def told(address: str, size_bytes: int | None = None, moment: datetime = NOON) -
 
 def test_all_that_decides_is_told_for_each_node() -> None:
     nice = "urgent mail 64, from 262144 bytes on 96, normal mail 96, from 262144 bytes on 192, bulk mail 160"
+    closing = "a batch is closed at 1000 messages, 1048576 bytes or 3600 seconds"
     assert told("x@far.test") == [
         "x@far.test: to node sat, else stick (rule *)",
         f"node sat: niceness of {nice}, from 262144 bytes on 192",
         "node sat: messages above 1000 bytes wait for a person",
-        "node sat: form gateway, a batch is closed at 1000 messages, 1048576 bytes or 3600 seconds,"
-        " or when a carrier leaves",
+        f"node sat: form gateway, {closing}, or when a carrier leaves",
         "node sat: windows 22:00-06:00: closed now but for carriers, open in 10h",
         "node stick: out of service: what waits for it makes no packets",
         "node stick: packets travel through relay",
