@@ -87,6 +87,7 @@ def _run(
         raise UsageFault("say which: ids, or --all")
     with invocation.open() as parts:
         payloads = KeptPayloads(parts.queue, parts.disk)
+        payloads.sweep()
         found = {kept.id: kept for kept in payloads.list()}
         results = [work(parts, payloads, found[each]) for each in ids or found if each in found]
         for result in results:

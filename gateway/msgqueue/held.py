@@ -7,12 +7,20 @@ tells of.
 import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 
 from gateway.ids import NodeId
 from gateway.msgqueue.entry import NewMessage, Role
 from gateway.msgqueue.insertion import insert_message
-from gateway.msgqueue.reports import Told
 from gateway.msgqueue.store import Queue
+
+
+class OperatorTold(StrEnum):
+    """Whether the operator was told, and why not."""
+
+    REPORTED = "reported"
+    NO_ROUTE = "no route to the operator"
+    NOBODY = "no operator is named"
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,19 +126,19 @@ class HeldMail:
         self._queue.check_room(len(mail.body) if isinstance(mail.body, bytes) else mail.body.size_bytes)
 
         def job(connection: sqlite3.Connection) -> bool:
-            if not _mark(connection, held, Told.REPORTED):
+            if not _mark(connection, held, OperatorTold.REPORTED):
                 return False
             insert_message(connection, self._queue.clock, mail, role)
             return True
 
         return self._queue.write(job)
 
-    def mark(self, held: Sequence[HeldDelivery], told: Told) -> None:
+    def mark(self, held: Sequence[HeldDelivery], told: OperatorTold) -> None:
         """Record that the operator is not told by mail, and why."""
         self._queue.write(lambda connection: _mark(connection, held, told))
 
 
-def _mark(connection: sqlite3.Connection, held: Sequence[HeldDelivery], told: Told) -> int:
+def _mark(connection: sqlite3.Connection, held: Sequence[HeldDelivery], told: OperatorTold) -> int:
     return sum(
         connection.execute(
             "UPDATE delivery SET operator_told = ?"

@@ -116,6 +116,17 @@ class KeptPayloads:
             paths = sorted(found, key=lambda path: (path.stat().st_mtime, path.name))
         return [_read(path) for path in paths]
 
+    def sweep(self) -> None:
+        """Remove records whose payload is gone: a program ended while it removed both.
+
+        Raises:
+            StoreError: the disk refused.
+        """
+        with self._queue.lock(LOCK), store_errors(self._directory, "look into"):
+            for record in self._directory.glob(f"*{RECORD_SUFFIX}"):
+                if _ID.fullmatch(record.stem) and not record.with_suffix(BATCH_SUFFIX).exists():
+                    self._disk.remove(record)
+
     def replay(self, kept: KeptPayload, receive: Receive) -> KeptResult:
         """Take a payload in again, as if its packet had just come, and remove it.
 

@@ -10,8 +10,7 @@ from gateway.maillog import log_mail
 from gateway.message.envelope import Envelope
 from gateway.message.operator_mail import HeldItem, write_operator_mail
 from gateway.msgqueue.entry import NewMessage, Role, Target
-from gateway.msgqueue.held import HeldDelivery, HeldMail
-from gateway.msgqueue.reports import Told
+from gateway.msgqueue.held import HeldDelivery, HeldMail, OperatorTold
 from gateway.msgqueue.store import Queue
 
 MAIL_LIMIT_COUNT = 200
@@ -59,7 +58,7 @@ class OperatorTeller:
             told_count += len(held)
             way = self._find_way(self._operator) if self._operator else None
             if way is None:
-                told = Told.NO_ROUTE if self._operator else Told.UNWANTED
+                told = OperatorTold.NO_ROUTE if self._operator else OperatorTold.NOBODY
                 self._held.mark(held, told)
                 self._log(held, None)
                 continue

@@ -38,7 +38,7 @@ def test_every_command_has_help(name: str) -> None:
         (["send", "x@a.test"], 75, "4.5.4 Missing option"),
         (["-c", "x", "send", "--bogus"], 75, "4.5.4 No such option"),
         (["receive"], 75, "Missing argument"),
-        (["receive", "rnews"], 75, "'rnews' is not one of"),
+        (["receive", "bogus"], 75, "'bogus' is not one of"),
     ],
 )
 def test_a_command_line_that_makes_no_sense(words: list[str], status: int, text: str) -> None:
