@@ -109,8 +109,8 @@ def _missing(nncp: NncpConfig, wish: Acceptance, config_path: Path) -> Addition:
             member["via"] = list(wish.via)
         member["exec"] = commands
         comment = (
-            "A neighbour that may hand in mail here, in batches (rsmtp) or single messages (sendmail, rmail),"
-            " and news (rnews)"
+            "A neighbour that may hand in mail here, in batches (rsmtp) or single messages (sendmail, rmail,"
+            " nncp-rmail-v1), and news (rnews)"
         )
         change = f"{nncp.path}: neigh.{wish.name} added"
         return Addition(("neigh",), {wish.name: member}, (comment,), (change,))

@@ -46,8 +46,10 @@ NODE_TAG_CHARS = 16
 CUT_SHORT_STATUS = "4.6.0"
 SENDMAIL = "sendmail"
 RMAIL = "rmail"
+NNCPNET = "nncp-rmail-v1"
+"""As NNCPNET names it."""
 RSMTP = "rsmtp"
-SINGLE = frozenset({SENDMAIL, RMAIL})
+SINGLE = frozenset({SENDMAIL, RMAIL, NNCPNET})
 """Handles whose payload is one message."""
 
 Read = Callable[[Unpacker, Iterable[bytes]], Iterator[NewMessage]]
@@ -381,4 +383,6 @@ def _reading_of(source: Source) -> Read:
         return lambda unpacker, chunks: unpacker.read_single(source.args, chunks)
     if source.handle == RMAIL:
         return lambda unpacker, chunks: unpacker.read_rmail(source.args, chunks)
+    if source.handle == NNCPNET:
+        return lambda unpacker, chunks: unpacker.read_nncpnet(source.args, chunks)
     return lambda unpacker, chunks: unpacker.read_batch(chunks, source.args)

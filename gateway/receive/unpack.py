@@ -48,6 +48,8 @@ from gateway.routing.urgency import urgency_of
 PROTOCOL = "NNCP"
 ID_BYTES = 8
 
+_RETURN_PATH = b"return-path:"
+
 
 class CutShort(BadBatch):
     """The payload ends before the batch does, without any other fault."""
@@ -192,6 +194,32 @@ class Unpacker:
         check_sender(lines.sender)
         recipients = tuple(os.fsencode(address_of(os.fsdecode(arg))) for arg in args)
         return self._read_message(lines.sender, recipients, chain((first,), source))
+
+    def read_nncpnet(self, args: tuple[bytes, ...], chunks: Iterable[bytes]) -> Iterator[NewMessage]:
+        """The one message of a payload for the handle ``nncp-rmail-v1``.
+
+        Its format is known by what mail servers hand to NNCPNET's programs: ``From`` lines (Exim, Postfix's
+        flag F) or ``Return-Path`` (flag R) tell the sender. A message that has neither has the null sender.
+
+        Args:
+            args: the recipients, addresses as they are.
+            chunks: the message, with LF or CRLF line ends.
+
+        Raises:
+            BadBatch: a From line that can't be read, or no recipient.
+            BadAddress: the sender is not an address.
+        """
+        lines, source = FromLines(), iter(chunks)
+        first = b""
+        while len(first) < RETURN_PATH_LIMIT_BYTES and (chunk := next(source, b"")):
+            first += lines.feed(chunk)
+        first += lines.finish()
+        sender = lines.sender
+        if sender is not None:
+            check_sender(sender)
+        elif first[: len(_RETURN_PATH)].lower() == _RETURN_PATH:
+            sender, first = split_return_path(first)
+        return self._read_message(sender or "", args, chain((first,), source))
 
     def _read_message(
         self, sender: str, args: tuple[bytes, ...], content: Iterator[bytes]

@@ -8,7 +8,7 @@ import shutil
 import socket
 import threading
 import unicodedata
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from typing import Any
@@ -34,6 +34,7 @@ from gateway.nodes import Area, Book, Freq, Node
 from gateway.packet.mth import mth
 from gateway.packet.plain import PATH_LIMIT_BYTES, PacketType, PlainHeader
 from gateway.receive.admission import Admission, House
+from gateway.receive.receiver import NNCPNET, RMAIL, RSMTP, SENDMAIL, SINGLE
 from gateway.receive.unpack import Stamp, Unpacker
 from gateway.routing.table import Table
 from gateway.spool.layout import Box
@@ -317,18 +318,23 @@ _BREAKING = {"Cc", "Cs", "Zl", "Zp"}
 
 
 class _Unpacking:
-    """A payload of a neighbour, read as both handles read it."""
+    """A payload of a neighbour, read as each handle reads it."""
 
     def __init__(self, args: tuple[bytes, ...]) -> None:
         self._args = args
 
-    def read(self, pieces: Iterable[bytes], *, is_batch: bool) -> object:
+    def read(self, pieces: Iterable[bytes], handle: str) -> object:
         stamp = Stamp(b"salt", "a", "mx.b.test", "NODE", 0.0)
         admission = Admission(House(("b.test",), max_hops=3))
         unpacker = Unpacker(stamp, admission, LIMITS, lambda _: HeadBody())
-        reading = unpacker.read_batch(pieces) if is_batch else unpacker.read_single(self._args, pieces)
+        readings: dict[str, Callable[[], Iterator[NewMessage]]] = {
+            RSMTP: lambda: unpacker.read_batch(pieces),
+            SENDMAIL: lambda: unpacker.read_single(self._args, pieces),
+            RMAIL: lambda: unpacker.read_rmail(self._args, pieces),
+            NNCPNET: lambda: unpacker.read_nncpnet(self._args, pieces),
+        }
         try:
-            return [self._check(message) for message in reading]
+            return [self._check(message) for message in readings[handle]()]
         except GatewayError as error:
             return type(error)
 
@@ -348,14 +354,15 @@ def payload(data: bytes) -> None:
     """The payload of an exec for our handles, and its arguments: the same at once and in pieces."""
     raw_args, _, body = data.partition(b"\0\0")
     unpacking = _Unpacking(tuple(raw_args.split(b"\0")) if raw_args else ())
-    for is_batch in (False, True):
-        at_once = unpacking.read([body], is_batch=is_batch)
-        cut = unpacking.read((body[at : at + 7] for at in range(0, len(body), 7)), is_batch=is_batch)
+    for handle in (RSMTP, *SINGLE):
+        at_once = unpacking.read([body], handle)
+        cut = unpacking.read((body[at : at + 7] for at in range(0, len(body), 7)), handle)
         assert at_once == cut
 
 
 def payload_seeds() -> Iterator[bytes]:
-    """A message with recipients as arguments, and a batch."""
+    """Messages with recipients as arguments, and a batch."""
+    yield b"bob@b.test\0\0From a remote from b\n>From c Fri x\nMessage-ID: <1@a>\n\nbody\n"
     yield b"bob@b.test\0carl@B.TEST\0-x@b.test\0\0Return-Path: <a@a.test>\nMessage-ID: <1@a>\n\nbody\n"
     yield b"\0\0MAIL FROM:<>\nRCPT TO:<bob@b.test>\nDATA\nReceived: x\nMessage-ID: <1@a>\n\n..\n.\nQUIT\n"
 
@@ -375,7 +382,7 @@ STAGES: Mapping[str, Target] = {
     "payload": Target(
         payload,
         payload_seeds,
-        (b"Return-Path: <", b"\nRCPT TO:<", b"\n.\n", b"QUIT\n", b"Received: ", b"\0-"),
+        (b"Return-Path: <", b"From a@a.test x\n", b"\nRCPT TO:<", b"\n.\n", b"QUIT\n", b"Received: ", b"\0-"),
     ),
 }
 """By the name that ``./run fuzz`` takes."""

@@ -264,12 +264,13 @@ def test_gos_tosser_does_without_a_daemon(place: Path) -> None:
     assert len(b.queue("--inbox")) == 1
 
 
-def test_go_sends_to_our_rmail(place: Path) -> None:
-    """A site that pipes UUCP's rmail into nncp-exec reaches us: the sender stands in the From line."""
+@pytest.mark.parametrize("handle", ["rmail", "nncp-rmail-v1"])
+def test_go_sends_to_our_rmail(place: Path, handle: str) -> None:
+    """A site that pipes UUCP's rmail, or NNCPNET's, into nncp-exec: the sender stands in the From line."""
     require("nncp-exec", "nncp-toss")
     a, b = GatewayNode(place / "a", "a.test"), GatewayNode(place / "b", "b.test")
     pair(a, b)
-    exec_argv = [require("nncp-exec"), "-quiet", "-cfg", str(a.nncp_path), "b", "rmail", BOB]
+    exec_argv = [require("nncp-exec"), "-quiet", "-cfg", str(a.nncp_path), "b", handle, BOB]
     assert _run(exec_argv, b"From alice@a.test Fri Nov 20 10:00:00 2026\n" + mail(1, ALICE, BOB)) == 0
     a.carry_to(b, place / "stick")
     assert _run([require("nncp-toss"), "-quiet", "-cfg", str(b.nncp_path)]) == 0

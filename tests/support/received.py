@@ -60,9 +60,11 @@ def take_sendmail(
     )
 
 
-def take_rmail(queue: Queue, payload: bytes, *args: bytes, packet: PacketId | None = PACKET) -> Receipt:
-    """Receive an ``rmail`` payload from node a."""
-    with receiver(queue).begin(Source(NODE_A, "a", packet, RMAIL, args)) as reception:
+def take_rmail(
+    queue: Queue, payload: bytes, *args: bytes, packet: PacketId | None = PACKET, handle: str = RMAIL
+) -> Receipt:
+    """Receive an ``rmail`` payload from node a, or one for another handle."""
+    with receiver(queue).begin(Source(NODE_A, "a", packet, handle, args)) as reception:
         return reception.take_all([payload])
 
 

@@ -8,7 +8,7 @@ import pytest
 from gateway.config.nncp_directory import write_directory
 from gateway.config.nncp_document import parse_document
 from gateway.config.nncp_forms import read_document
-from gateway.config.own_program import find_handle, is_own_command, own_command
+from gateway.config.own_program import HANDLES, find_handle, is_own_command, own_command
 from gateway.config.public_block import parse_block, render_block
 from gateway.durable import Disk
 from gateway.errors import ConfigError
@@ -45,7 +45,7 @@ def test_accept_adds_keys_handles_table_and_routes(nodes: tuple[GatewayNode, Gat
     ]
     entry = a.nncp()["neigh"]["bob"]
     assert entry["id"] == b.id
-    for handle in ("rsmtp", "sendmail", "rmail", "rnews"):
+    for handle in HANDLES:
         assert entry["exec"][handle] == [*own_command(), "-c", str(a.config_path), "receive", handle]
         assert Path(entry["exec"][handle][0]).is_absolute()
     assert "to node bob (rule .b.test)" in a.run("route", "x@sub.b.test").out
@@ -131,7 +131,7 @@ def test_handles_are_added_to_a_neighbour_that_is_known(nodes: tuple[GatewayNode
     done = accept(a, b.run("invite").out, "bob")
     assert "neigh.bob.exec.rsmtp added" in done.out
     handles = a.nncp()["neigh"]["bob"]["exec"]
-    assert set(handles) == {"other", "rsmtp", "sendmail", "rmail", "rnews"}
+    assert set(handles) == {"other", *HANDLES}
 
 
 @pytest.fixture
@@ -264,7 +264,7 @@ def test_handles_that_a_directory_lacks_are_added(nodes: tuple[GatewayNode, Gate
     accept(a, block, "bob")
     directory = turned_into_a_directory(a)
     handles = directory / "neigh/bob/exec"
-    for missing in (["rsmtp"], ["rsmtp", "sendmail", "rmail", "rnews"]):
+    for missing in (["rsmtp"], HANDLES):
         whole = files_of(directory)
         for name in missing:
             (handles / name).unlink()

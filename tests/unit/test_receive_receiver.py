@@ -1,5 +1,6 @@
 """A payload is in the inbox whole and once, or set aside with a record, or left to be tried again."""
 
+import itertools
 import logging
 from collections.abc import Iterator
 from dataclasses import replace
@@ -17,7 +18,7 @@ from gateway.msgqueue.entry import State
 from gateway.msgqueue.inbox import Inbox
 from gateway.msgqueue.store import INLINE_BODY_BYTES, Queue
 from gateway.receive.quarantine import Source
-from gateway.receive.receiver import Receipt
+from gateway.receive.receiver import NNCPNET, RSMTP, SINGLE, Receipt
 from gateway.receive.unpack import CutShort
 from tests.support.messages import NODE_A
 from tests.support.received import (
@@ -435,6 +436,57 @@ def test_an_rmail_message_without_its_last_line_end_may_be_cut_short(queue: Queu
     with pytest.raises(CutShort):
         take_rmail(queue, b"From alice@a.test x\nhello", b"bob@b.test", packet=None)
     assert inbox(queue) == []
+
+
+@pytest.mark.parametrize(
+    ("front", "sender"),
+    [
+        (b"From alice@a.test Fri Nov 20 10:00:00 2026\n", "alice@a.test"),
+        (b"From MAILER-DAEMON Fri Nov 20 10:00:00 2026\n", ""),
+        (b"Return-Path: <alice@a.test>\n", "alice@a.test"),
+        (b"return-path: <>\r\n", ""),
+        (b"", ""),
+    ],
+)
+def test_a_message_of_nncpnet_has_its_sender_in_front_however_a_mail_server_writes_it(
+    queue: Queue, front: bytes, sender: str
+) -> None:
+    args = (b"bob@b.test", b"hub!carl@b.test")
+    assert take_rmail(queue, front + BODY, *args, handle=NNCPNET).message_count == 1
+    (view,) = inbox(queue)
+    assert view.sender == sender
+    assert [delivery.recipient for delivery in view.deliveries] == ["bob@b.test", "hub!carl@b.test"]
+    assert without_trace(body_of(queue, view)) == BODY
+
+
+@pytest.mark.parametrize(
+    ("payload", "args"),
+    [
+        (b"From a,b Fri\n" + BODY, [b"bob@b.test"]),
+        (b"Return-Path: nobody\n" + BODY, [b"bob@b.test"]),
+        (BODY, []),
+    ],
+)
+def test_a_message_of_nncpnet_that_can_not_be_read_is_set_aside(
+    queue: Queue, payload: bytes, args: list[bytes]
+) -> None:
+    assert take_rmail(queue, payload, *args, handle=NNCPNET).quarantine_id is not None
+    assert (inbox(queue), quarantined(queue)) == ([], [payload])
+
+
+def test_a_message_of_nncpnet_without_its_last_line_end_may_be_cut_short(queue: Queue) -> None:
+    with pytest.raises(CutShort):
+        take_rmail(queue, b"Subject: x\n\nhello", b"bob@b.test", packet=None, handle=NNCPNET)
+    assert inbox(queue) == []
+
+
+@pytest.mark.parametrize("handle", sorted({RSMTP, *SINGLE}))
+def test_whatever_the_handle_a_payload_is_bounded(queue: Queue, handle: str) -> None:
+    source = Source(NODE_A, "a", PACKET, handle, (b"bob@b.test",))
+    with receiver(queue, max_batch_bytes=1000).begin(source) as reception, pytest.raises(TooLarge):
+        reception.take_all(itertools.repeat(b"x" * 100))
+    assert inbox(queue) == []
+    assert list(leftovers(queue.directory)) == []
 
 
 def test_utf8_addresses_need_smtputf8_further_on(queue: Queue) -> None:
