@@ -6,10 +6,12 @@ import click
 
 from gateway.batch.choices import make_find_choices
 from gateway.cli.commands import Invocation
+from gateway.daemon.mail_ways import explain_arrival, make_find_way
 from gateway.errors import BadAddress
 from gateway.exits import DATA, OK
 from gateway.ids import NodeId
-from gateway.message.address import check_mailbox
+from gateway.message.address import check_mailbox, check_sender
+from gateway.receive.admission import Arrival
 from gateway.routing.urgency import Urgency
 from gateway.status.route_text import Ways, route_lines
 
@@ -23,12 +25,25 @@ from gateway.status.route_text import Ways, route_lines
     default=Urgency.NORMAL.value,
     help="Of that message.",
 )
+@click.option(
+    "--from", "from_node", metavar="NODE", help="Say as well what becomes of mail that NODE brings."
+)
+@click.option("--sender", default="", metavar="ADDRESS", help="Of what NODE brings; null if left out.")
 @click.pass_obj
-def route(invocation: Invocation, *, address: str, size_bytes: int | None, urgency: str) -> int:
+def route(
+    invocation: Invocation,
+    *,
+    address: str,
+    size_bytes: int | None,
+    urgency: str,
+    from_node: str | None,
+    sender: str,
+) -> int:
     """Say where mail for ADDRESS goes, which rule says so, and how it travels there."""
     config = invocation.load()
     try:
         check_mailbox(address, is_utf8_allowed=True)
+        check_sender(sender)
     except BadAddress as error:
         click.echo(str(error))
         return DATA
@@ -43,4 +58,8 @@ def route(invocation: Invocation, *, address: str, size_bytes: int | None, urgen
     ways = Ways(config.table, find_choices, config.batch, via_of, moment)
     for line in route_lines(ways, address, size_bytes, Urgency(urgency)):
         click.echo(line)
+    if from_node is not None:
+        find_way = make_find_way(config.table, find_choices)
+        arrival = Arrival(sender, size_bytes or 0, urgency=Urgency(urgency))
+        click.echo(explain_arrival(config.receive, find_way, book.find(from_node), arrival, address))
     return OK

@@ -227,6 +227,41 @@ def test_route_explains(nodes: tuple[GatewayNode, GatewayNode]) -> None:
     assert a.run("route", "a b@c", is_checked=False).status == 65
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (
+            ("--sender", BOB, ALICE),
+            f"from b as <{BOB}>: taken: delivered here; its sender is told of failures",
+        ),
+        (
+            ("--sender", ALICE, ALICE),
+            "taken: delivered here; its sender is not told: the sender is not known",
+        ),
+        ((ALICE,), "from b as <>: taken: delivered here; its sender is not told: no sender to tell"),
+        (
+            ("--sender", BOB, BOB),
+            "refused: 5.7.1 mail for this domain is not delivered here; its sender is told",
+        ),
+    ],
+)
+def test_route_explains_what_becomes_of_mail_from_a_neighbour(
+    nodes: tuple[GatewayNode, GatewayNode], words: tuple[str, ...], said: str
+) -> None:
+    a, _ = nodes
+    assert said in a.run("route", "--from", "b", *words).out
+
+
+def test_route_explains_rights(nodes: tuple[GatewayNode, GatewayNode]) -> None:
+    a, _ = nodes
+    a.set_toml("neighbour.b", 'senders = ["b.test"]\nrelay_to = ["b.test"]\nrelay_back = true\n')
+    assert "taken: goes on as above" in a.run("route", "--from", "b", "--sender", BOB, BOB).out
+    refused = a.run("route", "--from", "b", "--sender", ALICE, ALICE).out
+    assert "refused: 5.1.8" in refused
+    assert "its sender is not told: the sender was refused" in refused
+    assert a.run("route", "--from", "nobody", ALICE, is_checked=False).status != 0
+
+
 def test_check_finds_what_is_unsafe_and_says_the_remedy(nodes: tuple[GatewayNode, GatewayNode]) -> None:
     a, _ = nodes
     a.nncp_path.chmod(0o644)
