@@ -59,6 +59,7 @@ incominglogfrequency: 1
 logipaddr: false
 nntplinklog: true
 maxconnections: 50
+nnrpdloadlimit: 0
 wanttrash: false
 pathspool: {home}
 patharchive: {home}/archive
