@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING
 import click
 
 from gateway import __version__
+from gateway.errors import ConfigError
 
 if TYPE_CHECKING:
     from gateway.config.gateway_toml import GatewayConfig
     from gateway.daemon.parts import Parts
+    from gateway.msgqueue.store import Queue
 
 _MODULES: Mapping[str, tuple[str, str]] = {
     "init": ("gateway.cli.init", "make keys, both configuration files and directories"),
@@ -46,10 +48,12 @@ class Invocation:
     Args:
         given_path: of ``gateway.toml``, or None.
         environ: the environment.
+        is_news: ``queue`` is to look at articles.
     """
 
     given_path: str | None
     environ: Mapping[str, str]
+    is_news: bool = False
 
     @property
     def path(self) -> Path:
@@ -68,6 +72,18 @@ class Invocation:
         from gateway.config.gateway_toml import load_gateway_config  # noqa: PLC0415
 
         return load_gateway_config(self.path, self.environ)
+
+    def queue_of(self, parts: "Parts") -> "Queue":
+        """The queue that is meant.
+
+        Raises:
+            ConfigError: that of news, and there is no news.
+        """
+        if not self.is_news:
+            return parts.queue
+        if parts.news is None:
+            raise ConfigError("there is no news here: pathhost in [news] of gateway.toml is missing")
+        return parts.news.queue
 
     def open(self, *, is_pipe: bool = False) -> "Parts":
         """Read the configuration, set up logging, and open queue and spool.

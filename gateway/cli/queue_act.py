@@ -15,7 +15,7 @@ from gateway.cli.commands import Invocation
 from gateway.cli.queue_select import Command, name_of, selecting, selection_of
 from gateway.daemon.notify import send_wake
 from gateway.daemon.parts import Parts
-from gateway.daemon.stages import BATCH, DELIVER, REPORT
+from gateway.daemon.stages import BATCH, DELIVER, NEWS, REPORT
 from gateway.errors import UsageFault
 from gateway.exits import NO_HOST, OK, TRY_LATER, UNAVAILABLE
 from gateway.ids import parse_nice
@@ -141,10 +141,10 @@ def _run(
             raise UsageFault(f"queue {operation}: say which: ids, options, or --all")
         if not (selection.ids or selection.states):
             selection = replace(selection, states=_LOOKED_AT[operation])
-        results = work(parts, Operations(parts.queue, is_dry=given["is_dry"]), selection)
+        results = work(parts, Operations(invocation.queue_of(parts), is_dry=given["is_dry"]), selection)
         if not given["is_dry"]:
             _log(operation, results, parts.book)
-            send_wake(parts.config.state_directory, BATCH, DELIVER, REPORT)
+            send_wake(parts.config.state_directory, BATCH, DELIVER, REPORT, *NEWS)
     if given["is_json"]:
         click.echo(json.dumps([_object(result, parts.book) for result in results], indent=2))
     else:

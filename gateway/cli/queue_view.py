@@ -31,8 +31,8 @@ def list_command(invocation: Invocation, /, *, is_all: bool, count: int, is_json
         selection = selection_of(parts.book, given)
         if not (is_all or selection.states or selection.ids):
             selection = replace(selection, states=WAITING)
-        messages = select_messages(parts.queue, selection, count)
-        counts = count_states(parts.queue)
+        messages = select_messages(invocation.queue_of(parts), selection, count)
+        counts = count_states(invocation.queue_of(parts))
     if is_json:
         click.echo(as_json(messages, _names(parts.book)))
         return
@@ -51,12 +51,12 @@ def list_command(invocation: Invocation, /, *, is_all: bool, count: int, is_json
 def show_command(invocation: Invocation, *, queue_id: str, is_body: bool, is_json: bool) -> int:
     """Show everything about the message QUEUE_ID."""
     with invocation.open() as parts:
-        message = show_message(parts.queue, queue_id)
+        message = show_message(invocation.queue_of(parts), queue_id)
         if message is None:
             click.echo(f"there is no message {queue_id!r} in the queue", err=True)
             return NO_HOST
         if is_body:
-            for chunk in parts.queue.read_body(message.seq):
+            for chunk in invocation.queue_of(parts).read_body(message.seq):
                 sys.stdout.buffer.write(chunk)
             sys.stdout.buffer.flush()
         elif is_json:
