@@ -18,8 +18,9 @@ def log_mail(event: str, **values: str | int | None) -> None:
     """Write one line.
 
     Args:
-        event: what happened: received, batched, sent, unpacked, duplicate, quarantined, delivered, deferred,
-            refused, dead, reported, unreported, held, released, retried, expired, dropped, moved, replayed.
+        event: what happened: received, batched, sent, unpacked, relayed, slowed, duplicate, quarantined,
+            delivered, deferred, refused, dead, reported, unreported, held, released, retried, expired,
+            dropped, moved, replayed.
         values: by key; underscores become dashes (``from_`` is ``from``); None leaves the key out.
     """
     words = [f"event={event}"]
