@@ -67,17 +67,9 @@ class Outbox:
 
     def read(self, packet: PacketId, offset_bytes: int, length_bytes: int) -> bytes | None:
         """Bytes of a packet; None: they can't be read, which is told."""
-        path = Path(f"{self._prefix}{packet}")
+        path = f"{self._prefix}{packet}"
         try:
-            with store_errors(path, "read"):
-                fd = os.open(path, _FLAGS)
-                try:
-                    data = os.pread(fd, length_bytes, offset_bytes)
-                    while 0 < len(data) < length_bytes:
-                        more = os.pread(fd, length_bytes - len(data), offset_bytes + len(data))
-                        data = data + more if more else b""
-                finally:
-                    os.close(fd)
+            data = _read_piece(path, offset_bytes, length_bytes)
             if len(data) != length_bytes:
                 raise StoreError(f"{path} is shorter than it was")
         except StoreError as error:
@@ -131,17 +123,12 @@ class Outbox:
         packet = parse_packet_name(name)
         if packet is None or name != packet.text:
             return None
-        path = self.directory / name
+        path = self._prefix + name
         try:
-            with store_errors(path, "read"):
-                try:
-                    fd = os.open(path, _FLAGS)
-                except FileNotFoundError:
-                    return None
-                try:
-                    raw, size_bytes = os.read(fd, ENCRYPTED_HEADER_BYTES), os.fstat(fd).st_size
-                finally:
-                    os.close(fd)
+            found = _read_header(path)
+            if found is None:
+                return None
+            raw, size_bytes = found
             if len(raw) != ENCRYPTED_HEADER_BYTES:
                 raise Truncated(f"{path}: {len(raw)} bytes, a header has {ENCRYPTED_HEADER_BYTES}")
             nice = decode_header(raw).nice
@@ -151,6 +138,46 @@ class Outbox:
                 self._records.failed("job", packet, error)
             return None
         return Offer(packet, nice, size_bytes) if nice <= self._nice else None
+
+
+def _read_header(path: str) -> tuple[bytes, int] | None:
+    """The first bytes of a file, and its size; None: it vanished. No ``Path`` is made of thousands.
+
+    Raises:
+        StoreError: it can't be read.
+    """
+    try:
+        fd = os.open(path, _FLAGS)
+        try:
+            return os.read(fd, ENCRYPTED_HEADER_BYTES), os.fstat(fd).st_size
+        finally:
+            os.close(fd)
+    except FileNotFoundError:
+        return None
+    except OSError:
+        with store_errors(Path(path), "read"):
+            raise
+
+
+def _read_piece(path: str, offset_bytes: int, length_bytes: int) -> bytes:
+    """Bytes of a file; fewer if it is shorter.
+
+    Raises:
+        StoreError: it can't be read.
+    """
+    try:
+        fd = os.open(path, _FLAGS)
+        try:
+            data = os.pread(fd, length_bytes, offset_bytes)
+            while 0 < len(data) < length_bytes:
+                more = os.pread(fd, length_bytes - len(data), offset_bytes + len(data))
+                data = data + more if more else b""
+        finally:
+            os.close(fd)
+    except OSError:
+        with store_errors(Path(path), "read"):
+            raise
+    return data
 
 
 def _urgency(offer: Offer) -> tuple[int, int, bytes]:

@@ -6,11 +6,16 @@ whoever watches looks by itself from time to time as well.
 
 import asyncio
 import contextlib
+import ctypes
 import logging
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import inotify_simple
 from inotify_simple import INotify, flags
+
+# Else it looks for the C library by running ldconfig, and perhaps a compiler, while a session waits.
+inotify_simple._libc = ctypes.CDLL(None, use_errno=True)  # noqa: SLF001 - there is no other way in
 
 _LOG = logging.getLogger(__name__)
 
