@@ -1,6 +1,9 @@
 """Our NNTP against INN's: innd as the server, innxmit and rnews as clients."""
 
+import itertools
+import shutil
 import socket
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
@@ -11,6 +14,7 @@ from tests.support.articles import article
 from tests.support.inn import InnInstance
 from tests.support.newsstand import Newsstand
 from tests.support.nntp_connection import ArticleServer, feed
+from tests.support.peers import NEWS_BIN
 from tests.support.processes import wait_until
 
 GROUP = "misc.test"
@@ -23,6 +27,22 @@ BAD = {
     "<nogroup@p.test>": article(Message_ID="<nogroup@p.test>", Newsgroups="no.such"),
     "<nobody@p.test>": article(Message_ID="<nobody@p.test>", Subject=None),
 }
+
+INNFEED = """\
+pid-file: innfeed.pid
+log-file: innfeed.log
+backlog-directory: {home}/innfeed
+initial-connections: 1
+max-connections: 2
+streaming: true
+force-ipv4: true
+initial-reconnect-time: 1
+close-period: 3600
+peer ours {{
+  ip-name: 127.0.0.1
+  port-number: {port}
+}}
+"""
 
 
 def as_stored(data: bytes) -> bytes:
@@ -88,6 +108,34 @@ def test_innxmit_feeds_our_server(place: Path, options: tuple[str, ...]) -> None
             key: as_stored(data) for key, data in ARTICLES.items()
         }
         assert (b"TAKETHIS" in ours.transcript) != bool(options)
+
+
+def test_innfeed_feeds_our_server_while_articles_come(place: Path) -> None:
+    """INN's own feeder, at work all the time, loses nothing and brings nothing twice."""
+    with InnInstance(place / "n", "a.news.test", [GROUP]) as inn, ArticleServer() as ours:
+        settings = inn.home / "etc/innfeed.conf"
+        settings.write_text(INNFEED.format(home=inn.home, port=ours.port))
+        shutil.chown(settings, "news", "news")
+        inn.add_feed(
+            "ours/ours.news.test:*:Tm:innfeed!", f"innfeed!:!*:Tc,Wnm*:{NEWS_BIN}/innfeed -c {settings}"
+        )
+        sent: dict[str, bytes] = {}
+        # More at a time go to its backlog, which it looks at after minutes.
+        for group in batched(ARTICLES.items(), 6):
+            feed(inn.port, dict(group))
+            sent |= dict(group)
+            wait_until(lambda: len(ours.articles) == len(sent), 20, "articles", explain=inn.log_text)  # noqa: B023
+        assert {key: as_stored(data) for key, data in ours.articles.items()} == {
+            key: as_stored(data) for key, data in ARTICLES.items()
+        }
+        assert ours.transcript.count(b"TAKETHIS <") == len(ARTICLES)
+
+
+def batched(items: Iterable[tuple[str, bytes]], count: int) -> Iterator[list[tuple[str, bytes]]]:
+    """Items, so many at a time."""
+    source = iter(items)
+    while batch := list(itertools.islice(source, count)):
+        yield batch
 
 
 def test_rnews_feeds_our_server(place: Path) -> None:

@@ -1,5 +1,6 @@
 """Our dialogues of NNTP at real sockets, for tests with real servers and clients."""
 
+import contextlib
 import socket
 import threading
 from collections.abc import Mapping
@@ -92,11 +93,16 @@ class ArticleServer:
                 connection, _ = self._listener.accept()
             except OSError:
                 return
-            with connection:
-                connection.settimeout(SOCKET_SECONDS)
-                self._serve(connection)
+            thread = threading.Thread(target=self._serve, args=(connection,), daemon=True)
+            thread.start()
 
     def _serve(self, connection: socket.socket) -> None:
+        # A client that goes without a word, or is killed, ends its connection alone.
+        with connection, contextlib.suppress(OSError):
+            connection.settimeout(SOCKET_SECONDS)
+            self._converse(connection)
+
+    def _converse(self, connection: socket.socket) -> None:
         limits = DialogueLimits(article_bytes=ARTICLE_BYTES)
         server = ServerDialogue(ServerSettings("ours.news.test", limits), ALL)
         server.greet()
