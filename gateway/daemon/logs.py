@@ -3,16 +3,31 @@
 import logging
 import logging.handlers
 import sys
+import time
 from collections.abc import Mapping
 from pathlib import Path
 
 from gateway.errors import ConfigError
 
 MAIL_LOGGER = "gateway.mail"
+LOOK_SECONDS = 0.5
 _FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 _JOURNAL_FORMAT = "%(levelname)s %(name)s: %(message)s"
 _MAIL_FORMAT = "%(asctime)s %(process)d %(message)s"
 _DATE_FORMAT = "%Y-%m-%dT%H:%M:%S%z"
+
+
+class _MailLogFile(logging.handlers.WatchedFileHandler):
+    """Looks now and then whether its file was moved away, and not before each line."""
+
+    _look_at = 0.0
+
+    def reopenIfNeeded(self) -> None:  # noqa: N802 - the library's name
+        """Open the file again if it was moved away."""
+        now = time.monotonic()
+        if now >= self._look_at:
+            self._look_at = now + LOOK_SECONDS
+            super().reopenIfNeeded()
 
 
 def set_up_logging(
@@ -22,7 +37,7 @@ def set_up_logging(
 
     Args:
         level: ``debug``, ``info``, ``warning`` or ``error``; the mail log has no level.
-        mail_log: a file, reopened when it is moved away; None: standard error.
+        mail_log: a file, reopened soon after it is moved away; None: standard error.
         environ: under systemd's journal the time is left out, the journal has it.
         is_pipe: a mail server reads our standard error and takes it for the reason of a failure: the
             mail log goes there never.
@@ -46,7 +61,7 @@ def set_up_logging(
     mail.addHandler(logging.NullHandler())
     if mail_log is not None:
         try:
-            file = logging.handlers.WatchedFileHandler(mail_log, encoding="utf-8")
+            file = _MailLogFile(mail_log, encoding="utf-8")
         except OSError as error:
             raise ConfigError(f"log.mail: cannot open {mail_log}: {error.strerror}") from None
         file.setFormatter(logging.Formatter(_MAIL_FORMAT, _DATE_FORMAT))

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 
 from gateway.batch.choices import Choices
 from gateway.errors import MailLoop
+from gateway.ingest.landing import Landing
 from gateway.maillog import log_mail
 from gateway.message.envelope import Envelope, MailOptions, RecipientOptions
 from gateway.message.header import (
@@ -171,6 +172,7 @@ class Intake:
         self._max_hops = max_hops
         self._executor = executor
         self._wall = wall
+        self._landing = Landing()
 
     async def accept(self, submission: Submission, content: bytearray) -> str:
         """Put a message in the queue and wait until it is there.
@@ -235,7 +237,7 @@ class Intake:
         else:
             loop = asyncio.get_running_loop()
             committed = await loop.run_in_executor(self._executor, self._put_large, parts, content)
-        await asyncio.wrap_future(committed)
+        await self._landing.wait(committed)
 
     def _put_large(self, parts: Sequence[_Part], content: bytearray) -> "Future[None]":
         self._queue.check_room(len(parts) * len(content))
