@@ -12,6 +12,7 @@ import pytest
 from tests.support.gateways import GatewayNode, mail, pair
 from tests.support.go_side import GoSide
 from tests.support.mail_trace import without_trace
+from tests.support.ports import free_port
 from tests.support.smtp_sink import SmtpSink
 
 ALICE, BOB, HUGO, GAIL = "alice@a.test", "bob@b.test", "hugo@h.test", "gail@g.test"
@@ -153,6 +154,26 @@ def test_a_stock_go_node_is_a_leaf_like_any_other(place: Path) -> None:
     assert args == [GAIL]
     assert content.startswith(f"Return-Path: <{BOB}>\nReceived: from b\n".encode())
     assert content.endswith(back)
+
+
+def test_daemons_carry_from_village_to_village_by_themselves(place: Path) -> None:
+    """Both villages call the hub; what is handed in at one is in the other's Maildir: nobody did a thing."""
+    star = Star(place)
+    allow(star.hub, "a", ["b.test"])
+    port = free_port()
+    star.hub.set_toml("online", f'listen = ["127.0.0.1:{port}"]\n')
+    for village in (star.a, star.b):
+        village.set_toml("online", "calls = true\n")
+        config = village.nncp()
+        call = {"cron": "* * * * * * *", "onlinedeadline": 1}
+        config["neigh"]["h"] |= {"addrs": {"main": f"127.0.0.1:{port}"}, "calls": [call]}
+        village.nncp_path.write_text(json.dumps(config))
+    original = mail(1, ALICE, BOB)
+    with star.hub.serving(), star.a.serving(), star.b.serving():
+        star.a.submit(ALICE, [BOB], original)
+        (taken,) = star.b.wait_for_mails(1)
+    assert without_trace(taken, original) == original
+    assert "event=relayed" in star.hub.log_text()
 
 
 def share_area(nodes: Sequence[GatewayNode]) -> None:
