@@ -19,6 +19,7 @@ from gateway.nntp.article import (
     Reason,
     Rejection,
     field_value,
+    header_end,
     header_fields,
     read_article,
 )
@@ -110,6 +111,9 @@ class Injector:
 
         Spec: RFC 5537 section 3.5.
         """
+        if header_end(proto) > self.limits.header_bytes:
+            # The header is gone through several times: not before it is known to be small.
+            return Rejection(Reason.HEADER_TOO_LARGE, f"a header of over {self.limits.header_bytes} bytes")
         rejection = _rejection_of_proto(proto, poster, now_seconds)
         if rejection is not None:
             return rejection

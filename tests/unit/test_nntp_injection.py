@@ -72,6 +72,7 @@ def test_injection_date_of_the_poster_stays() -> None:
         (article(Message_ID="bad"), Reason.BAD_MESSAGE_ID),
         (article("a\0b"), Reason.NUL),
         (b"\r\n" + article(), Reason.MISSING),
+        (b"a: b\r\n" * 200_000 + article(), Reason.HEADER_TOO_LARGE),
     ],
 )
 def test_what_can_not_be_posted_is_said_why(data: bytes, reason: Reason) -> None:
