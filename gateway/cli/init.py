@@ -18,7 +18,10 @@ from gateway.errors import UsageFault
 DeliverLines = tuple[tuple[str, str | list[str]], ...]
 
 DEFAULT_LISTEN = "127.0.0.1:2525"
-DELIVER_ALLOWED = "smtp:HOST:PORT, sendmail, sendmail:/PATH/TO/SENDMAIL, or maildir:PATH"
+DELIVER_ALLOWED = (
+    "smtp:HOST:PORT, lmtp:HOST:PORT, lmtp:unix:/PATH, sendmail, sendmail:/PATH/TO/SENDMAIL,"
+    " batch:/PATH/TO/EXIM, or maildir:PATH"
+)
 
 
 @click.command()
@@ -89,8 +92,10 @@ def _default_directory(invocation: Invocation) -> Path:
 
 def _deliver_lines(text: str) -> DeliverLines:
     kind, _, value = text.partition(":")
-    if kind == "smtp" and value:
-        return (("to", "smtp"), ("address", value))
+    if kind in {"smtp", "lmtp"} and value:
+        return (("to", kind), ("address", value))
+    if kind == "batch" and value:
+        return (("to", "batch"), ("command", [value, "-bS"]))
     if kind == "sendmail":
         return (("to", "sendmail"), ("command", [value or "/usr/sbin/sendmail", "-i"]))
     if kind == "maildir" and value:

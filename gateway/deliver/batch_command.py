@@ -144,10 +144,10 @@ class BatchTarget:
             group = groups.popleft()
             if not group:
                 continue
-            taken_count = self._run(group)
-            for part in group[:taken_count]:
+            taken = self._run(group)
+            for part in group[:taken]:
                 part.settle(Outcome(Verdict.DELIVERED, "2.0.0", f"{self._name}: accepted"))
-            rest = [part for part in group[taken_count:] if part.recipients]
+            rest = [part for part in group[taken:] if part.recipients]
             groups.extendleft([rest[1:], rest[:1]])
             yield
         yield
@@ -168,15 +168,15 @@ class BatchTarget:
         except GatewayError as error:
             group[0].settle(of_error(error))
             return 0
-        taken_count = _taken_count(ended, len(group))
-        if taken_count is None:
+        taken = taken_count(ended, len(group))
+        if taken is None:
             why = self._unknown(ended)
             for part in group:
                 part.settle(why)
             return 0
-        if len(group) == 1 and taken_count == 0:
+        if len(group) == 1 and taken == 0:
             group[0].settle(self._fault(ended))
-        return taken_count
+        return taken
 
     def _unknown(self, ended: Ended) -> Outcome:
         if ended.is_late:
@@ -240,8 +240,13 @@ def _written(part: _Part) -> Iterable[bytes]:
     return part.chunks() if part.content is None else (part.content,)
 
 
-def _taken_count(ended: Ended, count: int) -> int | None:
-    """How many messages of a batch were taken before a fault, or all; None: nobody knows."""
+def taken_count(ended: Ended, count: int) -> int | None:
+    """How many messages of a batch were taken before a fault, or all; None: nobody knows.
+
+    Args:
+        ended: how the command ended.
+        count: messages in the batch.
+    """
     if ended.is_late:
         return None
     if ended.status == 0:

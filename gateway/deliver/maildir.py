@@ -14,6 +14,7 @@ Spec: the Maildir page of qmail (maildir(5)); RFC 5321 section 4.4.
 
 import os
 import re
+import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,6 +32,8 @@ FILE_MODE = 0o600
 NAME_LIMIT_BYTES = 255
 """Of one name in a directory, on every file system in use."""
 NO_SUCH_USER_STATUS = "5.1.1"
+
+_MAKING = threading.Lock()
 
 _FIELD = re.compile(r"\{[^}]*\}|[{}]")
 _ALLOWED_FIELDS = frozenset({"{domain}", "{local}"})
@@ -98,8 +101,10 @@ class MaildirTarget:
                 if not self._settings.is_mailbox_made and not maildir.is_dir():
                     text = f"there is no mailbox for {recipient}: {maildir} does not exist"
                     return Outcome(Verdict.REFUSED, NO_SUCH_USER_STATUS, text)
-                for part in ("tmp", "new", "cur"):
-                    self._disk.make_directories(maildir / part, DIRECTORY_MODE)
+                # Nobody takes a directory for there before whoever makes it has synced it.
+                with _MAKING:
+                    for part in ("tmp", "new", "cur"):
+                        self._disk.make_directories(maildir / part, DIRECTORY_MODE)
                 if _is_there(maildir, name):
                     # The rename may be younger than the last sync.
                     self._disk.sync_directory(maildir / "new")

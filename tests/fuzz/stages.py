@@ -13,10 +13,12 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from typing import Any
 
+from gateway.deliver.batch_command import taken_count
+from gateway.deliver.command_run import Ended
 from gateway.deliver.outcome import of_exit
 from gateway.deliver.smtp import SmtpTarget, SmtpTargetSettings
 from gateway.deliver.smtp_session import TcpPlace
-from gateway.deliver.target import TargetDown
+from gateway.deliver.target import Job, TargetDown
 from gateway.durable import Disk
 from gateway.errors import GatewayError
 from gateway.ids import NodeId, PacketId
@@ -43,7 +45,7 @@ from gateway.spool.store import Spool
 from gateway.toss.tosser import InProcess, Tosser, TossSettings
 from tests.fuzz.configurations import place
 from tests.fuzz.target import Target
-from tests.support.delivering import deliver_one
+from tests.support.delivering import deliver_all
 from tests.support.endpoint import HOSTNAME, RULES, WALL_SECONDS, find_choices
 from tests.support.packets import make_keys, seal_packet
 
@@ -292,24 +294,38 @@ def smtp_server(data: bytes) -> None:
     server = _server()
     server.says = data
     message = QueuedMessage(1, "id", Envelope("", RECIPIENTS), (1, 2), len(BODY), "", "a", 0.0, 0)
-    target = SmtpTarget(
-        SmtpTargetSettings(TcpPlace("127.0.0.1", server.port), "mx.b.test", reply_seconds=5.0)
-    )
-    with contextlib.closing(target), contextlib.suppress(TargetDown):
-        outcomes = deliver_one(target, message, BODY)
-        assert len(outcomes) == len(RECIPIENTS)
-        for outcome in outcomes:
-            assert outcome.text.isprintable()
-            assert re.fullmatch(r"[245](\.[0-9]{1,3}){2}", outcome.status)
-    ended = of_exit("sendmail", data[0] if data else 0, data[1:])
+    row = [Job(message, lambda: iter([BODY]))] * 2
+    for is_lmtp in (False, True):
+        settings = SmtpTargetSettings(
+            TcpPlace("127.0.0.1", server.port), "mx.b.test", is_lmtp=is_lmtp, reply_seconds=5.0
+        )
+        target = SmtpTarget(settings)
+        with contextlib.closing(target), contextlib.suppress(TargetDown):
+            for outcomes in deliver_all(target, row):
+                assert len(outcomes) == len(RECIPIENTS)
+                for outcome in outcomes:
+                    assert outcome.text.isprintable()
+                    assert re.fullmatch(r"[245](\.[0-9]{1,3}){2}", outcome.status)
+    _commands_end(data)
+
+
+def _commands_end(data: bytes) -> None:
+    """A command that ends with a status, and says what it likes."""
+    status, said = data[0] if data else 0, data[1:]
+    ended = of_exit("sendmail", status, said)
     assert ended.text.isprintable()
-    assert (ended.verdict is Verdict.DELIVERED) == (data[:1] in {b"", b"\0"})
+    assert (ended.verdict is Verdict.DELIVERED) == (status == 0)
+    taken = taken_count(Ended(status, said, is_fed=True, is_late=False), 3)
+    assert taken is None or 0 <= taken <= 3
+    assert (taken == 3) == (status == 0)
 
 
 def smtp_server_seeds() -> Iterator[bytes]:
-    """A server with extensions that takes a message for one of two, and one that knows HELO alone."""
+    """Servers: one with extensions that takes a message for one of two, one of LMTP, one that knows HELO."""
     greeting = b"220 x\r\n250-x\r\n250-PIPELINING\r\n250-SIZE 99\r\n250 SMTPUTF8\r\n"
     yield greeting + b"250 ok\r\n550 5.1.1 no\r\n250 ok\r\n354 go\r\n250 2.0.0 ok\r\n"
+    yield b"220 x\r\n250 PIPELINING\r\n" + b"250 ok\r\n" * 3 + b"354 go\r\n250 ok\r\n452 4.2.2 full\r\n"
+    yield b"\x01501 no\r\n2 previous messages were successfully processed.\n"
     yield b"220 x\r\n500 no\r\n250 x\r\n250 2.1.0 ok\r\n451 4.2.1 later\r\n421 bye\r\n"
 
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from gateway.deliver.outcome import of_exit, of_reply
 from gateway.deliver.smtp import SmtpTarget, SmtpTargetSettings
 from gateway.deliver.smtp_session import TcpPlace
-from gateway.deliver.target import TargetDown
+from gateway.deliver.target import Job, TargetDown
 from gateway.message.envelope import Envelope
 from gateway.message.lines import dot_stuff
 from gateway.msgqueue.entry import QueuedMessage, Verdict
@@ -73,3 +73,49 @@ def test_any_end_of_a_command_has_an_outcome(exit_status: int, output: bytes) ->
     assert outcome.status.startswith(DIGITS[outcome.verdict])
     assert (outcome.verdict is Verdict.DELIVERED) == (exit_status == 0)
     assert outcome.text.isprintable()
+
+
+@settings(max_examples=60)
+@given(
+    replies=st.lists(REPLIES, max_size=30),
+    extensions=st.lists(st.sampled_from(ALL_EXTENSIONS), unique=True),
+    is_lmtp=st.booleans(),
+)
+def test_each_of_a_row_of_messages_is_delivered_exactly_when_the_server_said_so(
+    *, replies: list[str | None], extensions: list[str], is_lmtp: bool
+) -> None:
+    left = iter(replies)
+    senders = [f"user{number}@a.test" for number in range(4)]
+    row = [
+        Job(
+            QueuedMessage(seq, "id", Envelope(sender, RECIPIENTS), (1, 2, 3), len(BODY), "", "a", 0.0, 0),
+            lambda: iter([BODY]),
+        )
+        for seq, sender in enumerate(senders)
+    ]
+    answered: dict[str, set[str]] = {}
+    with SmtpSink(lambda _: next(left, None), extensions, is_lmtp=is_lmtp) as sink:
+        target = SmtpTarget(
+            SmtpTargetSettings(
+                TcpPlace("127.0.0.1", sink.port),
+                "mx.b.test",
+                is_lmtp=is_lmtp,
+                reply_seconds=0.2,
+                final_seconds=0.2,
+            )
+        )
+        with contextlib.closing(target), contextlib.suppress(TargetDown):
+            for sender, outcomes in zip(senders, target.deliver(iter(row)), strict=False):
+                answered[sender] = {
+                    recipient
+                    for recipient, outcome in zip(RECIPIENTS, outcomes, strict=True)
+                    if outcome.verdict is Verdict.DELIVERED
+                }
+    taken: dict[str, set[str]] = {}
+    for message in sink.messages:
+        taken.setdefault(message.mail.partition(">")[0].removeprefix("MAIL FROM:<"), set()).update(
+            message.recipients
+        )
+    for sender, recipients in answered.items():
+        assert recipients <= taken.get(sender, set())
+    assert all(message.data == dot_stuff(BODY) for message in sink.messages)

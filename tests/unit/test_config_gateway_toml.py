@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -6,14 +7,16 @@ from pydantic import BaseModel
 
 from gateway.batch.policy import Niceness
 from gateway.carry.online.service_settings import OnlineSettings
+from gateway.config.delivering import TargetSettings
 from gateway.config.gateway_place import chosen_path
 from gateway.config.gateway_toml import GatewayConfig, load_gateway_config, parse_gateway_text
 from gateway.config.toml_rights import AreaSection
 from gateway.config.toml_schema import BatchKeys, GatewayFile, NeighbourSection, RouteSection
+from gateway.deliver.batch_command import BatchTargetSettings
 from gateway.deliver.maildir import MaildirTargetSettings
 from gateway.deliver.sendmail_command import SendmailTargetSettings
 from gateway.deliver.smtp import SmtpTargetSettings
-from gateway.deliver.smtp_session import TcpPlace
+from gateway.deliver.smtp_session import TcpPlace, UnixPlace
 from gateway.errors import ConfigError
 from gateway.ingest.certificates import CertificateFiles
 from gateway.ingest.unix_socket import UnixSocket
@@ -140,6 +143,39 @@ def test_a_password_in_clear_is_an_explicit_choice(load: Load) -> None:
     config = load(SUBMISSION + "cleartext_on_loopback = true\n")
     assert config.submission is not None
     assert config.submission.certificate is None
+
+
+@pytest.mark.parametrize(
+    ("lines", "target"),
+    [
+        (
+            'to = "lmtp"\naddress = "unix:lmtp"\ntimeout_seconds = 9.0',
+            SmtpTargetSettings(UnixPlace("HOME/lmtp"), "gw.a.test", is_lmtp=True, reply_seconds=9.0),
+        ),
+        (
+            'to = "lmtp"\naddress = "[::1]:24"',
+            SmtpTargetSettings(TcpPlace("::1", 24), "gw.a.test", is_lmtp=True),
+        ),
+        (
+            'address = "unix:/run/smtp"',
+            SmtpTargetSettings(UnixPlace("/run/smtp"), "gw.a.test"),
+        ),
+        ('to = "batch"', BatchTargetSettings(("/usr/sbin/exim4", "-bS"), "gw.a.test")),
+        (
+            'to = "batch"\ncommand = ["/opt/exim", "-bS", "-odq"]',
+            BatchTargetSettings(("/opt/exim", "-bS", "-odq"), "gw.a.test"),
+        ),
+        ('to = "sendmail"', SendmailTargetSettings(("/usr/sbin/sendmail", "-i"))),
+    ],
+)
+def test_each_place_to_deliver_to_is_understood(
+    load: Load, home: Path, lines: str, target: TargetSettings
+) -> None:
+    found = load(f'[node]\nhostname = "gw.a.test"\n[deliver]\n{lines}\nconnections = 7\n')
+    if isinstance(target, SmtpTargetSettings) and isinstance(target.place, UnixPlace):
+        target = replace(target, place=UnixPlace(target.place.path.replace("HOME", str(home))))
+    assert found.target == target
+    assert found.deliver.connection_count == 7
 
 
 def test_an_empty_file_has_safe_defaults(load: Load, home: Path) -> None:

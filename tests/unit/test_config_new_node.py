@@ -60,6 +60,8 @@ def test_what_is_printed_shows_the_next_steps_and_no_secret(tmp_path: Path) -> N
     ("option", "lines"),
     [
         ("smtp:127.0.0.1:26", ['to = "smtp"', 'address = "127.0.0.1:26"']),
+        ("lmtp:unix:/run/lmtp", ['to = "lmtp"', 'address = "unix:/run/lmtp"']),
+        ("batch:/usr/sbin/exim4", ['to = "batch"', 'command = ["/usr/sbin/exim4", "-bS"]']),
         ("sendmail", ['to = "sendmail"', 'command = ["/usr/sbin/sendmail", "-i"]']),
         ("sendmail:/usr/lib/sendmail", ['to = "sendmail"', 'command = ["/usr/lib/sendmail", "-i"]']),
         ("maildir:/var/mail/{local}", ['to = "maildir"', 'path = "/var/mail/{local}"']),
