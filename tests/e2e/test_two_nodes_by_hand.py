@@ -102,7 +102,7 @@ def test_mail_for_somebody_who_is_not_delivered_there_is_dead_with_a_reason(plac
     assert recipient["state"] == "dead"
     assert recipient["status"] == "5.7.1"
     shown = b.run("queue", "show", message["id"]).out
-    assert "5.7.1 mail for this domain is not delivered here" in shown
+    assert "5.7.1 relay not permitted: no route for this recipient" in shown
     assert b.run("queue", "show", "--body", message["id"]).out.endswith("hello\r\n")
 
 
