@@ -228,7 +228,8 @@ class Parts:
         """
         if piece.offset_bytes != growing.at_bytes:
             raise AssertionError(f"internal error: {piece.offset_bytes} is not {growing.at_bytes}")
-        self._opened(piece.packet, growing).write(piece.data)
+        file = self._opened(piece.packet, growing)
+        file.write(piece.data)
         growing.at_bytes += len(piece.data)
         self._room.give_back(len(piece.data))
         if growing.is_hashed:
@@ -237,7 +238,7 @@ class Parts:
             if len(growing.header) < ENCRYPTED_HEADER_BYTES:
                 growing.header += piece.data[: ENCRYPTED_HEADER_BYTES - len(growing.header)]
         if growing.at_bytes == growing.size_bytes:
-            self._finish(piece.packet, growing)
+            self._finish(piece.packet, growing, file.path)
 
     def _opened(self, packet: PacketId, growing: _Growing) -> PartFile:
         file = self._open.get(packet)
@@ -249,9 +250,9 @@ class Parts:
             self._open.move_to_end(packet)
         return file
 
-    def _finish(self, packet: PacketId, growing: _Growing) -> None:
+    def _finish(self, packet: PacketId, growing: _Growing, path: Path) -> None:
         self._forget(packet)
-        tree, path = growing.tree, self._path(packet)
+        tree = growing.tree
         if tree is None or tree.digest() == packet.raw:
             header = bytes(growing.header) if len(growing.header) == ENCRYPTED_HEADER_BYTES else None
             is_verified = tree is not None
