@@ -9,8 +9,8 @@ from gateway.errors import BadBatch
 from gateway.nntp.lzw import LzwExpander
 from tests.support.lzw import compress
 
-TEXT = b"".join(b"line %d of an article\n" % (number * number) for number in range(4000))
-NOISE = random.Random(1).randbytes(100_000)
+TEXT = b"".join(b"line %d of an article\n" % (number * number) for number in range(2000))
+NOISE = random.Random(1).randbytes(40_000)
 
 
 def expand(data: bytes, size: int | None = None) -> bytes:
@@ -20,8 +20,8 @@ def expand(data: bytes, size: int | None = None) -> bytes:
     return b"".join([*pieces, expander.finish()])
 
 
-@pytest.mark.parametrize("max_bits", [9, 10, 12, 16])
-@pytest.mark.parametrize("clear_after", [None, 1, 7, 300])
+@pytest.mark.parametrize("max_bits", [9, 12, 16])
+@pytest.mark.parametrize("clear_after", [None, 1, 300])
 @pytest.mark.parametrize("data", [b"", b"a", b"a" * 5000, TEXT[:2000], bytes(range(256)) * 3])
 def test_what_compress_packs_comes_back(data: bytes, max_bits: int, clear_after: int | None) -> None:
     packed = compress(data, max_bits, clear_after=clear_after)
@@ -39,9 +39,9 @@ def test_gzip_reads_the_same_out_of_it(data: bytes) -> None:
 
 
 def test_table_of_long_entries_takes_little_memory() -> None:
-    packed = compress(b"a" * 400_000)
+    packed = compress(b"a" * 200_000)
     assert len(packed) < 10_000
-    assert expand(packed) == b"a" * 400_000
+    assert expand(packed) == b"a" * 200_000
 
 
 @pytest.mark.parametrize(
