@@ -4,8 +4,8 @@ import subprocess
 from pathlib import Path
 
 from gateway.packet.sealed import ENCRYPTED_HEADER_BYTES, decode_header
-from tests.e2e.test_two_nodes_go import GoSide
 from tests.support.gateways import GatewayNode, mail, pair
+from tests.support.go_side import GoSide
 from tests.support.peers import require, require_root, swaks
 from tests.support.postfix import PostfixInstance
 from tests.support.processes import wait_until

@@ -149,3 +149,28 @@ def test_go_gets_what_was_too_large_for_the_link_once_somebody_releases_it(place
         a.run("queue", "release", "--node", "g")
     assert sorted(content.endswith(body) for _, content in go.mails()) == [False, True]
     assert a.states() == ["sent", "sent"]
+
+
+def test_what_go_sends_is_held_here_if_it_is_too_large_until_somebody_releases_it(place: Path) -> None:
+    """Its mail is taken, its sender told through Go, and the message delivered whole once released."""
+    b, go = GatewayNode(place / "b", "b.test"), GoSide(place, "g")
+    go.meet(b)
+    b.set_toml("neighbour.g", "hold_receive_bytes = 10000\n")
+    body = mail(1, GAIL, BOB, "x" * 70 + "\n" + "y" * 20_000 + "\n")
+    go.send("b", [BOB], GAIL, body)
+    go.send("b", [BOB], GAIL, mail(2, GAIL, BOB))
+    stick = place / "stick"
+    go.give(stick)
+    b.run("xfer", "--rx", str(stick))
+    b.run("toss")
+    b.run("deliver")
+    assert [raw.endswith(mail(2, GAIL, BOB)) for raw in b.mails()] == [True]
+    b.run("report")
+    b.run("xfer", "--tx", "--mkdir", str(stick))
+    go.take(stick)
+    ((recipients, notice),) = go.mails()
+    assert recipients == [GAIL]
+    assert b"Subject: Held mail (a person decides)" in notice
+    b.run("queue", "release", "--node", "g", "--inbox")
+    b.run("deliver")
+    assert any(raw.endswith(body) for raw in b.mails())
