@@ -27,17 +27,20 @@ WORN_OUT_STATUS = "4.3.0"
 WORN_OUT_TEXT = f"this program ended {BEGUN_LIMIT} times while it tried this delivery: see whether it arrived"
 
 _WAITS = "state = 'queued' AND node = ''"
+# SQLite would take a larger index, and go through all that waits.
+_DUE_BY_TURN = f"delivery INDEXED BY delivery_due WHERE {_WAITS} AND begun = 0"
+_BEGUN_ONES = f"delivery INDEXED BY delivery_begun WHERE {_WAITS} AND begun > 0"
 _TURNS = f"""
     WITH RECURSIVE turns (name) AS (
-        SELECT min(turn) FROM delivery WHERE {_WAITS} AND begun = 0
+        SELECT min(turn) FROM {_DUE_BY_TURN}
         UNION ALL
-        SELECT (SELECT min(turn) FROM delivery WHERE {_WAITS} AND begun = 0 AND turn > name)
+        SELECT (SELECT min(turn) FROM {_DUE_BY_TURN} AND turn > name)
         FROM turns WHERE name IS NOT NULL
     ) SELECT name FROM turns WHERE name IS NOT NULL
 """  # noqa: S608 - no value of anybody's
 """Goes from turn to turn by the index, however many deliveries each has."""
 _ONE_TURN = f"""
-    SELECT message FROM delivery WHERE {_WAITS} AND begun = 0 AND turn = :turn AND next_try_at <= :until
+    SELECT message FROM {_DUE_BY_TURN} AND turn = :turn AND next_try_at <= :until
     ORDER BY next_try_at, message LIMIT :count OFFSET :offset
 """  # noqa: S608
 _DUE = f"""
@@ -49,15 +52,15 @@ _EARLY = f"""
     AND message > :after ORDER BY message LIMIT :count
 """  # noqa: S608
 _BEGUN = f"""
-    SELECT message FROM delivery WHERE {_WAITS} AND begun > 0 AND next_try_at <= :until
+    SELECT message FROM {_BEGUN_ONES} AND next_try_at <= :until
     AND message NOT IN (SELECT value FROM json_each(:without))
     GROUP BY message ORDER BY min(begun), message LIMIT 1
 """  # noqa: S608
 _SOONEST = f"""
     SELECT min(at) FROM (
-        SELECT (SELECT min(next_try_at) FROM delivery WHERE {_WAITS} AND begun = 0 AND turn = name) AS at
+        SELECT (SELECT min(next_try_at) FROM {_DUE_BY_TURN} AND turn = name) AS at
         FROM ({_TURNS})
-        UNION ALL SELECT min(next_try_at) FROM delivery WHERE {_WAITS} AND begun > 0
+        UNION ALL SELECT min(next_try_at) FROM {_BEGUN_ONES}
     )
 """  # noqa: S608
 _LARGE_SHARE = 8
@@ -335,7 +338,8 @@ def _read(
     """The messages with those numbers, in that order, with their recipients that wait."""
     marks = ", ".join("?" * len(seqs))
     rows = connection.execute(
-        f"SELECT {QUEUED_COLUMNS} FROM delivery d JOIN message m ON m.seq = d.message"  # noqa: S608
+        f"SELECT {QUEUED_COLUMNS} FROM delivery d INDEXED BY delivery_message"  # noqa: S608
+        " JOIN message m ON m.seq = d.message"
         f" WHERE d.message IN ({marks}) AND d.state = 'queued' AND d.node = '' AND {which}"
         " AND d.next_try_at <= ? ORDER BY m.seq, d.seq",
         (*seqs, until),
