@@ -86,7 +86,7 @@ class HeldMail:
                 "SELECT d.seq, m.id, m.role, m.sender, d.recipient,"
                 " CASE d.node WHEN '' THEN m.origin_node ELSE d.node END, m.size_bytes, d.text"
                 " FROM delivery d JOIN message m ON m.seq = d.message WHERE d.state = 'held'"
-                " AND d.held_by = 'size' AND d.operator_told IS NULL ORDER BY d.seq LIMIT ?",
+                " AND d.held_by = 'size' AND d.operator_told IS NULL ORDER BY d.message, d.seq LIMIT ?",
                 (max_count,),
             ).fetchall()
         return [
