@@ -1,8 +1,8 @@
 """Memory: a hundred thousand messages wait in the queue of a daemon that goes on working.
 
-They wait for a neighbour whose link is away; then mail comes in by SMTP until the batch is full, and all of
-them become one packet, the largest there is. At the far node they wait again, for a mail server that is
-down. The figure is the most memory that a daemon held at any moment of it; the peer's figure is the limit.
+They wait for a neighbour that is out of service while more comes in by SMTP. When it is back, all of them
+become packets, as large as the defaults have them. At the far node they wait again, for a mail server that
+is down. The figure is the most memory that a daemon held at any moment of it; the peer's is the limit.
 """
 
 import re
@@ -26,7 +26,7 @@ SMTP_COUNT = scaled(1000)
 GROUP_COUNT = 1000
 LIMIT_MIB = 100.0
 BODY_BYTES = 1200
-ONE_BATCH = f"max_messages = {COUNT}\nmax_bytes = {1 << 40}\nmax_age_seconds = 86400.0\nlevel = 3\n"
+OUT_OF_SERVICE, IN_SERVICE = "in_service = false\n", "max_age_seconds = 0.0\n"
 _PEAK = re.compile(r"^VmHWM:\s+(\d+) kB", re.MULTILINE)
 
 
@@ -35,20 +35,27 @@ def run() -> Iterator[Figure]:
     need()
     with open_place() as place:
         nowhere = f"smtp:127.0.0.1:{free_port()}"
-        nodes = Nodes(place, options=((), ("--deliver", nowhere)), batch=ONE_BATCH)
-        peaks = [_sending(nodes), _receiving(nodes, place / "stick")]
+        nodes = Nodes(place, options=((), ("--deliver", nowhere)), batch=OUT_OF_SERVICE)
+        peaks = [_waiting(nodes), _sending(nodes), _receiving(nodes, place / "stick")]
         yield Figure("mail.memory_100k_queued_MiB", max(peaks), LIMIT_MIB, 1.0, is_less_better=True)
 
 
-def _sending(nodes: Nodes) -> float:
-    """Let them wait, then become a packet; the peak of the daemon in MiB."""
-    node, neighbour = nodes.a, nodes.b
-    _fill(node, neighbour, COUNT - SMTP_COUNT)
-    with node.serving() as daemon:
+def _waiting(nodes: Nodes) -> float:
+    """Let them wait, and take more; the peak of the daemon in MiB."""
+    _fill(nodes.a, nodes.b, COUNT - SMTP_COUNT)
+    with nodes.a.serving() as daemon:
         wait_idle(daemon.pid)
-        hand_in(node.port(), letters(SMTP_COUNT))
-        tx = node.spool / neighbour.id / "tx"
-        wait_for(lambda: node.packets(neighbour.id) and not _count(node, "queued"), f"a packet in {tx}")
+        hand_in(nodes.a.port(), letters(SMTP_COUNT))
+        wait_idle(daemon.pid)
+        return _peak_mib(daemon.pid)
+
+
+def _sending(nodes: Nodes) -> float:
+    """Make packets of all of them; the peak of the daemon in MiB."""
+    path = nodes.a.config_path
+    path.write_text(path.read_text().replace(OUT_OF_SERVICE, IN_SERVICE))
+    with nodes.a.serving() as daemon:
+        wait_for(lambda: _count(nodes.a, "sent") == COUNT, "packets of all messages")
         wait_idle(daemon.pid)
         return _peak_mib(daemon.pid)
 

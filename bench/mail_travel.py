@@ -32,7 +32,7 @@ WARM_COUNT = 20
 TRAVEL_SECONDS = 300
 OURS, THEIRS = "bob@b.test", "bob@c.test"
 FAST_LINK = "max_age_seconds = 0.2\nmax_messages = 200\nlevel = 1\n"
-"""As docs/howto/links.md has them."""
+"""As docs/howto/fast-and-costly-links.md has them."""
 _HANDLER = """\
 #!/bin/sh -e
 IFS= read -r first
