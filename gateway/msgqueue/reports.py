@@ -192,8 +192,9 @@ class Reports:
             now, wall = self.queue.clock.now(), self.queue.clock.wall()
             return connection.execute(
                 "UPDATE delivery SET state = 'dead', status = :status, text = CASE WHEN (SELECT"  # noqa: S608
-                " arrived_at FROM message WHERE seq = delivery.message) > iif(node = '', :inbox_until, :until)"
-                " THEN :too_late WHEN state = 'held' THEN :not_released ELSE :expired END, held_by = NULL,"
+                " arrived_at FROM message WHERE seq = delivery.message) >"
+                " iif(node = '', :inbox_until, :until) THEN :too_late WHEN state = 'held' THEN :not_released"
+                " ELSE :expired END, held_by = NULL,"
                 " changed_at = :now, changed_wall = :wall"
                 # Each half has its index, and so passes over all that left.
                 f" WHERE seq IN ({_OVERDUE} d.state = 'held' UNION ALL"
