@@ -11,26 +11,32 @@ Lines are read by a thread of their own, so that they are kept a moment after in
 the program after that, files are done when it is started again; an article that was taken in before
 the file was removed is known then by its Message-ID.
 
-Contract: one program for one directory at a time.
+Contract: when innd starts the next program while one is still at its last lines, both keep theirs; the next
+does nothing with them before the first has ended.
 """
 
+import contextlib
 import logging
 import os
 import subprocess
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
 from gateway.durable import Disk, store_errors
-from gateway.errors import ConfigError
+from gateway.errors import ConfigError, StoreBusy
+from gateway.msgqueue.lock import StageLock
 
 SUFFIX = ".lines"
 LINES_PER_FILE = 200
 READ_BYTES = 1 << 16
 FIRST_WAIT_SECONDS = 1.0
 LONGEST_WAIT_SECONDS = 300.0
+LOCK_NAME = "channel.lock"
+LOCK_POLL_SECONDS = 0.2
 TOKEN_MARK = "@"  # noqa: S105 - a mark of INN's storage tokens
 SAID_CHARS = 500
 
@@ -85,29 +91,35 @@ class Channel:
         """
         reader = threading.Thread(target=self._keep_all, args=(lines,), name="lines", daemon=True)
         reader.start()
+        with _alone(self._settings.directory):
+            is_done = self._do_all()
+        reader.join()
+        if self._fault is not None:
+            raise self._fault
+        return is_done
+
+    def _do_all(self) -> bool:
+        """Do files of lines until the lines have ended; whether all is done."""
         wait_seconds = 0.0
         while True:
             is_ended = self._ended.is_set()
             self._woken.clear()
             is_done = all(map(self._do, self._files()))
             if is_ended:
-                break
+                return is_done
             if is_done:
                 wait_seconds = 0.0
                 self._woken.wait()
             else:
                 wait_seconds = min(LONGEST_WAIT_SECONDS, max(FIRST_WAIT_SECONDS, 2 * wait_seconds))
                 self._ended.wait(wait_seconds)
-        reader.join()
-        if self._fault is not None:
-            raise self._fault
-        return is_done
 
     def _keep_all(self, lines: Iterator[Sequence[str]]) -> None:
         try:
-            last = max((int(path.stem) for path in self._files()), default=0)
-            for number, group in enumerate(lines, last + 1):
-                path = self._settings.directory / f"{number:012d}{SUFFIX}"
+            for group in lines:
+                # In the order of time; another program at work there has another number.
+                name = f"{time.time_ns():020d}{os.getpid():010d}{SUFFIX}"
+                path = self._settings.directory / name
                 self._disk.write_file(path, "".join(f"{line}\n" for line in group).encode("ascii", "replace"))
                 self._woken.set()
         except Exception as error:  # noqa: BLE001 - told by the thread that waits for this one
@@ -166,6 +178,20 @@ class Channel:
             return True
         _LOG.warning("sm failed with %d, and is tried again: %s", sm_status, " ".join(lines)[:SAID_CHARS])
         return False
+
+
+@contextlib.contextmanager
+def _alone(directory: Path) -> Iterator[None]:
+    """Wait until no other program does what stands in a directory."""
+    with contextlib.ExitStack() as stack:
+        while True:
+            try:
+                stack.enter_context(StageLock(directory / LOCK_NAME))
+            except StoreBusy:
+                time.sleep(LOCK_POLL_SECONDS)
+                continue
+            yield
+            return
 
 
 def read_lines(fd: int) -> Iterator[list[str]]:

@@ -160,7 +160,8 @@ class History:
         def job(connection: sqlite3.Connection) -> list[tuple[str, str | None]]:
             return connection.execute(
                 "DELETE FROM message WHERE seq IN (SELECT message FROM delivery GROUP BY message"
-                " HAVING sum(state NOT IN ('sent', 'delivered', 'dead')) = 0 AND max(changed_at) <= ?)"
+                " HAVING sum(state NOT IN ('sent', 'delivered', 'dead', 'dropped')) = 0"
+                " AND max(changed_at) <= ?)"
                 " RETURNING id, body_file",
                 (self.queue.clock.now() - keep_seconds,),
             ).fetchall()
