@@ -145,6 +145,10 @@ MIGRATIONS = (
         bytes_until REAL NOT NULL
     ) STRICT, WITHOUT ROWID;
     """,
+    """
+    DROP INDEX delivery_queued;
+    CREATE INDEX delivery_waiting ON delivery (node, nice, message, seq, next_try_at) WHERE state = 'queued';
+    """,
 )
 """Number N of these leads from version N to version N + 1."""
 
