@@ -29,6 +29,8 @@ from gateway.msgqueue.store import Queue
 __all__ = ["LOCK", "DeliverResult", "DeliverSettings", "Deliverer"]
 
 LOCK = "deliver"
+UNTRIED_PAGE_COUNT = 500
+"""Messages recorded in one commit while the target is down."""
 GROUP_SECONDS = 0.1
 """How long an outcome waits for others to be recorded with."""
 NOT_KEPT = Outcome(Verdict.REFUSED, "5.6.0", "the message was refused when it came: its content is not here")
@@ -150,7 +152,9 @@ class _Run:
         if self._is_stopping():
             self._inbox.release([job.message for job in self._crew.withdraw()])
             return []
-        page = self._inbox.in_turns(self._page_count, is_early=self._is_early, after_seq=self._last_seq)
+        # What is not tried needs no more than its record.
+        count = self._page_count if self._crew.down is None else UNTRIED_PAGE_COUNT
+        page = self._inbox.in_turns(count, is_early=self._is_early, after_seq=self._last_seq)
         if page:
             self._last_seq = page[-1].seq
         return page
