@@ -9,6 +9,7 @@ A target that is missed says ``short``; the exit status stays 0, since a benchma
 
 import importlib
 import pkgutil
+import signal
 import sys
 
 import bench
@@ -31,6 +32,8 @@ def main(arguments: list[str]) -> int:
         if name not in known:
             print(f"bench: no part {name!r}; there are: {', '.join(known)}", file=sys.stderr)
             return 2
+    # What a part started ends with it, however it ends.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     for name in wanted:
         try:
             for figure in importlib.import_module(f"bench.{name}").run():
