@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Sequence
+from functools import partial
 
 from gateway.carry.online.departures import OFFER_LIMIT_COUNT
 from gateway.carry.online.office import Office
@@ -49,11 +50,22 @@ async def find_offers(
         settings: of the session.
         patience_seconds: how long the making may take; what is made later is found while the session runs.
     """
+    records = Records(office.log, node, settings.nice)
     making = asyncio.ensure_future(office.in_thread(office.hooks.on_start, node))
-    await asyncio.wait({making}, timeout=patience_seconds)
+    try:
+        await asyncio.wait({making}, timeout=patience_seconds)
+    finally:
+        if not making.done():
+            making.add_done_callback(partial(_tell_late_fault, records))
     if making.done():
         making.result()
     if not settings.is_sending:
         return ()
-    outbox = Outbox(office.spool, node.id, settings.nice, Records(office.log, node, settings.nice))
+    outbox = Outbox(office.spool, node.id, settings.nice, records)
     return await office.in_thread(outbox.scan, (), OFFER_LIMIT_COUNT)
+
+
+def _tell_late_fault(records: Records, making: "asyncio.Task[None]") -> None:
+    """Nobody waits any more for what is made: its fault would be an unexplained traceback."""
+    if not making.cancelled() and (error := making.exception()) is not None:
+        records.fault("sp-infos-tx", error, "Making packets for")
