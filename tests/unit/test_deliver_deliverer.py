@@ -345,17 +345,23 @@ def test_a_stop_ends_a_run_between_two_messages_and_the_rest_is_not_begun(queue:
     assert [message.id for message in target.tried + left.tried] == ids
 
 
-def test_a_queue_that_refuses_the_record_ends_the_run_and_keeps_what_was_begun(queue: Queue) -> None:
-    message_id = put(queue)
+def test_a_queue_that_refuses_the_record_ends_the_run_and_keeps_what_was_begun(tmp_path: Path) -> None:
+    is_refused = False
+
+    def hook(step: str, _path: Path) -> None:
+        if step == "commit" and is_refused:
+            raise StoreError("the disk refused")
 
     def answer(_message: QueuedMessage) -> Sequence[Outcome]:
-        queue.close()
+        nonlocal is_refused
+        is_refused = True
         return [DELIVERED]
 
-    with pytest.raises(StoreError):
-        Deliverer(queue, [Scripted(answer)]).run_once()
-    with Queue(queue.directory, Disk(is_syncing=False)) as again:
-        left = Inbox(again).begun()
+    with Queue(tmp_path, Disk(is_syncing=False, hook=hook)) as queue:
+        message_id = put(queue)
+        with pytest.raises(StoreError, match="the disk refused"):
+            Deliverer(queue, [Scripted(answer)]).run_once()
+        left = Inbox(queue).begun()
         assert left is not None
         assert left.id == message_id
 
