@@ -25,6 +25,7 @@ COUNT = scaled(100_000)
 SMTP_COUNT = scaled(1000)
 GROUP_COUNT = 1000
 LIMIT_MIB = 100.0
+WAIT_SECONDS = 400.0
 BODY_BYTES = 1200
 OUT_OF_SERVICE, IN_SERVICE = "in_service = false\n", "max_age_seconds = 0.0\n"
 _PEAK = re.compile(r"^VmHWM:\s+(\d+) kB", re.MULTILINE)
@@ -55,7 +56,7 @@ def _sending(nodes: Nodes) -> float:
     path = nodes.a.config_path
     path.write_text(path.read_text().replace(OUT_OF_SERVICE, IN_SERVICE))
     with nodes.a.serving() as daemon:
-        wait_for(lambda: _count(nodes.a, "sent") == COUNT, "packets of all messages")
+        wait_for(lambda: _count(nodes.a, "sent") == COUNT, "packets of all messages", WAIT_SECONDS)
         wait_idle(daemon.pid)
         return _peak_mib(daemon.pid)
 
@@ -66,7 +67,7 @@ def _receiving(nodes: Nodes, stick: Path) -> float:
     nodes.a.run("xfer", "--tx", "--mkdir", str(stick))
     with nodes.b.serving() as daemon:
         nodes.b.run("xfer", "--rx", str(stick))
-        wait_for(lambda: _count(nodes.b, "queued") == COUNT, "all messages at the far node")
+        wait_for(lambda: _count(nodes.b, "queued") == COUNT, "all messages at the far node", WAIT_SECONDS)
         wait_idle(daemon.pid)
         return _peak_mib(daemon.pid)
 
