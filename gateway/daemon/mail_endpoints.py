@@ -8,13 +8,14 @@ from concurrent.futures import ThreadPoolExecutor
 from gateway.daemon import stages
 from gateway.daemon.parts import Parts
 from gateway.ingest.certificates import Certificates
+from gateway.ingest.door import Door
 from gateway.ingest.guard import Guard
 from gateway.ingest.lmtp import LmtpSession
 from gateway.ingest.passwords import Passwords
 from gateway.ingest.server import SmtpServer, Speak
 from gateway.ingest.settings import SmtpSettings
 from gateway.ingest.smtp import SmtpSession
-from gateway.ingest.submission import Door, speak_submission
+from gateway.ingest.submission import speak_submission
 from gateway.ingest.submission_settings import SubmissionSettings
 
 PASSWORD_THREADS_COUNT = 2

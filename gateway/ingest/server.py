@@ -10,28 +10,23 @@ called there.
 import asyncio
 import functools
 import logging
-import socket
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 from gateway.batch.choices import FindChoices
 from gateway.errors import ConfigError
 from gateway.ingest.certificates import Certificates
-from gateway.ingest.connection import TLS_HANDSHAKE_SECONDS, TLS_SHUTDOWN_SECONDS
 from gateway.ingest.inflight import InFlight
 from gateway.ingest.intake import Intake
-from gateway.ingest.listening import stop_listening
+from gateway.ingest.listeners import Listeners, Places
 from gateway.ingest.services import Services
 from gateway.ingest.settings import SmtpSettings
 from gateway.ingest.smtp import SmtpSession
-from gateway.ingest.unix_socket import UnixSocket, bind_unix, remove_unix
 from gateway.msgqueue.store import Queue
 from gateway.routing.table import Table
 
 AIOSMTPD_LOG_NAME = "mail.log"
-BACKLOG_COUNT = 1024
-"""asyncio's 100 makes clients that come at once wait for a SYN to be sent again."""
 BODY_THREADS_COUNT = 4
 CLIENTS_CACHED_COUNT = 1024
 
@@ -66,7 +61,8 @@ class SmtpServer:
     ) -> None:
         self._settings = settings
         self._speak = speak
-        self._certificates = certificates
+        places = Places(settings.section, settings.listen, settings.listen_tls, settings.unix)
+        self._listeners = Listeners(places, certificates)
         self._executor = ThreadPoolExecutor(BODY_THREADS_COUNT, thread_name_prefix="smtp-body")
         self._services = Services(
             settings=settings,
@@ -77,14 +73,11 @@ class SmtpServer:
             inflight=InFlight(settings.max_inflight_bytes),
             intake=Intake(queue, settings.hostname, settings.max_hops, self._executor, wall),
         )
-        self._listeners: list[asyncio.Server] = []
-        self._ports: tuple[int, ...] = ()
-        self._unix: socket.socket | None = None
 
     @property
     def ports(self) -> tuple[int, ...]:
         """The port of each address of ``listen``, then of ``listen_tls``; of use where 0 was asked for."""
-        return self._ports
+        return self._listeners.ports
 
     @property
     def inflight_bytes(self) -> int:
@@ -102,59 +95,16 @@ class SmtpServer:
         Raises:
             ConfigError: an address can not be listened on; then none is.
         """
-        loop = asyncio.get_running_loop()
         # aiosmtpd writes a line for each connection there, beside the mail log.
         logging.getLogger(AIOSMTPD_LOG_NAME).setLevel(logging.WARNING)
-
-        for host, port in self._settings.listen:
-            listening = loop.create_server(self._make_session, host, port, backlog=BACKLOG_COUNT)
-            await self._listen("listen", f"{host}:{port}", listening)
-        for host, port in self._settings.listen_tls:
-            await self._listen("listen_tls", f"{host}:{port}", self._begin_tls(host, port))
-        self._ports = tuple(listener.sockets[0].getsockname()[1] for listener in self._listeners)
-        if self._settings.unix is not None:
-            await self._listen_unix(self._settings.unix)
-
-    def _make_session(self) -> SmtpSession:
-        return self._speak(self._services, asyncio.get_running_loop())
-
-    def _begin_tls(self, host: str, port: int) -> Awaitable[asyncio.Server]:
-        certificates = self._certificates
-        if certificates is None:
-            raise AssertionError("internal error: TLS without a certificate")
-
-        def make_session() -> SmtpSession:
-            # Asked for each connection, just before its handshake, so that changed files count.
-            certificates.refresh()
-            return self._make_session()
-
-        return asyncio.get_running_loop().create_server(
-            make_session,
-            host,
-            port,
-            backlog=BACKLOG_COUNT,
-            ssl=certificates.context,
-            ssl_handshake_timeout=TLS_HANDSHAKE_SECONDS,
-            ssl_shutdown_timeout=TLS_SHUTDOWN_SECONDS,
-        )
-
-    async def _listen(self, key: str, where: str, listening: Awaitable[asyncio.Server]) -> None:
         try:
-            self._listeners.append(await listening)
-        except OSError as error:
-            await self.stop()
-            text = f"{self._settings.section}.{key}: can not listen on {where}"
-            raise ConfigError(f"{text}: {error}") from error
-
-    async def _listen_unix(self, place: UnixSocket) -> None:
-        try:
-            self._unix = bind_unix(place, f"{self._settings.section}.socket")
+            await self._listeners.open(self._make_session)
         except ConfigError:
             await self.stop()
             raise
-        loop = asyncio.get_running_loop()
-        listening = loop.create_unix_server(self._make_session, sock=self._unix, backlog=BACKLOG_COUNT)
-        await self._listen("socket", str(place.path), listening)
+
+    def _make_session(self) -> SmtpSession:
+        return self._speak(self._services, asyncio.get_running_loop())
 
     async def stop(self) -> None:
         """Take no more connections, let messages that are being taken in finish, end the rest.
@@ -162,11 +112,7 @@ class SmtpServer:
         Idempotent.
         """
         self._services.is_stopping = True
-        await stop_listening(self._listeners)
-        if self._unix is not None and self._settings.unix is not None:
-            self._unix.close()
-            remove_unix(self._settings.unix)
-            self._unix = None
+        await self._listeners.close()
         sessions = list(self._services.sessions)
         for session in sessions:
             session.shut_down()

@@ -13,18 +13,13 @@ Spec: RFC 6409; RFC 4954 (AUTH); RFC 3207 (STARTTLS); RFC 8314 (implicit TLS); R
 """
 
 import asyncio
-import logging
 from collections.abc import Callable, Sequence
-from concurrent.futures import Executor
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import partial
 
-from gateway.errors import GatewayError
-from gateway.ingest.certificates import Certificates
-from gateway.ingest.guard import Guard
+from gateway.ingest.door import Door
 from gateway.ingest.intake import Submission
 from gateway.ingest.parameters import MailParameters
-from gateway.ingest.passwords import Passwords
 from gateway.ingest.reply import Reply
 from gateway.ingest.sasl import (
     MECHANISMS,
@@ -36,45 +31,13 @@ from gateway.ingest.sasl import (
 )
 from gateway.ingest.services import Services
 from gateway.ingest.smtp import OUT_OF_STEP, SmtpSession
-from gateway.ingest.submission_settings import Senders
 from gateway.ingest.transaction import Transaction
 from gateway.maillog import log_mail
 from gateway.message.address import shown
 from gateway.routing.access import AccessList
 from gateway.routing.table import LocalRoute
 
-_LOG = logging.getLogger(__name__)
-
 LOOPBACK = AccessList()
-WAITING_LIMIT_COUNT = 100
-"""Passwords that wait to be checked, of all connections; each takes some tenths of a second."""
-
-
-@dataclass(slots=True)
-class Door:
-    """Who is let in, the same for all sessions of an endpoint.
-
-    Args:
-        passwords: of the users.
-        executor: checks them.
-        guard: keeps those away who guess.
-        certificates: for TLS, or None: there is none.
-        senders: whom users may send as.
-        is_cleartext_local: a password may come in clear from this machine.
-        max_failures: passwords that are wrong until the connection is closed.
-        failure_seconds: how long the first wrong one is made to wait; each further one twice as long.
-        waiting_count: passwords that are being checked or wait for it.
-    """
-
-    passwords: Passwords
-    executor: Executor
-    guard: Guard
-    certificates: Certificates | None = None
-    senders: Senders = field(default_factory=dict)
-    is_cleartext_local: bool = False
-    max_failures: int = 3
-    failure_seconds: float = 2.0
-    waiting_count: int = 0
 
 
 class SubmissionSession(SmtpSession):
@@ -190,20 +153,10 @@ class SubmissionSession(SmtpSession):
         if door.guard.is_barred(self.client_ip):
             self.leave(_BARRED)
             return
-        if door.waiting_count >= WAITING_LIMIT_COUNT:
+        is_right = await door.check(credentials.name, credentials.password)
+        if is_right is None:
             self.reply(_LATER)
             return
-        door.waiting_count += 1
-        try:
-            is_right = await self.loop.run_in_executor(
-                door.executor, door.passwords.check, credentials.name, credentials.password
-            )
-        except GatewayError as error:
-            _LOG.error("nobody can log in: %s", error)
-            self.reply(_LATER)
-            return
-        finally:
-            door.waiting_count -= 1
         if is_right:
             self._welcome(credentials.name)
         else:

@@ -15,7 +15,7 @@ from enum import StrEnum
 from gateway.ids import NodeId, PacketId
 from gateway.msgqueue.bodies import StagedBody
 from gateway.msgqueue.entry import NewMessage, Role
-from gateway.msgqueue.insertion import insert_message
+from gateway.msgqueue.insertion import insert_message, size_of
 from gateway.msgqueue.store import Queue
 
 LOOKUP_COUNT = 500
@@ -98,11 +98,28 @@ class History:
             StoreFull: the reserve of free space is touched.
         """
         body = article.message.body
-        self.queue.check_room(len(body) if isinstance(body, bytes) else body.size_bytes)
+        self.queue.check_room(size_of(article.message))
         if isinstance(body, StagedBody):
             body.sync()
         future = self.queue.submit(lambda connection: self._insert(connection, article, ("", "", "")))
         return _settled(body, future) if isinstance(body, StagedBody) else future
+
+    def put_group(self, articles: Sequence[NewArticle]) -> "Future[tuple[Fate, ...]]":
+        """Take in articles that came by themselves, about the same time: all of them, or none.
+
+        Args:
+            articles: no body of theirs is in a file.
+
+        Returns:
+            A future: resolved when what became of each is on disk, or with the ``GatewayError``.
+
+        Raises:
+            StoreFull: the reserve of free space is touched.
+        """
+        self.queue.check_room(sum(size_of(article.message) for article in articles))
+        return self.queue.submit(
+            lambda connection: tuple(self._insert(connection, article, ("", "", "")) for article in articles)
+        )
 
     def put_batch(
         self,

@@ -7,7 +7,7 @@ else's: a malformed article may bear any Message-ID.
 Spec: RFC 5536; RFC 5537 sections 3.2, 3.6 and 3.7.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 
@@ -18,6 +18,7 @@ from gateway.msgqueue.entry import NewMessage, Target
 from gateway.msgqueue.history import Fate, History, NewArticle
 from gateway.msgqueue.store import Queue
 from gateway.nntp.article import Article, ArticleLimits, Rejection, age_rejection, read_article
+from gateway.nntp.injection import Injected
 from gateway.nntp.path import Source, is_in_path, path_identities, relayed
 from gateway.nntp.wildmat import Wildmat, takes_groups
 from gateway.routing.feeds import Feed, Feeds
@@ -138,6 +139,18 @@ class NewsDesk:
         feeds = (origin.only,) if origin.only else self.rules.feeds.targets(article, origin.name)
         return Accepted(article, relayed(data, self.rules.pathhost, _source(article, origin)), feeds)
 
+    def judge_posted(self, injected: Injected) -> Judgement:
+        """Decide about an article that was posted here and injected: our name is in its Path already."""
+        article = injected.article
+        fault = self._age_fault(article) or self._groups_fault(article)
+        if fault is not None:
+            return fault
+        feeds = self.rules.feeds.targets(article, "")
+        # What a peer brings may be of no use here; what is posted must not vanish without a word.
+        if not feeds:
+            return _refuse(article, "nobody here takes articles in these newsgroups")
+        return Accepted(article, injected.data, feeds)
+
     def new_article(self, judgement: Judgement, origin: Origin, hold: Hold | None = None) -> NewArticle:
         """What goes in the queue for an article.
 
@@ -168,20 +181,37 @@ class NewsDesk:
         """
         return self.history.put(self.new_article(judgement, origin))
 
+    def take_group(self, group: Sequence[tuple[Judgement, Origin]]) -> "Future[tuple[Fate, ...]]":
+        """Take in articles that came about the same time, in one commit; none is large enough for a file.
+
+        Raises:
+            StoreError: the disk refused.
+        """
+        return self.history.put_group([self.new_article(*one) for one in group])
+
     def _fault(self, article: Article, origin: Origin) -> Refused | None:
         """Why an article that is well-formed is not taken, or None."""
-        now, aged = self.queue.clock.wall(), None
-        if now >= CLOCK_SET_SECONDS:
-            aged = age_rejection(article, now, max_age_seconds=self.rules.max_age_seconds)
-        if aged is not None:
-            return _refuse(article, aged.text)
-        if is_in_path(article.path, (self.rules.pathhost, *self.rules.aliases)):
-            return _refuse(article, "it has been here: our name is in its Path")
-        if not takes_groups(self.rules.groups, article.newsgroups):
-            return _refuse(article, "none of its newsgroups is carried here", is_remembered=True)
+        fault = self._age_fault(article)
+        if fault is None and is_in_path(article.path, (self.rules.pathhost, *self.rules.aliases)):
+            fault = _refuse(article, "it has been here: our name is in its Path")
+        fault = fault or self._groups_fault(article)
+        if fault is not None:
+            return fault
         if origin.accept is not None and not takes_groups(origin.accept, article.newsgroups):
             return _refuse(article, f"{origin.name or origin.client} may not feed these newsgroups")
         return None
+
+    def _age_fault(self, article: Article) -> Refused | None:
+        now = self.queue.clock.wall()
+        if now < CLOCK_SET_SECONDS:
+            return None
+        aged = age_rejection(article, now, max_age_seconds=self.rules.max_age_seconds)
+        return None if aged is None else _refuse(article, aged.text)
+
+    def _groups_fault(self, article: Article) -> Refused | None:
+        if takes_groups(self.rules.groups, article.newsgroups):
+            return None
+        return _refuse(article, "none of its newsgroups is carried here", is_remembered=True)
 
 
 @dataclass(frozen=True, slots=True)

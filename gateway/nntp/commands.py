@@ -260,8 +260,9 @@ class Commands:
             if self._is_permitted(is_allowed=self.access.may_feed):
                 self.answers.say("203 streaming permitted")
         elif kind == "READER":
-            if self._is_permitted(is_allowed=self.access.may_read):
-                may_post = self.access.may_post
+            may_post = self.access.may_post
+            # inews says so too, and wants nothing but to post.
+            if self._is_permitted(is_allowed=self.access.may_read or may_post):
                 self.answers.say("200 reader, posting allowed" if may_post else "201 reader, no posting")
         else:
             self._error(_SYNTAX)

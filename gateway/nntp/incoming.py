@@ -70,6 +70,16 @@ class Incoming:
         self._held = bytearray()
         self._size_bytes = 0
 
+    @property
+    def held_bytes(self) -> int:
+        """What was taken and is not given yet."""
+        return len(self._data) - self._at + len(self._held)
+
+    @property
+    def is_midway(self) -> bool:
+        """Whether a line or an article has begun, or is expected, and is not whole."""
+        return self._reader is not None or self._head is not None or self.held_bytes > 0
+
     def feed(self, data: bytes) -> None:
         """Take the next bytes."""
         self._data = self._data[self._at :] + data if self._at < len(self._data) else data

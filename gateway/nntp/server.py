@@ -71,6 +71,21 @@ class ServerDialogue:
         return self._commands.can_go_on
 
     @property
+    def unanswered_count(self) -> int:
+        """Commands that wait for their answers."""
+        return self._commands.answers.open_count
+
+    @property
+    def is_midway(self) -> bool:
+        """Whether the client has begun a command or an article that is not whole yet."""
+        return self._commands.incoming.is_midway
+
+    @property
+    def held_bytes(self) -> int:
+        """What is held of the client: what is not whole yet, and articles that wait for their answers."""
+        return self._commands.incoming.held_bytes + self._commands.answers.open_bytes
+
+    @property
     def is_closing(self) -> bool:
         """Whether the connection is to be closed once all data is sent."""
         return self._commands.answers.is_closed

@@ -8,9 +8,10 @@ from typing import Any
 
 from gateway.durable import Disk
 from gateway.ingest.certificates import CertificateFiles, Certificates
+from gateway.ingest.door import Door
 from gateway.ingest.guard import Guard
 from gateway.ingest.passwords import Cost, Passwords, hash_password, write_passwords
-from gateway.ingest.submission import Door, speak_submission
+from gateway.ingest.submission import speak_submission
 from tests.support.certificates import make_certificate
 from tests.support.endpoint import Client, Endpoint
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from gateway.ingest.door import WAITING_LIMIT_COUNT
 from gateway.ingest.guard import Guard
-from gateway.ingest.submission import WAITING_LIMIT_COUNT
 from gateway.routing.access import AccessList
 from gateway.routing.table import Local, Rule, Table
 from tests.support.certificates import make_certificate

@@ -45,6 +45,15 @@ def test_an_article_that_comes_again_changes_nothing(queue: Queue, body: str) ->
     assert bodies(queue) == (body == LARGE)
 
 
+def test_articles_of_one_commit_have_each_their_fate(queue: Queue) -> None:
+    take(queue, 1)
+    newsdesk = desk(queue)
+    group = [(newsdesk.judge(crlf(article(number)), FROM_A), FROM_A) for number in (1, 2, 2, 3)]
+    fates = newsdesk.take_group(group).result()
+    assert fates == (Fate.KNOWN, Fate.NEW, Fate.KNOWN, Fate.NEW)
+    assert len(waiting(queue)) == 2 * 3
+
+
 def test_it_is_known_which_message_ids_have_come(queue: Queue) -> None:
     for number in range(3):
         take(queue, number)

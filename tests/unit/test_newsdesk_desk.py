@@ -12,7 +12,8 @@ import pytest
 from gateway.durable import Disk
 from gateway.msgqueue.history import Fate
 from gateway.msgqueue.store import Queue
-from gateway.newsdesk.desk import Accepted, NewsDesk, Origin, Refused, log_article, note_of
+from gateway.newsdesk.desk import Accepted, DeskRules, NewsDesk, Origin, Refused, log_article, note_of
+from gateway.nntp.injection import Injected, Injector, Poster
 from gateway.nntp.wildmat import Wildmat
 from tests.support.news import article, path_of
 from tests.support.newsroom import FROM_A, LOCAL, crlf, desk, judge
@@ -123,3 +124,25 @@ def test_the_log_says_what_became_of_an_article(queue: Queue, caplog: pytest.Log
     assert second.startswith("event=duplicate message-id=<1@a.test> client=a")
     assert third.startswith("event=refused message-id=<2@a.test> client=a")
     assert "our name is in its Path" in third
+
+
+def test_what_is_posted_here_has_our_name_in_its_path_and_must_be_wanted_by_somebody(queue: Queue) -> None:
+    newsdesk = desk(queue)
+    injector = Injector("gw.test", lambda _: True, lambda _: False)
+    now = queue.clock.wall()
+
+    def post(groups: str) -> Accepted | Refused:
+        proto = f"From: a@a.test\r\nSubject: s\r\nNewsgroups: {groups}\r\n\r\nhello\r\n".encode()
+        injected = injector.inject(proto, Poster("host.test"), now, "<new@gw.test>")
+        assert isinstance(injected, Injected)
+        return newsdesk.judge_posted(injected)
+
+    found = post("misc.test")
+    assert isinstance(found, Accepted)
+    assert path_of(found.data.replace(b"\r\n", b"\n")).startswith("gw.test!.POSTED.host.test!")
+    assert [feed.name for feed in found.feeds] == ["b", "inn"]
+
+    newsdesk = NewsDesk(queue, DeskRules("gw.test"))
+    refused = post("misc.test")
+    assert isinstance(refused, Refused)
+    assert "nobody here takes" in refused.text
