@@ -121,6 +121,8 @@ class Crew:
         wanted_count = self._working_count - self._idle_count - (-waiting_count // JOBS_PER_WORKER)
         while self._targets and self.down is None and self._working_count < wanted_count:
             self._working_count += 1
+            # It has not begun, but what waits is for it.
+            self._idle_count += 1
             name = f"deliver-{len(self._threads)}"
             thread = threading.Thread(target=self._work, args=(self._targets.pop(0),), name=name, daemon=True)
             self._threads.append(thread)
@@ -130,6 +132,7 @@ class Crew:
         try:
             while self._await_job():
                 self._run(target)
+                self._rest()
         except TargetDown as error:
             self._leave(of_error(error))
         except Exception as error:  # noqa: BLE001 - whoever waits for an answer must not wait for ever
@@ -141,10 +144,15 @@ class Crew:
     def _await_job(self) -> bool:
         """Wait for something to do; False: there will be nothing."""
         with self._state:
-            self._idle_count += 1
             self._state.wait_for(lambda: self._is_ending or self._next_queue() is not None)
+            if self._is_ending:
+                return False
             self._idle_count -= 1
-            return not self._is_ending
+            return True
+
+    def _rest(self) -> None:
+        with self._state:
+            self._idle_count += 1
 
     def _run(self, target: Target) -> None:
         """Let a target deliver until there is nothing for the moment, or a message breaks it."""
