@@ -4,7 +4,7 @@ import itertools
 import tempfile
 from pathlib import Path
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from gateway.durable import Disk
@@ -19,6 +19,15 @@ STEPS = st.lists(st.tuples(st.sampled_from(["mail", "carrier"]), st.floats(0, 15
 
 
 @given(STEPS)
+@example(
+    [
+        ("mail", 1.652686089052462),
+        ("mail", 12.446478489325473),
+        ("carrier", 0.0),
+        ("mail", 0.0),
+        ("carrier", 11.0),
+    ]
+)
 def test_flushes_are_an_interval_apart_and_each_is_done_within_one(steps: list[tuple[str, float]]) -> None:
     clock = SetClock()
     closed_at: list[float] = []
@@ -41,7 +50,8 @@ def test_flushes_are_an_interval_apart_and_each_is_done_within_one(steps: list[t
             end = clock.seconds + seconds
             waits = [figures.flush_seconds for figures in outbox.lanes() if figures.flush_seconds is not None]
             if waits and clock.seconds + max(waits) <= end:
-                clock.seconds += max(waits)
+                # A sum of floats may end an instant before the time it was made of; the batcher would look again.
+                clock.seconds += max(waits) + 1e-7
                 batch()
             clock.seconds = end
 
