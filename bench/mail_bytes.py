@@ -31,7 +31,10 @@ CORPUS_VARIABLE = "NNCP_GATEWAY_CORPUS"
 SIZE_LIMIT_BYTES = 16 << 10
 TARGETS = {1: 1.0, 10: 0.73, 100: 0.59, 1000: 0.48}
 """Messages of a batch: bytes a mail, as a share of the recipe's."""
-COSTLY_LINK = "max_age_seconds = 86400.0\nmax_bytes = 67108864\nlevel = 19\nwindow_log = 24\n"
+COSTLY_LINK = (
+    "max_age_seconds = 86400.0\nmax_bytes = 67108864\nlevel = 19\nwindow_log = 24\n"
+    'urgent_nice = "P"\nbulk_nice = "P"\n'
+)
 """As docs/howto/fast-and-costly-links.md has them, but for age and size."""
 MAILS_LIMIT_COUNT = scaled(100_000)
 Mail = tuple[str, bytes]
