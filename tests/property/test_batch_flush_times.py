@@ -50,7 +50,7 @@ def test_flushes_are_an_interval_apart_and_each_is_done_within_one(steps: list[t
             end = clock.seconds + seconds
             waits = [figures.flush_seconds for figures in outbox.lanes() if figures.flush_seconds is not None]
             if waits and clock.seconds + max(waits) <= end:
-                # A sum of floats may end an instant before the time it was made of; the batcher would look again.
+                # A sum of floats may end an instant too early; the batcher would look again.
                 clock.seconds += max(waits) + 1e-7
                 batch()
             clock.seconds = end
