@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Self, TypeVar
 
 from gateway.durable import Disk
-from gateway.errors import StoreCorrupt, StoreFull
+from gateway.errors import StoreCorrupt, StoreError, StoreFull
 from gateway.msgqueue.bodies import Bodies, StagedBody
 from gateway.msgqueue.clock import Mark, QueueClock
 from gateway.msgqueue.entry import NewMessage, Role
@@ -75,6 +75,7 @@ class Queue:
         self._local = threading.local()
         self._readers: list[sqlite3.Connection] = []
         self._readers_lock = threading.Lock()
+        self._is_closed = False
         self._listeners: list[Callable[[], None]] = []
         is_new = not self.path.exists()
         try:
@@ -99,6 +100,7 @@ class Queue:
         """Finish what was submitted and close."""
         self._writer.close()
         with self._readers_lock:
+            self._is_closed = True
             for connection in self._readers:
                 connection.close()
             self._readers.clear()
@@ -245,16 +247,12 @@ class Queue:
         """A connection for reading, one for each thread (for the modules of this package).
 
         Raises:
-            StoreError: whatever SQLite refuses.
+            StoreError: whatever SQLite refuses; the queue is closed.
         """
         connection = getattr(self._local, "connection", None)
         try:
             if connection is None:
-                connection = self._connect()
-                connection.execute("PRAGMA query_only = ON")
-                self._local.connection = connection
-                with self._readers_lock:
-                    self._readers.append(connection)
+                connection = self._local.connection = self._connect_reader()
             yield connection
         except sqlite3.Error as error:
             raise as_store_error(error, self.path) from error
@@ -286,6 +284,15 @@ class Queue:
         except sqlite3.Error:
             connection.close()
             raise
+        return connection
+
+    def _connect_reader(self) -> sqlite3.Connection:
+        with self._readers_lock:
+            if self._is_closed:
+                raise StoreError(f"{self.path}: closed", status="4.3.0")
+            connection = self._connect()
+            self._readers.append(connection)
+        connection.execute("PRAGMA query_only = ON")
         return connection
 
     def _keep_clock(self, connection: sqlite3.Connection) -> None:
