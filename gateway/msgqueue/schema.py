@@ -6,6 +6,7 @@ clock (see ``clock``), times that end in ``_wall`` are for people.
 """
 
 import sqlite3
+from collections.abc import Sequence
 
 from gateway.errors import StoreError
 
@@ -155,11 +156,12 @@ MIGRATIONS = (
 VERSION = len(MIGRATIONS)
 
 
-def migrate(connection: sqlite3.Connection) -> None:
+def migrate(connection: sqlite3.Connection, migrations: Sequence[str] = MIGRATIONS) -> None:
     """Bring the database to this program's version.
 
     Args:
         connection: in autocommit mode, WAL.
+        migrations: number N of them leads from version N to version N + 1.
 
     Raises:
         StoreError: the database was written by a newer program.
@@ -167,17 +169,17 @@ def migrate(connection: sqlite3.Connection) -> None:
     connection.execute("BEGIN IMMEDIATE")
     try:
         (version,) = connection.execute("PRAGMA user_version").fetchone()
-        if version > VERSION:
+        if version > len(migrations):
             raise StoreError(
-                f"the queue has schema version {version}, this program knows up to {VERSION}: "
+                f"the queue has schema version {version}, this program knows up to {len(migrations)}: "
                 "it was written by a newer nncp-gateway",
                 status="4.3.5",
             )
-        for number in range(version, VERSION):
-            for statement in MIGRATIONS[number].split(";"):
+        for number in range(version, len(migrations)):
+            for statement in migrations[number].split(";"):
                 if statement.strip():
                     connection.execute(statement)
-        connection.execute(f"PRAGMA user_version = {VERSION}")
+        connection.execute(f"PRAGMA user_version = {len(migrations)}")
         connection.execute("COMMIT")
     except BaseException:
         if connection.in_transaction:

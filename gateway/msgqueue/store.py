@@ -84,8 +84,8 @@ class Queue:
             raise as_store_error(error, self.path) from error
         try:
             migrate(connection)
-            self.clock = clock(_read_mark(connection))
-            _write_mark(connection, self.clock)
+            self.clock = clock(read_mark(connection))
+            write_mark(connection, self.clock)
             if is_new:
                 disk.sync_directory(directory)
         except BaseException as error:
@@ -298,7 +298,7 @@ class Queue:
     def _keep_clock(self, connection: sqlite3.Connection) -> None:
         now = self.clock.now()
         if now - self._marked_at >= 1.0:
-            _write_mark(connection, self.clock)
+            write_mark(connection, self.clock)
             self._marked_at = now
 
 
@@ -320,14 +320,16 @@ def _settled(staged: Sequence[StagedBody], inserted: "Future[None]") -> "Future[
     return settled
 
 
-def _read_mark(connection: sqlite3.Connection) -> Mark | None:
+def read_mark(connection: sqlite3.Connection) -> Mark | None:
+    """The mark of the clock that was kept last."""
     row = connection.execute(
         "SELECT queue_seconds, boot_id, uptime_seconds, wall_seconds FROM clock"
     ).fetchone()
     return None if row is None else Mark(*row)
 
 
-def _write_mark(connection: sqlite3.Connection, clock: QueueClock) -> None:
+def write_mark(connection: sqlite3.Connection, clock: QueueClock) -> None:
+    """Keep a mark of the clock."""
     mark = clock.mark()
     connection.execute(
         "INSERT INTO clock VALUES (1, ?, ?, ?, ?) ON CONFLICT (only) DO UPDATE SET"
