@@ -65,6 +65,11 @@ class NntpServer:
         """The port of each address of ``listen``, then of ``listen_tls``; of use where 0 was asked for."""
         return self._listeners.ports
 
+    @property
+    def connections_count(self) -> int:
+        """Connections that live now."""
+        return 0 if self._services is None else len(self._services.connections)
+
     async def start(self) -> None:
         """Listen on every address.
 
