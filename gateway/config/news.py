@@ -1,12 +1,18 @@
 """From the tables about news to the settings of the stages that carry it."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from gateway.batch.policy import BatchSettings, LanePolicy
 from gateway.config.gateway_place import resolve_beside
-from gateway.config.toml_news import FeedKeys, NewsPeerSection, NewsSection, PacketFeedKeys
+from gateway.config.toml_news import (
+    FeedKeys,
+    NewsPeerSection,
+    NewsReaderSection,
+    NewsSection,
+    PacketFeedKeys,
+)
 from gateway.config.toml_schema import GatewayFile
 from gateway.config.toml_values import DAY_SECONDS
 from gateway.deliver.news_deliverer import NewsDeliverSettings
@@ -22,10 +28,12 @@ from gateway.nntp.feeder import FeedSettings
 from gateway.nntp.rnews_batch import RnewsLimits
 from gateway.nntp.wildmat import Wildmat
 from gateway.nodes import Book, Node
+from gateway.reader.values import ReaderRules
 from gateway.routing.feeds import Distributions, Feed, Feeds
 
 DIRECTORY_NAME = "news"
 RNEWS_NAME = "rnews"
+READER_NAME = "reader"
 AREA_PREFIX = "area:"
 _NOTHING = "!*"
 
@@ -44,6 +52,7 @@ class NewsConfig:
         max_quarantine_bytes: of what is set aside.
         peers: servers that are fed, by their names.
         rnews: a program that is fed, or None.
+        reader: what is kept for newsreaders, or None.
         deliver: retries.
         history_seconds: how long Message-IDs are known.
         keep_finished_seconds: how long articles that left stay listed.
@@ -59,6 +68,7 @@ class NewsConfig:
     max_quarantine_bytes: int
     peers: Mapping[str, NntpTargetSettings]
     rnews: RnewsTargetSettings | None
+    reader: ReaderRules | None
     deliver: NewsDeliverSettings
     history_seconds: float
     keep_finished_seconds: float
@@ -68,6 +78,11 @@ class NewsConfig:
     def queue_directory(self) -> Path:
         """Where the queue of news is."""
         return self.directory / "queue"
+
+    @property
+    def reader_directory(self) -> Path:
+        """Where the store is that newsreaders read."""
+        return self.directory / "reader"
 
     def feed_of(self, name: str) -> Feed | None:
         """The feed with a name."""
@@ -137,6 +152,7 @@ def news_settings(
         history_seconds=section.history_days * DAY_SECONDS,
         keep_finished_seconds=section.keep_finished_days * DAY_SECONDS,
         keep_dead_seconds=section.keep_dead_days * DAY_SECONDS,
+        reader=_reader(section, limits),
     )
 
 
@@ -149,9 +165,15 @@ def _refuse_halves(section: NewsSection, packet_feeds: Sequence[_PacketFeed]) ->
 
 
 def _refuse_same_names(section: NewsSection, packet_feeds: Sequence[_PacketFeed]) -> None:
-    taken = {feed.name for feed in packet_feeds} | {RNEWS_NAME}
+    reserved = {RNEWS_NAME, READER_NAME}
+    neighbours = {feed.name for feed in packet_feeds}
+    if own := sorted(neighbours & reserved):
+        raise ConfigError(
+            f"neighbour.{own[0]}.news: {own[0]!r} is the name of a feed of our own; allowed: another name for"
+            " the neighbour"
+        )
     for number, peer in enumerate(section.peer, 1):
-        if peer.name in taken:
+        if peer.name in neighbours | reserved:
             raise ConfigError(
                 f"news.peer[{number}].name: {peer.name!r} is the name of another feed; allowed: a name that"
                 " no neighbour has"
@@ -180,6 +202,9 @@ def _local_feeds(section: NewsSection) -> list[Feed]:
 
 
 def _packet_feed(feed: _PacketFeed) -> Feed:
+    if _is_reader_on(section):
+        feed = _feed(READER_NAME, section.reader)
+        feeds.append(replace(feed, groups=_groups_kept(section.reader)))
     return _feed(feed.name, feed.section, feed.id, feed.section.nice)
 
 
@@ -243,6 +268,31 @@ def _deliver(section: NewsSection) -> NewsDeliverSettings:
     keys = section.deliver
     return NewsDeliverSettings(
         RetrySchedule(
+def _is_reader_on(section: NewsSection) -> bool:
+    return bool(section.reader.feed or section.reader.groups)
+
+
+def _groups_kept(reader: NewsReaderSection) -> Wildmat:
+    """Those that are fed, and those that are named."""
+    return Wildmat.parse(",".join((reader.feed or _NOTHING, *reader.groups)))
+
+
+def _reader(section: NewsSection, limits: ArticleLimits) -> ReaderRules | None:
+    reader = section.reader
+    if not _is_reader_on(section) or section.pathhost is None:
+        return None
+    return ReaderRules(
+        host=section.pathhost,
+        groups=_groups_kept(reader),
+        created=Wildmat.parse(reader.new_groups or _NOTHING),
+        configured=reader.groups,
+        unposted=Wildmat.parse(reader.no_posting or _NOTHING),
+        keep_seconds=reader.keep_days * DAY_SECONDS,
+        max_bytes=reader.max_bytes,
+        limits=limits,
+    )
+
+
             first_wait_seconds=keys.first_wait_seconds,
             longest_wait_seconds=max(keys.first_wait_seconds, keys.longest_wait_seconds),
             max_age_seconds=keys.max_age_seconds,

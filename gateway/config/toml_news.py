@@ -21,7 +21,7 @@ from gateway.errors import GatewayError
 from gateway.ids import NICE_ALLOWED, NICE_BULK
 from gateway.nntp.article import ARTICLE_LIMIT_BYTES
 from gateway.nntp.path import is_path_identity
-from gateway.nntp.wildmat import Wildmat
+from gateway.nntp.wildmat import Wildmat, is_newsgroup_name
 from gateway.routing.feeds import Distributions
 
 WILDMAT_ALLOWED = 'patterns of newsgroups such as "comp.*,!comp.binaries.*,@alt.spam.*"'
@@ -59,6 +59,20 @@ def _told(read: Callable[[], object]) -> None:
 
 
 Groups = Annotated[str, AfterValidator(_check_wildmat)]
+def _check_group_name(text: str) -> str:
+    if not is_newsgroup_name(text):
+        raise ValueError("is not the name of a newsgroup")
+    return text
+
+
+def _check_description(text: str) -> str:
+    if not text.isprintable():
+        raise ValueError("is not one printable line")
+    return text
+
+
+GroupName = Annotated[str, AfterValidator(_check_group_name)]
+GroupDescription = Annotated[str, Field(max_length=500), AfterValidator(_check_description)]
 PathName = Annotated[str, AfterValidator(_check_path_name)]
 Distribution = Annotated[str, AfterValidator(_check_distribution)]
 NewsPlace = Annotated[str, AfterValidator(_check_place)]
@@ -166,6 +180,24 @@ class NewsSection(Section):
         default=None, description="our name in Path, such as news.example.org; left out: no news"
     )
     aliases: list[PathName] = Field(
+class NewsReaderSection(FeedKeys):
+    """``[news.reader]``: what is kept here for newsreaders."""
+
+    control: bool = Field(
+        default=False, description="true or false: whether control messages are kept, in groups control.*"
+    )
+    groups: dict[GroupName, GroupDescription] = Field(
+        default_factory=dict,
+        description='a table of groups that are there from the beginning, such as "local.talk" = "Anything"',
+    )
+    new_groups: Groups = Field(
+        default="*", description=f"{WILDMAT_ALLOWED}: what comes to be with its first article"
+    )
+    no_posting: Groups = Field(default="", description=f'{WILDMAT_ALLOWED}; "": one may post in all')
+    keep_days: float = days_field(30)
+    max_bytes: int = bytes_field(1 << 30, 1 << 20)
+
+
         default_factory=list,
         description="a list of other names of ours; an article with one of them in Path went round",
     )
@@ -189,3 +221,4 @@ class NewsSection(Section):
         if len(set(names)) != len(names):
             raise ValueError("has two [[news.peer]] of one name; allowed: different names")
         return self
+    reader: NewsReaderSection = Field(default_factory=NewsReaderSection, description="a table")

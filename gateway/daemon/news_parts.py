@@ -1,15 +1,19 @@
 """What a node works with for news, opened once: the queue of news, and the stages on it."""
 
+import logging
 import os
+import threading
 
 from gateway.batch.batcher import Batcher
 from gateway.batch.flusher import Flusher
-from gateway.config.news import RNEWS_NAME, NewsConfig
+from gateway.config.news import READER_NAME, RNEWS_NAME, NewsConfig
 from gateway.deliver.news_deliverer import NewsDeliverer
 from gateway.deliver.news_target import NewsTarget
 from gateway.deliver.nntp import NntpTarget
+from gateway.deliver.reader import ReaderTarget
 from gateway.deliver.rnews_command import RnewsTarget
 from gateway.durable import Disk
+from gateway.errors import StoreError
 from gateway.ingest.rnews import RnewsIntake
 from gateway.msgqueue.history import History
 from gateway.msgqueue.store import Queue
@@ -17,8 +21,11 @@ from gateway.msgqueue.views import forget_finished
 from gateway.newsdesk.batches import BatchDesk
 from gateway.newsdesk.desk import NewsDesk
 from gateway.nodes import Book
+from gateway.reader.store import ReaderStore
 from gateway.receive.news import NewsReceiver
 from gateway.spool.store import Spool
+
+_LOG = logging.getLogger(__name__)
 
 
 class NewsParts:
@@ -42,11 +49,40 @@ class NewsParts:
         self._book = book
         self._spool = spool
         self._disk = disk
+        self._reserve_bytes = reserve_bytes
         self.queue = Queue(config.queue_directory, disk, reserve_bytes=reserve_bytes)
+        self._reader: ReaderStore | None = None
+        self._reader_lock = threading.Lock()
 
     def close(self) -> None:
-        """Finish what the queue has begun, and close it."""
+        """Finish what the queue and the store have begun, and close them."""
+        with self._reader_lock:
+            if self._reader is not None:
+                self._reader.close()
+                self._reader = None
         self.queue.close()
+
+    @property
+    def reader(self) -> ReaderStore | None:
+        """What newsreaders read, opened when it is first asked for.
+
+        Returns:
+            None if there is none, or it can't be opened, which the log says: nothing else depends on it.
+        """
+        config = self.config
+        with self._reader_lock:
+            if self._reader is None and config.reader is not None:
+                try:
+                    self._reader = ReaderStore(
+                        config.reader_directory, self._disk, config.reader, reserve_bytes=self._reserve_bytes
+                    )
+                except StoreError as error:
+                    _LOG.error(
+                        "no store for newsreaders: %s; if it is damaged, stop, delete %s, and start again",
+                        error,
+                        config.reader_directory,
+                    )
+            return self._reader
 
     def desk(self) -> NewsDesk:
         """What decides about articles."""
@@ -83,6 +119,8 @@ class NewsParts:
         }
         if config.rnews is not None:
             targets[RNEWS_NAME] = RnewsTarget(config.rnews, self.queue.directory, self._disk)
+        if config.reader is not None:
+            targets[READER_NAME] = ReaderTarget(lambda: self.reader)
         return NewsDeliverer(self.queue, targets, config.deliver)
 
     def keep_house(self) -> int:
@@ -97,7 +135,20 @@ class NewsParts:
         history = History(self.queue)
         history.forget_dead(keep_seconds=config.keep_dead_seconds)
         history.forget(keep_seconds=config.history_seconds)
-        return swept_count
+        return swept_count + self._keep_reader()
+
+    def _keep_reader(self) -> int:
+        """Let articles go that newsreaders had long enough."""
+        store = self.reader
+        if store is None:
+            return 0
+        try:
+            store.expire()
+            return store.sweep()
+        except StoreError as error:
+            # What is kept for readers must not keep the queue from being looked after.
+            _LOG.error("the store for newsreaders can't be cleared up: %s", error)
+            return 0
 
     def _batches(self) -> BatchDesk:
         return BatchDesk(self.desk(), self.config.batch_limits)

@@ -591,7 +591,18 @@ DIFFERENT = {
     "batch": set(BatchKeys.model_fields),
     "deliver": {"domains", "command", "path", "max_age_seconds", "max_attempts"},
     "log": {"mail"},
-    "news": {"pathhost", "peer", "area", "rnews"},
+    "news": {"pathhost", "peer", "area", "rnews", "reader"},
+    "nntp": {
+        "listen",
+        "listen_tls",
+        "socket",
+        "socket_group",
+        "certificate",
+        "key",
+        "passwords",
+        "moderated",
+        "complaints_to",
+    },
 }
 """Keys whose value in the sample is an example."""
 

@@ -83,6 +83,10 @@ def test_every_feed_is_there_with_its_limits(node: GatewayNode) -> None:
         (HOST + '[[news.area]]\narea = "nowhere"\n', "is no area"),
         (HOST + '[news.rnews]\ncommand = ["rnews"]\n', "news.rnews.command"),
         (HOST + '[neighbour.b.news]\ndistributions = ["!"]\n', "distributions"),
+        (HOST + peer("reader"), "the name of another feed"),
+        (HOST + '[news.reader.groups]\n"a b" = "x"\n', "news.reader.groups"),
+        (HOST + '[news.reader.groups]\n"a.b" = "x\\ny"\n', "news.reader.groups"),
+        (HOST + '[news.reader]\nfeed = "comp.["\n', "news.reader.feed"),
     ],
 )  # fmt: skip
 def test_what_does_not_fit_is_told_with_its_key(node: GatewayNode, text: str, said: str) -> None:
@@ -90,3 +94,36 @@ def test_what_does_not_fit_is_told_with_its_key(node: GatewayNode, text: str, sa
         load(node, text)
     assert said in str(caught.value)
     assert str(Path("tried.toml")) in str(caught.value)
+
+
+def test_a_store_for_newsreaders_is_there_once_it_has_groups(node: GatewayNode) -> None:
+    nothing = load(node, HOST + "[news.reader]\nkeep_days = 3.0\n").news
+    assert nothing is not None
+    assert (nothing.reader, nothing.feed_of("reader")) == (None, None)
+    text = (
+        '[news.reader]\nfeed = "comp.*,!comp.os.*"\nkeep_days = 2.0\nno_posting = "comp.answers"\n'
+        'new_groups = ""\n[news.reader.groups]\n"comp.os.linux" = "Linux"\n"local.talk" = ""\n'
+    )
+    news = load(node, HOST + text).news
+    assert news is not None
+    feed, rules = news.feed_of("reader"), news.reader
+    assert feed is not None
+    assert rules is not None
+    names = ("comp.lang", "comp.os.unix", "comp.os.linux", "local.talk", "alt.x")
+    assert [feed.groups.matches(name) for name in names] == [True, False, True, True, False]
+    assert rules.groups == feed.groups
+    assert (rules.host, rules.keep_seconds, rules.created.matches("comp.lang")) == (
+        "gw.a.test",
+        172_800,
+        False,
+    )
+    assert (rules.status("comp.answers"), rules.status("comp.lang")) == ("n", "y")
+    assert not feed.is_control_fed
+    assert news.reader_directory == node.home / "state/news/reader"
+
+
+def test_named_groups_alone_are_a_store(node: GatewayNode) -> None:
+    news = load(node, HOST + '[news.reader.groups]\n"local.talk" = "Anything"\n').news
+    assert news is not None
+    assert news.reader is not None
+    assert not news.reader.groups.matches("comp.lang")
