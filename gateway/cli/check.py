@@ -3,7 +3,7 @@
 import click
 
 from gateway.cli.commands import Invocation
-from gateway.daemon.check_endpoints import check_lmtp, check_submission
+from gateway.daemon.check_endpoints import check_lmtp, check_nntp, check_submission
 from gateway.exits import CONFIG, OK
 from gateway.msgqueue.entry import Role, State
 from gateway.msgqueue.peek import peek_counts
@@ -25,7 +25,7 @@ def check(invocation: Invocation) -> int:
         state_directory=config.state_directory,
         spool=config.nncp.spool,
     )
-    findings += [*check_lmtp(config.lmtp), *check_submission(config.submission)]
+    findings += [*check_lmtp(config.lmtp), *check_submission(config.submission), *check_nntp(config.nntp)]
     for finding in findings:
         click.echo(f"{'error' if finding.is_fatal else 'warning'}: {finding}")
     if any(finding.is_fatal for finding in findings):

@@ -28,6 +28,7 @@ from gateway.config.gateway_place import resolve_beside
 from gateway.config.holding import report_settings, size_limits
 from gateway.config.lanes import action_of, batch_settings
 from gateway.config.news import NewsConfig, news_settings
+from gateway.config.news_endpoint import nntp_settings
 from gateway.config.nncp import NncpConfig, load_nncp_config
 from gateway.config.receiving import receive_settings
 from gateway.config.toml_errors import ALLOWED, describe_all, join_problems
@@ -38,6 +39,7 @@ from gateway.deliver.deliverer import DeliverSettings
 from gateway.deliver.retry import RetrySchedule
 from gateway.errors import ConfigError, UnknownNode
 from gateway.ids import NodeId
+from gateway.ingest.nntp_settings import NntpSettings
 from gateway.ingest.settings import SmtpSettings
 from gateway.ingest.submission_settings import SubmissionSettings
 from gateway.msgqueue.insertion import SizeLimits
@@ -84,6 +86,7 @@ class GatewayConfig:
         toss_retry_seconds: how often those that failed are tried again.
         online: calls that are taken and made.
         news: everything about news, or None: there is none.
+        nntp: the endpoint for news, or None.
         mail_log: file of the mail log, or None: standard error.
         log_level: ``debug``, ``info``, ``warning`` or ``error``.
     """
@@ -114,6 +117,7 @@ class GatewayConfig:
     toss_retry_seconds: float
     online: OnlineSettings
     news: NewsConfig | None
+    nntp: NntpSettings | None
     mail_log: Path | None
     log_level: str
 
@@ -225,6 +229,7 @@ class _Settings:
         news = self._gather(
             "news", lambda: news_settings(self._path, state_directory, file, neighbours, self._nncp.book)
         )
+        nntp = self._gather("nntp", lambda: nntp_settings(self._path, passwords, file.nntp, file.news))
         if self._problems or target is None:
             raise join_problems(self._path, self._problems)
         return GatewayConfig(
@@ -256,6 +261,7 @@ class _Settings:
             toss_retry_seconds=file.toss.retry_seconds,
             online=self._online(),
             news=news,
+            nntp=nntp,
             mail_log=None if file.log.mail == STDERR else resolve_beside(self._path, file.log.mail),
             log_level=file.log.level,
         )

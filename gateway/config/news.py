@@ -146,13 +146,17 @@ def news_settings(
         ),
         max_batch_bytes=file.receive.max_batch_bytes,
         max_quarantine_bytes=file.receive.max_quarantine_bytes,
-        peers={peer.name: _peer(path, number, peer) for number, peer in enumerate(section.peer, 1)},
+        peers={
+            peer.name: _peer(path, number, peer, peer.address)
+            for number, peer in enumerate(section.peer, 1)
+            if peer.address is not None
+        },
         rnews=_rnews(section),
+        reader=_reader(section, limits),
         deliver=_deliver(section),
         history_seconds=section.history_days * DAY_SECONDS,
         keep_finished_seconds=section.keep_finished_days * DAY_SECONDS,
         keep_dead_seconds=section.keep_dead_days * DAY_SECONDS,
-        reader=_reader(section, limits),
     )
 
 
@@ -195,16 +199,16 @@ def _areas(section: NewsSection, book: Book) -> list[_PacketFeed]:
 
 
 def _local_feeds(section: NewsSection) -> list[Feed]:
-    feeds = [_feed(peer.name, peer) for peer in section.peer]
+    feeds = [_feed(peer.name, peer) for peer in section.peer if peer.address is not None]
     if section.rnews.command is not None:
         feeds.append(_feed(RNEWS_NAME, section.rnews))
+    if _is_reader_on(section):
+        feed = _feed(READER_NAME, section.reader)
+        feeds.append(replace(feed, groups=_groups_kept(section.reader)))
     return feeds
 
 
 def _packet_feed(feed: _PacketFeed) -> Feed:
-    if _is_reader_on(section):
-        feed = _feed(READER_NAME, section.reader)
-        feeds.append(replace(feed, groups=_groups_kept(section.reader)))
     return _feed(feed.name, feed.section, feed.id, feed.section.nice)
 
 
@@ -235,10 +239,10 @@ def _policy(keys: PacketFeedKeys) -> LanePolicy:
     )
 
 
-def _peer(path: Path, number: int, peer: NewsPeerSection) -> NntpTargetSettings:
-    host, _, port = peer.address.rpartition(":")
-    if peer.address.startswith("/"):
-        host, port = peer.address, "0"
+def _peer(path: Path, number: int, peer: NewsPeerSection, address: str) -> NntpTargetSettings:
+    host, _, port = address.rpartition(":")
+    if address.startswith("/"):
+        host, port = address, "0"
     feed = FeedSettings(
         window_count=peer.window,
         is_streaming_wanted=peer.streaming,
@@ -264,10 +268,6 @@ def _rnews(section: NewsSection) -> RnewsTargetSettings | None:
     return None if rnews.command is None else RnewsTargetSettings(tuple(rnews.command), rnews.timeout_seconds)
 
 
-def _deliver(section: NewsSection) -> NewsDeliverSettings:
-    keys = section.deliver
-    return NewsDeliverSettings(
-        RetrySchedule(
 def _is_reader_on(section: NewsSection) -> bool:
     return bool(section.reader.feed or section.reader.groups)
 
@@ -293,6 +293,10 @@ def _reader(section: NewsSection, limits: ArticleLimits) -> ReaderRules | None:
     )
 
 
+def _deliver(section: NewsSection) -> NewsDeliverSettings:
+    keys = section.deliver
+    return NewsDeliverSettings(
+        RetrySchedule(
             first_wait_seconds=keys.first_wait_seconds,
             longest_wait_seconds=max(keys.first_wait_seconds, keys.longest_wait_seconds),
             max_age_seconds=keys.max_age_seconds,

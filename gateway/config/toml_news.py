@@ -9,6 +9,7 @@ from gateway.config.toml_values import (
     DAY_SECONDS,
     KIB,
     CommandWords,
+    Network,
     Nice,
     Section,
     bytes_field,
@@ -58,7 +59,6 @@ def _told(read: Callable[[], object]) -> None:
         raise ValueError(str(error).partition("allowed:")[0].rstrip("; ")) from None
 
 
-Groups = Annotated[str, AfterValidator(_check_wildmat)]
 def _check_group_name(text: str) -> str:
     if not is_newsgroup_name(text):
         raise ValueError("is not the name of a newsgroup")
@@ -73,6 +73,7 @@ def _check_description(text: str) -> str:
 
 GroupName = Annotated[str, AfterValidator(_check_group_name)]
 GroupDescription = Annotated[str, Field(max_length=500), AfterValidator(_check_description)]
+Groups = Annotated[str, AfterValidator(_check_wildmat)]
 PathName = Annotated[str, AfterValidator(_check_path_name)]
 Distribution = Annotated[str, AfterValidator(_check_distribution)]
 NewsPlace = Annotated[str, AfterValidator(_check_place)]
@@ -130,10 +131,22 @@ class AreaNewsSection(PacketFeedKeys):
 
 
 class NewsPeerSection(FeedKeys):
-    """``[[news.peer]]``: a news server that is fed by NNTP."""
+    """``[[news.peer]]``: a news server that is fed by NNTP, that feeds us, or both."""
 
     name: str = Field(pattern=r"^[A-Za-z0-9._-]{1,64}$", description=_FEED_NAME_DESCRIPTION)
-    address: NewsPlace = Field(description="HOST:PORT, or the absolute path of a unix socket")
+    address: NewsPlace | None = Field(
+        default=None,
+        description="HOST:PORT, or the absolute path of a unix socket; left out: it is not fed",
+    )
+    hosts: list[Network] = Field(
+        default_factory=list,
+        description='a list of addresses and networks it connects from, such as ["192.0.2.7"]; empty: none',
+    )
+    login: str = Field(
+        default="", max_length=64, description='the name it logs in with here; "": it does not'
+    )
+    accept: Groups = Field(default="*", description=f'{WILDMAT_ALLOWED} it may bring; "": nothing')
+    max_connections: int = count_field(20, 1, 1000)
     feed: Groups = Field(default="*", description=f'{WILDMAT_ALLOWED}; "": nothing')
     user: str = Field(default="", max_length=128, description='a name to log in with; "": none')
     password_file: str | None = Field(
@@ -152,6 +165,8 @@ class NewsPeerSection(FeedKeys):
     def _login_is_whole(self) -> "NewsPeerSection":
         if bool(self.user) != (self.password_file is not None):
             raise ValueError("has one of user and password_file; allowed: both or none")
+        if self.address is None and not self.hosts and not self.login:
+            raise ValueError("has no address, hosts or login; allowed: one of them, or more")
         return self
 
 
@@ -165,21 +180,6 @@ class RnewsCommandSection(FeedKeys):
     timeout_seconds: float = seconds_field(300.0, 1, DAY_SECONDS)
 
 
-class NewsDeliverSection(Section):
-    """``[news.deliver]``: when what waits for the servers beside us is tried again, and given up."""
-
-    first_wait_seconds: float = seconds_field(60.0)
-    longest_wait_seconds: float = seconds_field(900.0)
-    max_age_seconds: float = seconds_field(30.0 * DAY_SECONDS, 0)
-
-
-class NewsSection(Section):
-    """``[news]``: articles; without a ``pathhost`` there is no news at all."""
-
-    pathhost: PathName | None = Field(
-        default=None, description="our name in Path, such as news.example.org; left out: no news"
-    )
-    aliases: list[PathName] = Field(
 class NewsReaderSection(FeedKeys):
     """``[news.reader]``: what is kept here for newsreaders."""
 
@@ -198,6 +198,21 @@ class NewsReaderSection(FeedKeys):
     max_bytes: int = bytes_field(1 << 30, 1 << 20)
 
 
+class NewsDeliverSection(Section):
+    """``[news.deliver]``: when what waits for the servers beside us is tried again, and given up."""
+
+    first_wait_seconds: float = seconds_field(60.0)
+    longest_wait_seconds: float = seconds_field(900.0)
+    max_age_seconds: float = seconds_field(30.0 * DAY_SECONDS, 0)
+
+
+class NewsSection(Section):
+    """``[news]``: articles; without a ``pathhost`` there is no news at all."""
+
+    pathhost: PathName | None = Field(
+        default=None, description="our name in Path, such as news.example.org; left out: no news"
+    )
+    aliases: list[PathName] = Field(
         default_factory=list,
         description="a list of other names of ours; an article with one of them in Path went round",
     )
@@ -211,6 +226,7 @@ class NewsReaderSection(FeedKeys):
     peer: list[NewsPeerSection] = Field(default_factory=list, description="tables headed [[news.peer]]")
     area: list[AreaNewsSection] = Field(default_factory=list, description="tables headed [[news.area]]")
     rnews: RnewsCommandSection = Field(default_factory=RnewsCommandSection, description="a table")
+    reader: NewsReaderSection = Field(default_factory=NewsReaderSection, description="a table")
     deliver: NewsDeliverSection = Field(default_factory=NewsDeliverSection, description="a table")
 
     @model_validator(mode="after")
@@ -221,4 +237,3 @@ class NewsReaderSection(FeedKeys):
         if len(set(names)) != len(names):
             raise ValueError("has two [[news.peer]] of one name; allowed: different names")
         return self
-    reader: NewsReaderSection = Field(default_factory=NewsReaderSection, description="a table")

@@ -12,6 +12,7 @@ from gateway.batch.policy import FLUSH_INTERVAL_SECONDS
 from gateway.config.gateway_place import NNCP_NAME
 from gateway.config.toml_endpoints import LmtpSection, SmtpSection, SubmissionSection
 from gateway.config.toml_news import NeighbourNewsSection, NewsSection
+from gateway.config.toml_nntp import NntpSection
 from gateway.config.toml_rights import AreaSection, RightsKeys
 from gateway.config.toml_values import (
     DAY_SECONDS,
@@ -319,3 +320,4 @@ class GatewayFile(Section):
     online: OnlineSection = Field(default_factory=OnlineSection, description="a table")
     log: LogSection = Field(default_factory=LogSection, description="a table")
     news: NewsSection = Field(default_factory=NewsSection, description="a table")
+    nntp: NntpSection = Field(default_factory=NntpSection, description="a table")

@@ -10,6 +10,7 @@ from cryptography import x509
 from gateway.durable import store_errors
 from gateway.errors import GatewayError
 from gateway.ingest.certificates import ALLOWED, CertificateFiles, load_context
+from gateway.ingest.nntp_settings import NntpSettings
 from gateway.ingest.passwords import read_passwords
 from gateway.ingest.settings import SmtpSettings
 from gateway.ingest.submission_settings import SubmissionSettings
@@ -44,6 +45,28 @@ def check_submission(
     if settings is None:
         return []
     findings = [*_check_passwords(settings.passwords)]
+    if settings.certificate is not None:
+        findings += _check_certificate(settings.certificate, datetime.fromtimestamp(wall(), UTC))
+    return findings
+
+
+def check_nntp(settings: NntpSettings | None, wall: Callable[[], float] = time.time) -> list[Finding]:
+    """What is not as it should be with the endpoint for news.
+
+    Args:
+        settings: of the endpoint, or None: there is none.
+        wall: seconds since 1970.
+
+    Raises:
+        StoreError: something can't be looked at.
+    """
+    if settings is None:
+        return []
+    findings: list[Finding] = []
+    if settings.places.unix is not None:
+        findings += check_directory(settings.places.unix.path.parent, "for nntp.socket")
+    if settings.passwords.exists():
+        findings += _check_passwords(settings.passwords)
     if settings.certificate is not None:
         findings += _check_certificate(settings.certificate, datetime.fromtimestamp(wall(), UTC))
     return findings

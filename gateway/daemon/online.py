@@ -4,17 +4,13 @@ Contract: ``run`` lasts until ``ask_end``; a fault ends it, and the supervisor s
 arrives wakes the toss, and mail that waits for a neighbour becomes packets when a session with it begins.
 """
 
-import asyncio
-import contextlib
-import threading
 from collections.abc import Callable
-from concurrent.futures import Future
 
 from gateway.carry.online.caller import Surroundings
 from gateway.carry.online.office import Hooks, Office
 from gateway.carry.online.service import Addresses, serve_online
+from gateway.daemon.own_loop import OwnLoop
 from gateway.daemon.parts import Parts
-from gateway.errors import GatewayError
 from gateway.nodes import Node
 from gateway.spool.link_state import LinkStates
 
@@ -31,10 +27,7 @@ class OnlinePart:
         self._parts = parts
         self._wake_toss = wake_toss
         self._flusher = parts.flusher()
-        self._listening: Future[Addresses] = Future()
-        self._lock = threading.Lock()
-        self._is_ending = False
-        self._end: Callable[[], object] | None = None
+        self._loop: OwnLoop[Addresses] = OwnLoop(self._serve, ())
 
     def run(self) -> None:
         """Run until told to end.
@@ -43,15 +36,7 @@ class OnlinePart:
             ConfigError: an address cannot be used, a pattern of multicast is none, or there are no keys.
             GatewayError: something else went wrong for all of it.
         """
-        try:
-            with contextlib.suppress(asyncio.CancelledError):
-                asyncio.run(self._serve())
-        except GatewayError as error:
-            if not self._listening.done():
-                self._listening.set_exception(error)
-            raise
-        finally:
-            self._tell_listening(())
+        self._loop.run()
 
     def wait_listening(self) -> Addresses:
         """Wait until calls are taken, or will not be; returns where they are.
@@ -59,33 +44,15 @@ class OnlinePart:
         Raises:
             GatewayError: the first try failed.
         """
-        return self._listening.result()
+        return self._loop.wait_begun()
 
     def ask_end(self) -> None:
         """End the run that is under way, and any later one at once; callable from any thread."""
-        with self._lock:
-            self._is_ending = True
-            if self._end is not None:
-                self._end()
+        self._loop.ask_end()
 
-    async def _serve(self) -> None:
-        if not self._begin():
-            return
-        try:
-            around = Surroundings(has_mail=self._has_mail)
-            await serve_online(self._parts.config.online, self._office(), around, self._tell_listening)
-        finally:
-            with self._lock:
-                self._end = None
-
-    def _begin(self) -> bool:
-        """Let ``ask_end`` reach this run; returns whether it is wanted at all."""
-        loop, task = asyncio.get_running_loop(), asyncio.current_task()
-        if task is None:
-            raise AssertionError("internal error: no task runs")
-        with self._lock:
-            self._end = lambda: loop.call_soon_threadsafe(task.cancel)
-            return not self._is_ending
+    async def _serve(self, tell_listening: Callable[[Addresses], None]) -> None:
+        around = Surroundings(has_mail=self._has_mail)
+        await serve_online(self._parts.config.online, self._office(), around, tell_listening)
 
     def _office(self) -> Office:
         parts = self._parts
@@ -103,7 +70,3 @@ class OnlinePart:
 
     def _has_mail(self, node: Node, nice: int) -> bool:
         return self._flusher.has_open_lane(node.id, nice)
-
-    def _tell_listening(self, addresses: Addresses) -> None:
-        if not self._listening.done():
-            self._listening.set_result(addresses)

@@ -145,11 +145,15 @@ class Parts:
             why_foreign=make_why_foreign(self.config.receive, self._find_way()),
         )
 
+    def pipe_intake(self) -> PipeIntake:
+        """The way in for mail that a program of this machine hands in."""
+        limits = self.config.pipe
+        stamp = Stamp(limits.hostname, limits.max_hops)
+        return PipeIntake(self.queue, self._routes(), stamp, limits.max_message_bytes)
+
     def pipe_commands(self) -> PipeCommands:
         """The way in for local programs."""
         limits = self.config.pipe
-        routes = Routes(self.config.table, self.find_choices, limits.max_recipients)
-        stamp = Stamp(limits.hostname, limits.max_hops)
         batch_limits = BatchLimits(
             recipient_count=limits.max_recipients,
             message_bytes=limits.max_message_bytes,
@@ -157,8 +161,15 @@ class Parts:
         )
         max_batch_bytes = self.config.receive.max_batch_bytes
         return PipeCommands(
-            PipeIntake(self.queue, routes, stamp, limits.max_message_bytes),
-            BatchIntake(self.queue, self.disk, routes, stamp, batch_limits, max_batch_bytes),
+            self.pipe_intake(),
+            BatchIntake(
+                self.queue,
+                self.disk,
+                self._routes(),
+                Stamp(limits.hostname, limits.max_hops),
+                batch_limits,
+                max_batch_bytes,
+            ),
             lambda handle, args, sender, author: self.begin_receive(
                 handle, args=args, sender=sender, author=author, packet=None
             ),
@@ -256,6 +267,9 @@ class Parts:
             author=author,
             packet=packet,
         )
+
+    def _routes(self) -> Routes:
+        return Routes(self.config.table, self.find_choices, self.config.pipe.max_recipients)
 
     def _find_way(self) -> FindWay:
         return make_find_way(self.config.table, self.find_choices)

@@ -17,10 +17,11 @@ from collections.abc import Collection, Iterator, Mapping
 
 from gateway.config.gateway_toml import GatewayConfig
 from gateway.daemon import stages
-from gateway.daemon.check_endpoints import check_lmtp, check_submission
+from gateway.daemon.check_endpoints import check_lmtp, check_nntp, check_submission
 from gateway.daemon.descriptor_limit import raise_descriptor_limit
 from gateway.daemon.hard_stop import end_at_once
 from gateway.daemon.mail_endpoints import MailEndpoints
+from gateway.daemon.news_endpoint import NewsEndpoint
 from gateway.daemon.notify import notify_systemd, open_wake_socket, read_wakes
 from gateway.daemon.online import OnlinePart
 from gateway.daemon.parts import Parts
@@ -70,11 +71,18 @@ class _Daemon:
             self._only -= {stages.ONLINE}
         if parts.news is None:
             self._only -= frozenset(stages.NEWS)
+        if parts.config.nntp is None:
+            self._only -= {stages.NNTP}
         self._stopping = threading.Event()
         self._endpoints = MailEndpoints(parts, self._only)
         wanted = self._only | {stages.HOUSEKEEPING}
         self._online = OnlinePart(parts, lambda: self._supervisor.wake(stages.TOSS))
-        made = [*stages.make_stages(parts, self._stopping.is_set), self._online_stage()]
+        self._news = NewsEndpoint(parts)
+        made = [
+            *stages.make_stages(parts, self._stopping.is_set),
+            _lasting(stages.ONLINE, self._online),
+            _lasting(stages.NNTP, self._news),
+        ]
         self._supervisor = Supervisor([stage for stage in made if stage.name in wanted])
 
     async def run(self) -> None:
@@ -115,16 +123,14 @@ class _Daemon:
         await server.start()
         return server
 
-    def _online_stage(self) -> Stage:
-        return Stage(
-            stages.ONLINE, lambda: self._online.run, stages.HOUSEKEEPING_SECONDS, self._online.ask_end
-        )
-
     async def _tell_ready(self) -> None:
         self._endpoints.tell()
         if stages.ONLINE in self._only:
             for host, port in await asyncio.to_thread(self._online.wait_listening):
                 _LOG.info("online on %s:%d", f"[{host}]" if ":" in host else host, port)
+        if stages.NNTP in self._only:
+            for place in await asyncio.to_thread(self._news.wait_listening):
+                _LOG.info("%s", place)
         _LOG.info("ready: %s", ", ".join(name for name in stages.NAMES if name in self._only))
         notify_systemd(self._environ, "READY=1")
 
@@ -134,6 +140,11 @@ class _Daemon:
         _LOG.info("stopping; what is under way is finished first")
         self._stopping.set()
         stop_asked.set()
+
+
+def _lasting(name: str, part: OnlinePart | NewsEndpoint) -> Stage:
+    """A stage that is one run, until it is told to end."""
+    return Stage(name, lambda: part.run, stages.HOUSEKEEPING_SECONDS, part.ask_end)
 
 
 @contextlib.contextmanager
@@ -156,7 +167,7 @@ def _refuse_faults(config: GatewayConfig) -> None:
         state_directory=config.state_directory,
         spool=config.nncp.spool,
     )
-    findings += [*check_lmtp(config.lmtp), *check_submission(config.submission)]
+    findings += [*check_lmtp(config.lmtp), *check_submission(config.submission), *check_nntp(config.nntp)]
     for finding in findings:
         if not finding.is_fatal:
             _LOG.warning("%s", finding)

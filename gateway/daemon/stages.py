@@ -27,9 +27,10 @@ LMTP = "lmtp"
 SUBMISSION = "submission"
 PIPE = "pipe"
 ONLINE = "online"
+NNTP = "nntp"
 NEWS = (NEWS_BATCH, NEWS_DELIVER)
 """As far as there is news."""
-NAMES = (SMTP, LMTP, SUBMISSION, PIPE, BATCH, TOSS, DELIVER, REPORT, ONLINE, *NEWS)
+NAMES = (SMTP, LMTP, SUBMISSION, PIPE, BATCH, TOSS, DELIVER, REPORT, ONLINE, NNTP, *NEWS)
 """What ``serve --only`` takes; housekeeping always runs."""
 
 RESCAN_SECONDS = 30.0

@@ -82,8 +82,8 @@ def test_an_article_that_is_too_large_is_read_and_refused(tmp_path: Path) -> Non
 
 
 def test_strangers_are_sent_away(tmp_path: Path) -> None:
-    nobody = {"peers": [peer(hosts=ELSEWHERE)], "read_from": NOBODY, "post_from": NOBODY}
-    with NntpEndpoint(tmp_path, **nobody) as endpoint:
+    peers = [peer(hosts=ELSEWHERE)]
+    with NntpEndpoint(tmp_path, peers=peers, read_from=NOBODY, post_from=NOBODY) as endpoint:
         with endpoint.client(greeting=502) as client:
             assert client.is_closed()
         assert endpoint.message_ids() == []
