@@ -146,7 +146,11 @@ def news_settings(
         ),
         max_batch_bytes=file.receive.max_batch_bytes,
         max_quarantine_bytes=file.receive.max_quarantine_bytes,
-        peers={peer.name: _peer(path, number, peer) for number, peer in enumerate(section.peer, 1)},
+        peers={
+            peer.name: _peer(path, number, peer, peer.address)
+            for number, peer in enumerate(section.peer, 1)
+            if peer.address is not None
+        },
         rnews=_rnews(section),
         reader=_reader(section, limits),
         deliver=_deliver(section),
@@ -195,7 +199,7 @@ def _areas(section: NewsSection, book: Book) -> list[_PacketFeed]:
 
 
 def _local_feeds(section: NewsSection) -> list[Feed]:
-    feeds = [_feed(peer.name, peer) for peer in section.peer]
+    feeds = [_feed(peer.name, peer) for peer in section.peer if peer.address is not None]
     if section.rnews.command is not None:
         feeds.append(_feed(RNEWS_NAME, section.rnews))
     if _is_reader_on(section):
@@ -235,10 +239,10 @@ def _policy(keys: PacketFeedKeys) -> LanePolicy:
     )
 
 
-def _peer(path: Path, number: int, peer: NewsPeerSection) -> NntpTargetSettings:
-    host, _, port = peer.address.rpartition(":")
-    if peer.address.startswith("/"):
-        host, port = peer.address, "0"
+def _peer(path: Path, number: int, peer: NewsPeerSection, address: str) -> NntpTargetSettings:
+    host, _, port = address.rpartition(":")
+    if address.startswith("/"):
+        host, port = address, "0"
     feed = FeedSettings(
         window_count=peer.window,
         is_streaming_wanted=peer.streaming,

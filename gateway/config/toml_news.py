@@ -9,6 +9,7 @@ from gateway.config.toml_values import (
     DAY_SECONDS,
     KIB,
     CommandWords,
+    Network,
     Nice,
     Section,
     bytes_field,
@@ -130,10 +131,22 @@ class AreaNewsSection(PacketFeedKeys):
 
 
 class NewsPeerSection(FeedKeys):
-    """``[[news.peer]]``: a news server that is fed by NNTP."""
+    """``[[news.peer]]``: a news server that is fed by NNTP, that feeds us, or both."""
 
     name: str = Field(pattern=r"^[A-Za-z0-9._-]{1,64}$", description=_FEED_NAME_DESCRIPTION)
-    address: NewsPlace = Field(description="HOST:PORT, or the absolute path of a unix socket")
+    address: NewsPlace | None = Field(
+        default=None,
+        description="HOST:PORT, or the absolute path of a unix socket; left out: it is not fed",
+    )
+    hosts: list[Network] = Field(
+        default_factory=list,
+        description='a list of addresses and networks it connects from, such as ["192.0.2.7"]; empty: none',
+    )
+    login: str = Field(
+        default="", max_length=64, description='the name it logs in with here; "": it does not'
+    )
+    accept: Groups = Field(default="*", description=f'{WILDMAT_ALLOWED} it may bring; "": nothing')
+    max_connections: int = count_field(20, 1, 1000)
     feed: Groups = Field(default="*", description=f'{WILDMAT_ALLOWED}; "": nothing')
     user: str = Field(default="", max_length=128, description='a name to log in with; "": none')
     password_file: str | None = Field(
@@ -152,6 +165,8 @@ class NewsPeerSection(FeedKeys):
     def _login_is_whole(self) -> "NewsPeerSection":
         if bool(self.user) != (self.password_file is not None):
             raise ValueError("has one of user and password_file; allowed: both or none")
+        if self.address is None and not self.hosts and not self.login:
+            raise ValueError("has no address, hosts or login; allowed: one of them, or more")
         return self
 
 
