@@ -2,7 +2,7 @@
 
 import copy
 import json
-import os
+import random
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +11,8 @@ from gateway.packet.keys import PrivateKeys, generate_keys
 
 Tree = dict[str, Any]
 
-KEYS = {name: generate_keys(os.urandom) for name in ("self", "bob", "carol")}
-"""One node and two neighbours."""
+KEYS = {name: generate_keys(random.Random(name).randbytes) for name in ("self", "bob", "carol")}
+"""One node and two neighbours; always the same ones, since tests are named after them."""
 
 
 ACCEPTED: list[tuple[str, object]] = [

@@ -3,6 +3,7 @@
 import dataclasses
 import errno
 import os
+import random
 from pathlib import Path
 
 import pytest
@@ -59,7 +60,7 @@ def packet_of(content: bytes) -> PacketId:
     return PacketId(mth(content))
 
 
-CONTENT = os.urandom(1000)
+CONTENT = random.Random(1).randbytes(1000)
 PACKET = packet_of(CONTENT)
 
 
