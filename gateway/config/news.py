@@ -152,7 +152,7 @@ def news_settings(
             if peer.address is not None
         },
         rnews=_rnews(section),
-        reader=_reader(section, limits),
+        reader=_reader(section, limits, file.nntp.moderated),
         deliver=_deliver(section),
         history_seconds=section.history_days * DAY_SECONDS,
         keep_finished_seconds=section.keep_finished_days * DAY_SECONDS,
@@ -277,7 +277,7 @@ def _groups_kept(reader: NewsReaderSection) -> Wildmat:
     return Wildmat.parse(",".join((reader.feed or _NOTHING, *reader.groups)))
 
 
-def _reader(section: NewsSection, limits: ArticleLimits) -> ReaderRules | None:
+def _reader(section: NewsSection, limits: ArticleLimits, moderated: str) -> ReaderRules | None:
     reader = section.reader
     if not _is_reader_on(section) or section.pathhost is None:
         return None
@@ -286,6 +286,7 @@ def _reader(section: NewsSection, limits: ArticleLimits) -> ReaderRules | None:
         groups=_groups_kept(reader),
         created=Wildmat.parse(reader.new_groups or _NOTHING),
         configured=reader.groups,
+        moderated=Wildmat.parse(moderated or _NOTHING),
         unposted=Wildmat.parse(reader.no_posting or _NOTHING),
         keep_seconds=reader.keep_days * DAY_SECONDS,
         max_bytes=reader.max_bytes,

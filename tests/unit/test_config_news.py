@@ -103,6 +103,7 @@ def test_a_store_for_newsreaders_is_there_once_it_has_groups(node: GatewayNode) 
     text = (
         '[news.reader]\nfeed = "comp.*,!comp.os.*"\nkeep_days = 2.0\nno_posting = "comp.answers"\n'
         'new_groups = ""\n[news.reader.groups]\n"comp.os.linux" = "Linux"\n"local.talk" = ""\n'
+        '[nntp]\nmoderated = "comp.lang.mod"\n'
     )
     news = load(node, HOST + text).news
     assert news is not None
@@ -117,7 +118,8 @@ def test_a_store_for_newsreaders_is_there_once_it_has_groups(node: GatewayNode) 
         172_800,
         False,
     )
-    assert (rules.status("comp.answers"), rules.status("comp.lang")) == ("n", "y")
+    statuses = [rules.status(name) for name in ("comp.answers", "comp.lang", "comp.lang.mod")]
+    assert statuses == ["n", "y", "m"]
     assert not feed.is_control_fed
     assert news.reader_directory == node.home / "state/news/reader"
 
