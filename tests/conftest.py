@@ -70,11 +70,26 @@ def place(request: pytest.FixtureRequest) -> Generator[Path]:
     pytest's own ``tmp_path`` is 0700, so that Postfix, innd and other users' handlers cannot work in
     it. It is removed afterwards, and kept when the test failed.
     """
-    path = Path(tempfile.mkdtemp(prefix="ngw-", dir=_place_root()))
-    path.chmod(0o755)
+    path = _new_place()
     yield path
     if not request.node.stash.get(_failed, False):
         _remove(path)
+
+
+@pytest.fixture(scope="module")
+def shared_place(request: pytest.FixtureRequest) -> Generator[Path]:
+    """As ``place``, for all tests of a module; kept when one of them failed."""
+    failed_before_count = request.session.testsfailed
+    path = _new_place()
+    yield path
+    if request.session.testsfailed == failed_before_count:
+        _remove(path)
+
+
+def _new_place() -> Path:
+    path = Path(tempfile.mkdtemp(prefix="ngw-", dir=_place_root()))
+    path.chmod(0o755)
+    return path
 
 
 def _remove(path: Path) -> None:
