@@ -11,7 +11,7 @@
 #   package goes first and gets its domain; no package is ever left half configured.
 # * Exim and Postfix exclude each other (mail-transport-agent). Postfix is installed; Exim's package is
 #   only unpacked, into .peers/exim of this checkout, and its libraries come from apt.
-# * msmtp submits mail as a user does; swaks needs libnet-ssleay-perl for TLS.
+# * msmtp submits mail as a user does; swaks needs libnet-ssleay-perl for TLS; slrn and tin read news.
 # * filespooler, git, dar, wget, syncthing and recutils are what people use on top of NNCP; dosfstools
 #   makes the FAT32 stick of a test, which user-mode-linux mounts where the running kernel knows no FAT,
 #   iproute2 the networks of others.
@@ -24,7 +24,8 @@ NNCP_USERS=(filespooler git dar wget syncthing recutils dosfstools iproute2)
 grep -qw vfat /proc/filesystems || modprobe -q -n vfat 2>/dev/null || NNCP_USERS+=(user-mode-linux)
 readonly NNCP_USERS
 readonly MAIL_CLIENTS=(swaks libnet-ssleay-perl msmtp)
-readonly PEERS=(nncp postfix "${MAIL_CLIENTS[@]}" inn2-inews inn2)
+readonly NEWSREADERS=(slrn tin)
+readonly PEERS=(nncp postfix "${MAIL_CLIENTS[@]}" "${NEWSREADERS[@]}" inn2-inews inn2)
 readonly EXIM_PACKAGE=exim4-daemon-light
 readonly APT_LOCK_SECONDS=120
 
@@ -176,7 +177,7 @@ main() {
   forbid_services
   finish_dpkg
   has_lists || apt_get update || die "cannot read the package lists"
-  apt_install nncp "${MAIL_CLIENTS[@]}" || die "cannot install nncp and ${MAIL_CLIENTS[*]}"
+  apt_install nncp "${MAIL_CLIENTS[@]}" "${NEWSREADERS[@]}" || die "cannot install nncp, mail clients and newsreaders"
   install_users
   is_installed postfix || install_postfix
   is_installed inn2 || install_inn

@@ -4,6 +4,7 @@ import sqlite3
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -185,7 +186,7 @@ def test_a_file_that_is_damaged_is_told(tmp_path: Path) -> None:
 
 
 def test_groups_are_those_that_are_configured_and_those_with_an_article(tmp_path: Path) -> None:
-    rules = {
+    rules: dict[str, Any] = {
         "groups": Wildmat.parse("comp.*,local.*"),
         "created": Wildmat.parse("comp.*"),
         "configured": {"local.talk": "Anything", "misc.kept": ""},
