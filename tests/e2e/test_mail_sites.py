@@ -71,14 +71,8 @@ PLAIN_TEXT = b"..two dots\nFrom here\n\n\xff\xfe 8 bits\nlast\n"
 
 
 def test_sites_with_nncps_own_recipes_send_and_get_mail(world: World) -> None:
-    """Postfix with nncp-exec and sendmail.sh, Exim with rsmtp: both ways, to and from both of our servers."""
-    ways = [
-        (world.p2, "gp", world.p1, "go.p1.test"),
-        (world.p2, "gp", world.e1, "go.e1.test"),
-        (world.e2, "gx", world.p1, "go.p1.test"),
-        (world.e2, "gx", world.e1, "go.e1.test"),
-    ]
-    for near, name, far, domain in ways:
+    """Postfix with nncp-exec and sendmail.sh, Exim with rsmtp: both ways, with both of our servers."""
+    for near, name, far, domain in go_ways(world):
         near.submit([f"bob@{domain}"], letter(f"{name}-to-{domain}", PLAIN_TEXT), f"gail@{name}.test")
         far.submit([f"gail@{name}.test"], letter(f"{domain}-to-{name}", PLAIN_TEXT))
         far.submit([f"gail@{name}.test"], letter(f"{domain}-to-{name}-null"), "")
@@ -87,23 +81,45 @@ def test_sites_with_nncps_own_recipes_send_and_get_mail(world: World) -> None:
             with_subject(far, f"{name}-to-{domain}")
             and with_subject(near, f"{domain}-to-{name}")
             and with_subject(near, f"{domain}-to-{name}-null")
-            for near, name, far, domain in ways
+            for near, name, far, domain in go_ways(world)
         ),
         "all mails",
     )
-    for near, name, far, domain in ways:
-        (there,), (back,) = (
-            with_subject(far, f"{name}-to-{domain}"),
-            with_subject(near, f"{domain}-to-{name}"),
-        )
+    for near, name, far, domain in go_ways(world):
+        (there,) = with_subject(far, f"{name}-to-{domain}")
         wanted = letter(f"{name}-to-{domain}", PLAIN_TEXT)
         assert without_trace(there, wanted) == wanted
         assert envelope_sender(there) == f"gail@{name}.test"
+        (back,) = with_subject(near, f"{domain}-to-{name}")
         wanted = letter(f"{domain}-to-{name}", PLAIN_TEXT)
         assert without_trace(back, wanted) == wanted
         assert envelope_sender(back) == far.user
         (null,) = with_subject(near, f"{domain}-to-{name}-null")
         assert envelope_sender(null) == ""
+
+
+def test_a_site_with_nncps_own_recipes_hears_what_we_refuse(world: World) -> None:
+    """The bounce for an address that leads on to elsewhere comes back through Go to its sender's mailbox."""
+    for near, name, _, domain in go_ways(world):
+        near.submit([f"eve%far.test@{domain}"], letter(f"{name}-refused-{domain}"), f"gail@{name}.test")
+    world.carriage.until(
+        lambda: all(
+            report_about(near, f"eve%far.test@{domain}", "failed") for near, _, _, domain in go_ways(world)
+        ),
+        "all bounces",
+    )
+    for near, _, _, domain in go_ways(world):
+        report = report_about(near, f"eve%far.test@{domain}", "failed")
+        assert report is not None
+        assert report[1]["Status"] == "5.7.1"
+        assert envelope_sender(report[0]) == ""
+
+
+def go_ways(world: World) -> list[tuple[Site, str, Site, str]]:
+    """From the servers of the Go sites to our sites: the name of the node, and the domain that goes by Go."""
+    mtas: list[tuple[Site, str]] = [(world.p2, "gp"), (world.e2, "gx")]
+    ours: list[Site] = [world.p1, world.e1]
+    return [(near, name, far, f"go.{far.domain}") for near, name in mtas for far in ours]
 
 
 def reached(site: Site, subject: str) -> list[str]:
