@@ -105,7 +105,7 @@ def _told(told: str, report: str) -> str:
 
 def _delivery(message: MessageView, delivery: DeliveryView, name_of: NameOf) -> str:
     words = [f"<{clean(delivery.recipient)}>", delivery.state.value]
-    if message.role is Role.OUTBOX:
+    if message.role is Role.OUTBOX and delivery.node:
         words.append(f"to node {clean(name_of(delivery.node))}, niceness {delivery.nice}")
     if delivery.next_try_seconds > 0:
         words.append(f"next try in {age_text(delivery.next_try_seconds)}")

@@ -50,6 +50,12 @@ def test_a_list_line_has_what_an_operator_asks_first() -> None:
     )
 
 
+def test_a_recipient_here_of_a_message_that_is_relayed_too_has_no_node() -> None:
+    here = replace(WAITING, recipient="carl@a.test", node="", nice=0)
+    lines = list_lines([replace(MESSAGE, deliveries=(here, WAITING))], name_of)
+    assert ["to node" in line for line in lines] == [False, False, True]
+
+
 @pytest.mark.parametrize(
     ("seconds", "text"), [(0, "0s"), (59, "59s"), (61, "1m"), (7200, "2h"), (1e6, "12d")]
 )
