@@ -9,6 +9,7 @@
     move        queued    held      queued    no                         no
     replay      =         =         queued    no                         no
 
+A dead letter that was for here, and that may go on to a neighbour by now, is replayed to that neighbour.
 ``=``: it is so already and nothing is changed, so an operation that is done twice changes nothing the second
 time. ``no``: it can't be done, and the decision says why. What is moved to a link it is too large for is held
 there.
@@ -20,7 +21,7 @@ from enum import StrEnum
 
 from gateway.errors import BadAddress
 from gateway.message.address import check_mailbox
-from gateway.msgqueue.entry import HeldBy, Outcome, Role, State
+from gateway.msgqueue.entry import HeldBy, Lane, Outcome, Role, State
 from gateway.msgqueue.insertion import TOO_BIG_STATUS, SizeLimits
 from gateway.msgqueue.reports import EXPIRED_STATUS
 
@@ -105,8 +106,9 @@ class Decision:
 
 
 Decide = Callable[[Standing], Decision]
-Admit = Callable[[Standing], Outcome | None]
-"""Why a delivery of the inbox would be refused if it came now, or None."""
+Admit = Callable[[Standing], Lane | Outcome | None]
+"""What would become of a delivery for here if it came now: its lane to a neighbour, why it would be refused,
+or None: delivered here."""
 
 _BEGUN: Mapping[str, Column] = {"status": "", "text": "", "held_by": None}
 _ANEW: Mapping[str, Column] = {
@@ -190,7 +192,8 @@ def move(node: str | None, nice: int | None, limits: SizeLimits) -> Decide:
 
     def decide(it: Standing) -> Decision:
         if not it.node:
-            return _no(it, "it is for here: only what goes to a neighbour can be moved")
+            again = "; replay lets it go where the routes and rights say now" * (it.state is State.DEAD)
+            return _no(it, f"it is for here: only what goes to a neighbour can be moved{again}")
         if it.state not in {State.QUEUED, State.HELD, State.DEAD}:
             return _impossible(it)
         lane = (it.node if node is None else node, it.nice if nice is None else nice)
@@ -217,11 +220,12 @@ def _at_new_place(it: Standing, node: str, limits: SizeLimits) -> tuple[State, s
     return State.HELD, f"held: {excess}", {**columns, "operator_told": None}
 
 
-def replay(admit: Admit) -> Decide:
+def replay(admit: Admit, limits: SizeLimits) -> Decide:
     """Let dead letters be tried again as if they had just come.
 
     Args:
-        admit: asked for those of the inbox.
+        admit: asked for those that go to no neighbour.
+        limits: of the links.
     """
 
     def decide(it: Standing) -> Decision:
@@ -229,14 +233,23 @@ def replay(admit: Admit) -> Decide:
             return _unchanged(it, f"it is no dead letter: it is {it.state}")
         if it.state is not State.DEAD:
             return _impossible(it)
-        why = _why_not_again(it)
-        if why is None and it.role is Role.INBOX and (refusal := admit(it)) is not None:
-            why = f"it would be refused again: {refusal.status} {refusal.text}"
-        if why is not None:
+        if (why := _why_not_again(it)) is not None:
             return _no(it, why)
+        match None if it.node else admit(it):
+            case Outcome() as refusal:
+                return _no(it, f"it would be refused again: {refusal.status} {refusal.text}")
+            case Lane() as lane:
+                return _goes_on(it, lane, limits)
         return Decision(Ending.DONE, State.QUEUED, "queued again", _ANEW, is_begun_anew=True)
 
     return decide
+
+
+def _goes_on(it: Standing, lane: Lane, limits: SizeLimits) -> Decision:
+    """What was refused here goes to a neighbour, as if routes and rights had been these when it came."""
+    state, text, columns = _at_new_place(it, lane.node.text, limits)
+    columns = {"node": lane.node.text, "nice": lane.nice, **_ANEW, **columns}
+    return Decision(Ending.DONE, state, f"goes on, {text}", columns, is_begun_anew=True)
 
 
 def _why_not_again(it: Standing) -> str | None:

@@ -97,9 +97,9 @@ class Operations:
 
         Args:
             selection: which.
-            admit: why a delivery of the inbox would be refused if it came now, or None.
+            admit: what would become of a delivery for here if it came now.
         """
-        return self._do(selection, decisions.replay(admit))
+        return self._do(selection, decisions.replay(admit, self._queue.limits))
 
     def _do(self, selection: Selection, decide: Decide) -> list[Result]:
         if self._is_dry:
@@ -138,6 +138,10 @@ class Operations:
                 f"UPDATE delivery SET {settings} WHERE seq = :seq",  # noqa: S608 - names of ours
                 {**columns, "seq": result.before.seq},
             )
+        leaving = {result.before.message_seq for result in done if _is_leaving(result)}
+        connection.executemany(
+            "UPDATE message SET role = ? WHERE seq = ?", [(Role.OUTBOX, seq) for seq in sorted(leaving)]
+        )
         anew = {result.before.message_seq for result in done if result.decision.is_begun_anew}
         connection.executemany(
             # A time for a return that has passed would end it at once.
@@ -146,6 +150,11 @@ class Operations:
             " WHERE seq = :seq",
             [{"now": now, "seq": seq} for seq in sorted(anew)],
         )
+
+
+def _is_leaving(result: Result) -> bool:
+    """Whether a delivery goes to a neighbour that did not before."""
+    return not result.before.node and bool(result.decision.columns.get("node"))
 
 
 def _is_dropped(result: Result) -> bool:

@@ -12,24 +12,26 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from gateway.batch.choices import Choices
 from gateway.durable import Disk, store_errors
 from gateway.errors import BadIdentifier, GatewayError, StoreError
 from gateway.ids import NodeId, PacketId
 from gateway.msgqueue.decisions import Admit, Ending, Standing
-from gateway.msgqueue.entry import Outcome, Verdict
+from gateway.msgqueue.entry import Lane, Outcome, Verdict
 from gateway.msgqueue.payload import READ_BYTES
 from gateway.msgqueue.store import Queue
 from gateway.msgqueue.views import is_mentioned
-from gateway.receive.admission import NOT_HERE_STATUS, Admission, Arrival, FindWay, House
+from gateway.receive.admission import Admission, Arrival, FindWay, House
 from gateway.receive.quarantine import DIRECTORY_NAME, Source, id_of
 from gateway.receive.receiver import Receipt, ReceiveSettings
 from gateway.routing.rights import Rights
+from gateway.routing.table import Refusal
+from gateway.routing.urgency import Urgency
 
 LOCK = "quarantine"
 BATCH_SUFFIX = ".batch"
 RECORD_SUFFIX = ".txt"
 _ID = re.compile(r"[0-9a-f]{32}")
-_NOT_HERE = Outcome(Verdict.REFUSED, NOT_HERE_STATUS, "mail for this address is not delivered here")
 _WORD = re.compile(r"'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\"")
 
 
@@ -69,7 +71,7 @@ Receive = Callable[[Source, Iterator[bytes]], Receipt]
 
 
 def make_refuse_again(settings: ReceiveSettings, find_way: FindWay) -> Admit:
-    """Make what says why a dead letter of the inbox would be refused if it came now.
+    """Make what asks again whether a dead letter is taken, and where it would go, if it came now.
 
     Args:
         settings: what is taken of neighbours.
@@ -77,15 +79,20 @@ def make_refuse_again(settings: ReceiveSettings, find_way: FindWay) -> Admit:
     """
     house = House(settings.local_domains, settings.max_hops, settings.max_own_hops, find_way)
 
-    def refuse_again(standing: Standing) -> Outcome | None:
+    def refuse_again(standing: Standing) -> Lane | Outcome | None:
         if not standing.origin_node:
-            return None if find_way(standing.recipient) is None else _NOT_HERE
+            match find_way(standing.recipient):
+                case Choices() as choices:
+                    return choices.lane(Urgency.NORMAL, standing.size_bytes)
+                case Refusal() as refusal:
+                    return Outcome(Verdict.REFUSED, refusal.status, refusal.text)
+            return None
         node = NodeId.parse(standing.origin_node)
         is_relayed = node not in settings.areas
         admission = Admission(house, node, settings.rights.get(node, Rights()), is_relayed)
         arrival = Arrival(standing.sender, standing.size_bytes)
         (target,) = admission.targets(arrival, (standing.recipient,))
-        return _NOT_HERE if target.refusal is None and target.node is not None else target.refusal
+        return target.refusal if target.node is None else Lane(target.node, target.nice)
 
     return refuse_again
 

@@ -340,6 +340,34 @@ def test_a_dead_letter_that_would_not_be_taken_in_now_is_not_replayed(queue: Que
     assert "5.7.1 not here" in result.decision.text
 
 
+def test_a_dead_letter_that_may_go_on_to_a_neighbour_by_now_is_replayed_to_it(queue: Queue) -> None:
+    message = new_message(targets=(Target("bob@b.test", refusal=REFUSED), Target("carl@a.test")))
+    queue.put(message, Role.INBOX).result()
+    which = Selection(states=(State.DEAD,))
+    (result,) = Operations(queue).replay(which, lambda _: Lane(NODE_B, 96))
+    assert (result.decision.ending, result.decision.text) == (Ending.DONE, "goes on, queued")
+    batch = Outbox(queue).claim(Lane(NODE_B, 96), Form.BSMTP, max_count=9, max_bytes=99, first_hop=NODE_B)
+    assert batch is not None
+    (leaving,) = Outbox(queue).messages_of(batch.id)
+    assert leaving.envelope.recipients == ("bob@b.test",)
+    assert [due.envelope.recipients for due in Inbox(queue).due(9)] == [("carl@a.test",)]
+
+
+def test_a_dead_letter_that_is_too_large_for_the_link_it_may_take_by_now_is_held(queue: Queue) -> None:
+    message = new_message(targets=(Target("bob@b.test", refusal=REFUSED),), body=b"x" * 1001)
+    queue.put(message, Role.INBOX).result()
+    (result,) = Operations(queue).replay(EVERYTHING, lambda _: Lane(NODE_C, 96))
+    assert result.decision.state is State.HELD
+
+
+def test_a_dead_letter_beside_mail_that_went_on_is_asked_again_too(queue: Queue) -> None:
+    targets = (Target("bob@b.test", NODE_B, 96), Target("x@world.test", refusal=REFUSED))
+    queue.put(new_message(targets=targets)).result()
+    no_relay = Outcome(Verdict.REFUSED, "5.7.1", "not here")
+    (result,) = Operations(queue).replay(Selection(states=(State.DEAD,)), lambda _: no_relay)
+    assert result.decision.ending is Ending.IMPOSSIBLE
+
+
 def test_a_person_who_decides_while_a_delivery_is_tried_is_obeyed_unless_it_took_place(queue: Queue) -> None:
     inbox, do = Inbox(queue), Operations(queue)
     messages = [new_message(node=None, id=name) for name in ("held", "dropped", "given-up", "taken")]

@@ -11,14 +11,14 @@ from gateway.durable import Disk
 from gateway.ids import PacketId
 from gateway.message.bsmtp_dialogue import BatchLimits
 from gateway.msgqueue.decisions import Ending, Standing
-from gateway.msgqueue.entry import Role, State
+from gateway.msgqueue.entry import Lane, Outcome, Role, State
 from gateway.msgqueue.store import Queue
 from gateway.receive.again import KeptPayload, KeptPayloads, KeptResult, make_refuse_again
 from gateway.receive.quarantine import Source
 from gateway.receive.receiver import Receipt, ReceiveSettings
 from gateway.routing.rights import Addresses, Rights
 from gateway.routing.table import Local, Rule, Table, ToNode
-from tests.support.messages import NODE_A, NODE_C
+from tests.support.messages import NODE_A, NODE_B, NODE_C
 from tests.support.received import BODY, PACKET, batch_of, inbox, pair, receiver, take, take_sendmail
 
 DISK = Disk(is_syncing=False)
@@ -173,7 +173,7 @@ def standing(recipient: str, sender: str = "alice@a.test", origin: str = NODE_A.
 
 
 @pytest.mark.parametrize(
-    ("dead", "status"),
+    ("dead", "answer"),
     [
         (standing("bob@b.test"), None),
         (standing("bob@b.test", sender=""), None),
@@ -181,10 +181,12 @@ def standing(recipient: str, sender: str = "alice@a.test", origin: str = NODE_A.
         (standing("carl@b.test"), "5.7.1"),
         (standing("carl@b.test", origin=NODE_C.text), None),
         (standing("bob@c.test"), "5.7.1"),
-        (standing("bob@relay.test", origin=NODE_C.text), "5.7.1"),
-        (standing("bob@relay.test"), "5.7.1"),
+        (standing("bob@relay.test", origin=NODE_A.text, sender="eve@evil.test"), "5.1.8"),
+        (standing("bob@relay.test", origin=NODE_B.text), "5.7.1"),
+        (standing("bob@relay.test"), Lane(NODE_C, 96)),
         (standing("carl@b.test", origin="", sender="eve@evil.test"), None),
-        (standing("bob@relay.test", origin=""), "5.7.1"),
+        (standing("bob@relay.test", origin=""), Lane(NODE_C, 96)),
+        (standing("bob@c.test", origin=""), "5.7.1"),
     ],
     ids=[
         "for here",
@@ -193,14 +195,16 @@ def standing(recipient: str, sender: str = "alice@a.test", origin: str = NODE_A.
         "to somebody it may not write to",
         "another node may",
         "for nobody here",
+        "for a neighbour, as somebody else",
         "for a neighbour, not allowed",
-        "for a neighbour now",
+        "for a neighbour, allowed by now",
         "from here",
         "from here, for a neighbour now",
+        "from here, for nobody",
     ],
 )
 def test_a_dead_letter_is_asked_again_what_it_was_asked_when_it_came(
-    dead: Standing, status: str | None
+    dead: Standing, answer: str | Lane | None
 ) -> None:
     table = Table.from_rules([Rule("b.test", Local()), Rule("relay.test", ToNode("c"))])
     choices = Choices((Choice(NODE_C, "c"),))
@@ -210,5 +214,5 @@ def test_a_dead_letter_is_asked_again_what_it_was_asked_when_it_came(
         relay_to=Addresses(("relay.test",)),
     )
     settings = ReceiveSettings("mx.b.test", ("b.test",), rights={NODE_A: rights})
-    refusal = make_refuse_again(settings, make_find_way(table, lambda _: choices))(dead)
-    assert (None if refusal is None else refusal.status) == status
+    found = make_refuse_again(settings, make_find_way(table, lambda _: choices))(dead)
+    assert (found.status if isinstance(found, Outcome) else found) == answer
