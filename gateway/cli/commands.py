@@ -26,6 +26,7 @@ _MODULES: Mapping[str, tuple[str, str]] = {
     "send": ("gateway.cli.send", "take in one message from standard input"),
     "pipe": ("gateway.cli.pipe", "take in mail as sendmail, rmail, rsmtp or uux do"),
     "news-channel": ("gateway.cli.news_channel", "take in the articles of a channel feed of INN"),
+    "news-feeds": ("gateway.cli.news_feeds", "show what each feed of news gets, and asked for"),
     "receive": ("gateway.cli.receive", "handle of an NNCP tosser: take in a batch or a message"),
     "batch": ("gateway.cli.steps", "make packets of what waits, as far as it is due"),
     "flush": ("gateway.cli.steps", "make packets of all that waits, now"),

@@ -153,6 +153,11 @@ def report(invocation: Invocation) -> int:
     """Give up what waited for too long; tell senders of that, of dead letters and of delays."""
     with invocation.open() as parts:
         result = parts.reporter().run_once()
+        answers = parts.remote_answers()
+        answered_count = 0 if answers is None else answers.run_once()
+    if answered_count:
+        send_wake(parts.config.state_directory, BATCH)
+        click.echo(f"news: {answered_count} requests answered")
     if result.bounce_count or result.delay_count or result.success_count:
         send_wake(parts.config.state_directory, BATCH, DELIVER)
     click.echo(

@@ -8,6 +8,7 @@ from gateway.batch.policy import BatchSettings, LanePolicy
 from gateway.config.gateway_place import resolve_beside
 from gateway.config.toml_news import (
     FeedKeys,
+    NeighbourNewsSection,
     NewsPeerSection,
     NewsReaderSection,
     NewsSection,
@@ -23,6 +24,7 @@ from gateway.errors import ConfigError
 from gateway.ids import NodeId
 from gateway.msgqueue.entry import Form
 from gateway.newsdesk.desk import DeskRules, Origin
+from gateway.newsdesk.remote import RemoteRules
 from gateway.nntp.article import ArticleLimits
 from gateway.nntp.feeder import FeedSettings
 from gateway.nntp.rnews_batch import RnewsLimits
@@ -53,6 +55,8 @@ class NewsConfig:
         peers: servers that are fed, by their names.
         rnews: a program that is fed, or None.
         reader: what is kept for newsreaders, or None.
+        remote: which neighbours decide about their feeds.
+        remote_address: mailbox that takes their requests, or "".
         deliver: retries.
         history_seconds: how long Message-IDs are known.
         keep_finished_seconds: how long articles that left stay listed.
@@ -69,6 +73,8 @@ class NewsConfig:
     peers: Mapping[str, NntpTargetSettings]
     rnews: RnewsTargetSettings | None
     reader: ReaderRules | None
+    remote: RemoteRules
+    remote_address: str
     deliver: NewsDeliverSettings
     history_seconds: float
     keep_finished_seconds: float
@@ -153,6 +159,8 @@ def news_settings(
         },
         rnews=_rnews(section),
         reader=_reader(section, limits, file.nntp.moderated),
+        remote=_remote(packet_feeds, limits),
+        remote_address=section.remote_control_address.lower(),
         deliver=_deliver(section),
         history_seconds=section.history_days * DAY_SECONDS,
         keep_finished_seconds=section.keep_finished_days * DAY_SECONDS,
@@ -209,7 +217,21 @@ def _local_feeds(section: NewsSection) -> list[Feed]:
 
 
 def _packet_feed(feed: _PacketFeed) -> Feed:
-    return _feed(feed.name, feed.section, feed.id, feed.section.nice)
+    made = _feed(feed.name, feed.section, feed.id, feed.section.nice)
+    keys = feed.section
+    if not isinstance(keys, NeighbourNewsSection) or not keys.remote_control:
+        return made
+    return replace(made, remote=Wildmat.parse(keys.remote_control), rescan_count=keys.rescan_max_articles)
+
+
+def _remote(packet_feeds: Sequence[_PacketFeed], limits: ArticleLimits) -> RemoteRules:
+    feeds = {feed.id: made for feed in packet_feeds if (made := _packet_feed(feed)).remote is not None}
+    contacts = {
+        feed.name: feed.section.contact
+        for feed in packet_feeds
+        if isinstance(feed.section, NeighbourNewsSection)
+    }
+    return RemoteRules(feeds, contacts, limits)
 
 
 def _feed(name: str, keys: FeedKeys, node: NodeId | None = None, nice: int = 0) -> Feed:

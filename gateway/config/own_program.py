@@ -18,7 +18,7 @@ MODULE_WORDS = ("-m", "gateway.cli.main")
 CONFIG_FLAGS = ("-c", "--config")
 RECEIVE_WORD = "receive"
 PIPE_WORD = "pipe"
-HANDLES = ("rsmtp", "sendmail", "rmail", "nncp-rmail-v1", "rnews")
+HANDLES = ("rsmtp", "sendmail", "rmail", "nncp-rmail-v1", "rnews", "newsfix")
 
 
 def own_command() -> tuple[str, ...]:

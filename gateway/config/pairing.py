@@ -110,7 +110,7 @@ def _missing(nncp: NncpConfig, wish: Acceptance, config_path: Path) -> Addition:
         member["exec"] = commands
         comment = (
             "A neighbour that may hand in mail here, in batches (rsmtp) or single messages (sendmail, rmail,"
-            " nncp-rmail-v1), and news (rnews)"
+            " nncp-rmail-v1), news (rnews), and what news it wants (newsfix)"
         )
         change = f"{nncp.path}: neigh.{wish.name} added"
         return Addition(("neigh",), {wish.name: member}, (comment,), (change,))

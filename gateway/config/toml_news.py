@@ -9,6 +9,7 @@ from gateway.config.toml_values import (
     DAY_SECONDS,
     KIB,
     CommandWords,
+    Mailbox,
     Network,
     Nice,
     Section,
@@ -121,6 +122,13 @@ class NeighbourNewsSection(PacketFeedKeys):
     """``[neighbour.NAME.news]``: news to and from a neighbour."""
 
     accept: Groups = Field(default="", description=f'{WILDMAT_ALLOWED} it may send; "": nothing')
+    remote_control: Groups = Field(
+        default="", description=f'{WILDMAT_ALLOWED} whose feeding it decides itself; "": none'
+    )
+    rescan_max_articles: int = count_field(500, 0, 100_000)
+    contact: Mailbox = Field(
+        default="", description='a mailbox for answers to requests that name none; "": none'
+    )
 
 
 class AreaNewsSection(PacketFeedKeys):
@@ -217,6 +225,9 @@ class NewsSection(Section):
         description="a list of other names of ours; an article with one of them in Path went round",
     )
     groups: Groups = Field(default="*", description=f"{WILDMAT_ALLOWED}: what is carried at all")
+    remote_control_address: Mailbox = Field(
+        default="", description='a mailbox here that takes requests of neighbours; "": none'
+    )
     max_article_bytes: int = bytes_field(ARTICLE_LIMIT_BYTES, KIB, 1 << 30)
     max_batch_articles: int = count_field(100_000, 1, 10_000_000)
     max_age_days: float = days_field(30, 1)

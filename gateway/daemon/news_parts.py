@@ -16,13 +16,16 @@ from gateway.durable import Disk
 from gateway.errors import StoreError
 from gateway.ingest.rnews import RnewsIntake
 from gateway.msgqueue.history import History
+from gateway.msgqueue.remote import RemoteControl
 from gateway.msgqueue.store import Queue
 from gateway.msgqueue.views import forget_finished
 from gateway.newsdesk.batches import BatchDesk
 from gateway.newsdesk.desk import NewsDesk
+from gateway.newsdesk.remote import RemoteDesk
 from gateway.nodes import Book
 from gateway.reader.store import ReaderStore
 from gateway.receive.news import NewsReceiver
+from gateway.receive.newsfix import NewsfixReceiver
 from gateway.spool.store import Spool
 
 _LOG = logging.getLogger(__name__)
@@ -107,6 +110,14 @@ class NewsParts:
             max_quarantine_bytes=config.max_quarantine_bytes,
         )
 
+    def remote_desk(self) -> RemoteDesk:
+        """What does what neighbours ask of their feeds."""
+        return RemoteDesk(self.queue, self.config.remote, self.reader)
+
+    def newsfix(self) -> NewsfixReceiver:
+        """The handler from a request to what it asks for."""
+        return NewsfixReceiver(self.remote_desk(), self._disk, self.config.max_quarantine_bytes)
+
     def intake(self) -> RnewsIntake:
         """The way in for batches of local programs."""
         return RnewsIntake(self._batches(), self._disk, self.config.max_batch_bytes, self.config.feed_of)
@@ -135,6 +146,7 @@ class NewsParts:
         history = History(self.queue)
         history.forget_dead(keep_seconds=config.keep_dead_seconds)
         history.forget(keep_seconds=config.history_seconds)
+        RemoteControl(self.queue).forget(keep_seconds=config.history_seconds)
         return swept_count + self._keep_reader()
 
     def _keep_reader(self) -> int:

@@ -7,7 +7,7 @@ from functools import partial
 from typing import Self
 
 from gateway.batch.batcher import Batcher
-from gateway.batch.choices import make_find_choices
+from gateway.batch.choices import Choices, make_find_choices
 from gateway.batch.flusher import Flusher
 from gateway.batch.flushers import Flushers
 from gateway.config.gateway_place import DEFAULT_PATH
@@ -17,8 +17,9 @@ from gateway.config.own_program import find_handle
 from gateway.daemon.mail_ways import make_find_way, make_why_foreign
 from gateway.daemon.news_parts import NewsParts
 from gateway.deliver.batch_command import BatchTarget, BatchTargetSettings
-from gateway.deliver.deliverer import Deliverer
+from gateway.deliver.deliverer import Deliverer, Robot
 from gateway.deliver.maildir import MaildirTarget, MaildirTargetSettings
+from gateway.deliver.newsfix import NewsfixMail
 from gateway.deliver.sendmail_command import SendmailTarget, SendmailTargetSettings
 from gateway.deliver.smtp import SmtpTarget
 from gateway.deliver.target import Target
@@ -33,12 +34,16 @@ from gateway.ingest.stamp import Stamp
 from gateway.message.bsmtp_dialogue import BatchLimits
 from gateway.msgqueue.decisions import Admit
 from gateway.msgqueue.entry import Lane
+from gateway.msgqueue.entry import Target as QueueTarget
+from gateway.msgqueue.reports import Reports
 from gateway.msgqueue.store import Queue
 from gateway.receive.admission import FindWay
 from gateway.receive.again import make_refuse_again
 from gateway.receive.news import RNEWS
+from gateway.receive.newsfix import NEWSFIX
 from gateway.receive.quarantine import Source
 from gateway.receive.receiver import Receipt, Receiver, Reception
+from gateway.report.remote_answers import RemoteAnswers
 from gateway.report.reporter import Reporter
 from gateway.routing.table import Route
 from gateway.spool.link_state import LinkStates
@@ -131,7 +136,7 @@ class Parts:
     def deliverer(self, is_stopping: Callable[[], bool] = lambda: False) -> Deliverer:
         """The stage from the inbox to where mail is kept."""
         targets = [self._target() for _ in range(self.config.deliver.connection_count)]
-        return Deliverer(self.queue, targets, self.config.deliver, is_stopping)
+        return Deliverer(self.queue, targets, self.config.deliver, is_stopping, self._robots())
 
     def reporter(self) -> Reporter:
         """The stage that tells senders what became of their mail."""
@@ -150,6 +155,19 @@ class Parts:
         limits = self.config.pipe
         stamp = Stamp(limits.hostname, limits.max_hops)
         return PipeIntake(self.queue, self._routes(), stamp, limits.max_message_bytes)
+
+    def remote_answers(self) -> RemoteAnswers | None:
+        """The stage that answers what neighbours asked of their feeds of news; None: there is no news."""
+        if self.news is None:
+            return None
+        return RemoteAnswers(
+            self.news.queue,
+            self.queue,
+            hostname=self.config.hostname,
+            sender=self.news.config.remote_address,
+            nodes={feed.name: node for node, feed in self.news.config.remote.feeds.items()},
+            find_way=self._way_to,
+        )
 
     def pipe_commands(self) -> PipeCommands:
         """The way in for local programs."""
@@ -203,10 +221,11 @@ class Parts:
         Raises:
             StoreError: the disk refused.
         """
-        if handle == RNEWS:
+        if handle in {RNEWS, NEWSFIX}:
             if self.news is None:
                 raise ConfigError(NO_NEWS_TEXT)
-            return self.news.receiver().begin(Source(sender, self._name_of(sender), packet, handle, args))
+            receiver = self.news.receiver() if handle == RNEWS else self.news.newsfix()
+            return receiver.begin(Source(sender, self._name_of(sender), packet, handle, args))
         return self.receiver().begin(Source(sender, self._name_of(sender), packet, handle, args, author))
 
     def receive(
@@ -283,6 +302,20 @@ class Parts:
         if config.news is None:
             return None
         return NewsParts(config.news, self.book, self.spool, self.disk, reserve_bytes=config.reserve_bytes)
+
+    def _robots(self) -> Mapping[str, Robot]:
+        """What mail for some mailboxes here is given to, by mailbox."""
+        if self.news is None or not self.news.config.remote_address:
+            return {}
+        mail = NewsfixMail(self.news.remote_desk(), Reports(self.queue).origin_of)
+        return {self.news.config.remote_address: mail.deliver}
+
+    def _way_to(self, mailbox: str, node: NodeId) -> QueueTarget | None:
+        """Where an answer to a neighbour goes, if the routes lead to its mailbox by way of it."""
+        way = self._find_way()(mailbox)
+        if not isinstance(way, Choices) or all(choice.node != node for choice in way.ordered):
+            return None
+        return QueueTarget(mailbox, node, min(self.config.report.nice, way.of().lane.nice))
 
     def _target(self) -> Target:
         match self.config.target:

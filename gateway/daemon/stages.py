@@ -104,7 +104,7 @@ def _deliver_news(news: NewsParts) -> Run:
 
 
 def _report(parts: Parts) -> Run:
-    reporter, clock = parts.reporter(), parts.queue.clock
+    reporter, answers, clock = parts.reporter(), parts.remote_answers(), parts.queue.clock
     late_at = clock.now()
 
     def run() -> float | None:
@@ -113,6 +113,8 @@ def _report(parts: Parts) -> Run:
         reporter.run_once(is_late_looked_for=is_late_looked_for)
         if is_late_looked_for:
             late_at = clock.now() + LATE_SECONDS
+        if answers is not None:
+            answers.run_once()
         return None
 
     return run

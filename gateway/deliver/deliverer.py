@@ -11,14 +11,14 @@ logged with its traceback, counted, and set aside when it happens again and agai
 """
 
 import contextlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from gateway.deliver.crew import Crew, Done
 from gateway.deliver.outcome import of_error
 from gateway.deliver.recorder import DeliverResult, Recorder
 from gateway.deliver.retry import RetrySchedule
-from gateway.deliver.target import Job, Target, same_for_all
+from gateway.deliver.target import Body, Job, Target, same_for_all
 from gateway.errors import GatewayError
 from gateway.message.envelope import LateAction
 from gateway.msgqueue.entry import Outcome, QueuedMessage, Verdict
@@ -54,6 +54,10 @@ class DeliverSettings:
     connection_count: int = 4
 
 
+Robot = Callable[[QueuedMessage, Body], Outcome]
+"""Takes a message for one mailbox itself; it may raise a ``GatewayError``."""
+
+
 class Deliverer:
     """Delivers what the inbox holds.
 
@@ -62,6 +66,7 @@ class Deliverer:
         targets: where to; all lead to the same place and work at the same time.
         settings: how.
         is_stopping: asked between two messages.
+        robots: what takes mail for some mailboxes itself, by mailbox in lower case.
     """
 
     def __init__(
@@ -70,7 +75,9 @@ class Deliverer:
         targets: Sequence[Target],
         settings: DeliverSettings | None = None,
         is_stopping: Callable[[], bool] = lambda: False,
+        robots: Mapping[str, Robot] | None = None,
     ) -> None:
+        self._robots = robots or {}
         self._queue = queue
         self._targets = targets
         self._settings = settings or DeliverSettings()
@@ -87,7 +94,14 @@ class Deliverer:
             StoreError: the queue refused; what was recorded stays.
         """
         with self._queue.lock(LOCK):
-            run = _Run(self._queue, Crew(self._targets), self._settings, self._is_stopping, is_early=is_early)
+            run = _Run(
+                self._queue,
+                Crew(self._targets),
+                self._settings,
+                self._is_stopping,
+                self._robots,
+                is_early=is_early,
+            )
             with contextlib.closing(run):
                 run.in_turns()
                 run.one_by_one()
@@ -103,9 +117,11 @@ class _Run:
         crew: Crew,
         settings: DeliverSettings,
         is_stopping: Callable[[], bool],
+        robots: Mapping[str, Robot],
         *,
         is_early: bool,
     ) -> None:
+        self._robots = robots
         self._queue = queue
         self._inbox = Inbox(queue)
         self.recorder = Recorder(self._inbox, settings.retry)
@@ -162,7 +178,13 @@ class _Run:
     def _go_on(self, done: Sequence[Done], page: Sequence[QueuedMessage]) -> None:
         """Record what became of the last messages and begin the next."""
         settled, jobs = list(done), {}
-        for message in page:
+        for whole in page:
+            message = whole
+            for one in self._by_robots(whole):
+                settled.append(one)
+                message = message.only(set(message.delivery_seqs) - set(one.message.delivery_seqs))
+            if not message.delivery_seqs:
+                continue
             found = self._job(message)
             if isinstance(found, Done):
                 settled.append(found)
@@ -171,6 +193,25 @@ class _Run:
         begun = self.recorder.record(settled, [job.message for job in jobs.values()])
         # Without the recipients that a person held meanwhile.
         self._crew.give([replace(jobs[message.seq], message=message) for message in begun])
+
+    def _by_robots(self, message: QueuedMessage) -> Iterator[Done]:
+        """Let robots take what is for them."""
+        if not self._robots:
+            return
+        for recipient, seq in zip(message.envelope.recipients, message.delivery_seqs, strict=True):
+            robot = self._robots.get(recipient.lower())
+            if robot is not None:
+                mine = message.only({seq})
+                yield Done(mine, [self._answer_of(robot, mine)])
+
+    def _answer_of(self, robot: Robot, message: QueuedMessage) -> Outcome:
+        refusal = _refusal(message)
+        if refusal is not None:
+            return refusal
+        try:
+            return robot(message, self._queue.body_of(message.seq))
+        except GatewayError as error:
+            return of_error(error)
 
     def _job(self, message: QueuedMessage) -> Job | Done:
         """What is to be done with a message, or what became of it without a try."""

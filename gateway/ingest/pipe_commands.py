@@ -28,7 +28,7 @@ from gateway.message.uux_words import RemoteCommand, parse_uux
 
 SEND = "send"
 RECEIVE = "receive"
-HANDLES = frozenset({"sendmail", "rmail", "rsmtp", "nncp-rmail-v1", "rnews"})
+HANDLES = frozenset({"sendmail", "rmail", "rsmtp", "nncp-rmail-v1", "rnews", "newsfix"})
 """Names under which a tosser may start us as well; then they are the handles of ``receive``."""
 NO_NEWS_TEXT = "news is not taken here: pathhost in [news] of gateway.toml is missing"
 

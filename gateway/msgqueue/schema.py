@@ -150,6 +150,23 @@ MIGRATIONS = (
     DROP INDEX delivery_queued;
     CREATE INDEX delivery_waiting ON delivery (node, nice, message, seq, next_try_at) WHERE state = 'queued';
     """,
+    """
+    CREATE TABLE wish (
+        feed TEXT PRIMARY KEY,
+        groups TEXT NOT NULL,
+        is_paused INTEGER NOT NULL,
+        changed_wall REAL NOT NULL
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE remote_request (
+        id TEXT PRIMARY KEY,
+        feed TEXT NOT NULL,
+        answer_to TEXT NOT NULL,
+        answer TEXT,
+        asked_at REAL NOT NULL,
+        asked_wall REAL NOT NULL
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX remote_unanswered ON remote_request (asked_at, id) WHERE answer IS NOT NULL;
+    """,
 )
 """Number N of these leads from version N to version N + 1."""
 

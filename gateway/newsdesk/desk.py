@@ -16,6 +16,7 @@ from gateway.message.envelope import Envelope
 from gateway.msgqueue.bodies import StagedBody
 from gateway.msgqueue.entry import NewMessage, Target
 from gateway.msgqueue.history import Fate, History, NewArticle
+from gateway.msgqueue.remote import RemoteControl
 from gateway.msgqueue.store import Queue
 from gateway.nntp.article import Article, ArticleLimits, Rejection, age_rejection, read_article
 from gateway.nntp.injection import Injected
@@ -121,6 +122,7 @@ class NewsDesk:
         self.queue = queue
         self.rules = rules
         self.history = History(queue)
+        self._remote = RemoteControl(queue) if rules.feeds.has_remote else None
 
     def judge(self, data: bytes, origin: Origin, message_id: str | None = None) -> Judgement:
         """Decide about an article, without taking it in.
@@ -136,7 +138,7 @@ class NewsDesk:
         fault = self._fault(article, origin)
         if fault is not None:
             return fault
-        feeds = (origin.only,) if origin.only else self.rules.feeds.targets(article, origin.name)
+        feeds = (origin.only,) if origin.only else self._targets(article, origin.name)
         return Accepted(article, relayed(data, self.rules.pathhost, _source(article, origin)), feeds)
 
     def judge_posted(self, injected: Injected) -> Judgement:
@@ -145,7 +147,7 @@ class NewsDesk:
         fault = self._age_fault(article) or self._groups_fault(article)
         if fault is not None:
             return fault
-        feeds = self.rules.feeds.targets(article, "")
+        feeds = self._targets(article, "")
         # What a peer brings may be of no use here; what is posted must not vanish without a word.
         if not feeds:
             return _refuse(article, "nobody here takes articles in these newsgroups")
@@ -188,6 +190,10 @@ class NewsDesk:
             StoreError: the disk refused.
         """
         return self.history.put_group([self.new_article(*one) for one in group])
+
+    def _targets(self, article: Article, came_from: str) -> tuple[Feed, ...]:
+        wishes = None if self._remote is None else self._remote.wishes()
+        return self.rules.feeds.targets(article, came_from, wishes)
 
     def _fault(self, article: Article, origin: Origin) -> Refused | None:
         """Why an article that is well-formed is not taken, or None."""

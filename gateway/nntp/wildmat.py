@@ -75,10 +75,14 @@ class Wildmat:
 
     def verdict(self, name: str) -> Verdict:
         """What the list says of a name."""
+        return self.decision(name) or Verdict.NO
+
+    def decision(self, name: str) -> Verdict | None:
+        """What the last pattern that matches a name says; None: there is none."""
         for pattern, verdict in self.rules:
             if pattern.fullmatch(name):
                 return verdict
-        return Verdict.NO
+        return None
 
     def matches(self, name: str) -> bool:
         """Whether the last pattern that matches a name says yes."""

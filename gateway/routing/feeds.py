@@ -8,14 +8,14 @@ Spec: RFC 3977 section 4 (wildmat); RFC 5536 sections 3.1.5 and 3.2.4; RFC 5537 
 newsfeeds(5) of INN.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from gateway.errors import ConfigError
 from gateway.ids import NICE_BULK, NodeId
 from gateway.nntp.article import Article
 from gateway.nntp.path import hop_count, is_in_path
-from gateway.nntp.wildmat import Wildmat, takes_groups
+from gateway.nntp.wildmat import Verdict, Wildmat
 
 NOT = "!"
 
@@ -54,6 +54,19 @@ class Distributions:
 
 
 @dataclass(frozen=True, slots=True)
+class Wishes:
+    """What a neighbour asked for itself, of what it may ask for.
+
+    Args:
+        groups: patterns; the last that matches a group decides.
+        is_paused: it wants nothing for now.
+    """
+
+    groups: Wildmat = field(default_factory=lambda: Wildmat("", ()))
+    is_paused: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Feed:
     """One place that articles go to.
 
@@ -68,6 +81,8 @@ class Feed:
         max_groups_count: newsgroups of an article; None: no limit.
         max_hops_count: hosts in its Path; None: no limit.
         is_control_fed: whether control messages go there.
+        remote: the groups whose feeding the neighbour decides itself; None: none.
+        rescan_count: articles that it may have once more by one request.
     """
 
     name: str
@@ -80,11 +95,18 @@ class Feed:
     max_groups_count: int | None = None
     max_hops_count: int | None = None
     is_control_fed: bool = True
+    remote: Wildmat | None = None
+    rescan_count: int = 0
 
-    def takes(self, article: Article) -> bool:
-        """Whether an article goes there."""
+    def takes(self, article: Article, wishes: Wishes | None = None) -> bool:
+        """Whether an article goes there.
+
+        Args:
+            article: which.
+            wishes: of the neighbour, where it has any.
+        """
         return (
-            takes_groups(self.groups, article.newsgroups)
+            self._takes_groups(article.newsgroups, wishes or _NO_WISHES)
             and self.distributions.take(article.distributions)
             and (self.is_control_fed or article.control is None)
             and _is_within(article.size_bytes, self.max_article_bytes)
@@ -92,6 +114,17 @@ class Feed:
             and _is_within(hop_count(article.path), self.max_hops_count)
             and not is_in_path(article.path, self.path_names)
         )
+
+    def verdict(self, group: str, wishes: Wishes) -> Verdict:
+        """Whether a group is fed: as its neighbour wishes where it may wish, and never where it is poison."""
+        own = self.groups.verdict(group)
+        if own is Verdict.POISON or self.remote is None or not self.remote.matches(group):
+            return own
+        return wishes.groups.decision(group) or own
+
+    def _takes_groups(self, groups: Sequence[str], wishes: Wishes) -> bool:
+        verdicts = {self.verdict(group, wishes) for group in groups}
+        return not wishes.is_paused and Verdict.YES in verdicts and Verdict.POISON not in verdicts
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,14 +137,30 @@ class Feeds:
 
     feeds: tuple[Feed, ...] = ()
 
-    def targets(self, article: Article, came_from: str) -> tuple[Feed, ...]:
+    @property
+    def has_remote(self) -> bool:
+        """Whether any neighbour may wish for anything."""
+        return any(feed.remote is not None for feed in self.feeds)
+
+    def targets(
+        self, article: Article, came_from: str, wishes: Mapping[str, Wishes] | None = None
+    ) -> tuple[Feed, ...]:
         """Where an article goes.
 
         Args:
             article: as it came, with the Path it came with.
             came_from: name of the feed it came by: it does not go back there.
+            wishes: of neighbours, by the names of their feeds.
         """
-        return tuple(feed for feed in self.feeds if feed.name != came_from and feed.takes(article))
+        known = wishes or {}
+        return tuple(
+            feed
+            for feed in self.feeds
+            if feed.name != came_from and feed.takes(article, known.get(feed.name))
+        )
+
+
+_NO_WISHES = Wishes()
 
 
 def _is_within(figure: int, limit: int | None) -> bool:

@@ -1,11 +1,13 @@
 """Fuzz targets of news: articles, batches of them, and both halves of NNTP."""
 
+import binascii
 import bz2
 import gzip
 from collections.abc import Iterable, Iterator, Mapping
 
 import zstandard
 
+from gateway.message.mail_text import read_mail_text
 from gateway.nntp.article import Article, header_end, read_article
 from gateway.nntp.dates import parse_date
 from gateway.nntp.events import DialogueLimits
@@ -13,6 +15,7 @@ from gateway.nntp.feeder import ArticleWanted, FeedClosed, FeedDialogue, FeedOut
 from gateway.nntp.injection import Injected, Injector, Poster
 from gateway.nntp.overview import overview_fields
 from gateway.nntp.path import Source, is_in_path, relayed
+from gateway.nntp.remote_words import COMMANDS_LIMIT_COUNT, HELP_LINES, read_commands
 from gateway.nntp.rnews_batch import ArticleRead, RnewsLimits, batch_article, read_batch
 from gateway.nntp.wildmat import Wildmat, is_newsgroup_name
 from tests.fuzz.target import Target, in_pieces, text_of
@@ -60,6 +63,24 @@ def batch_seeds() -> Iterator[bytes]:
     yield b"\x05#! gunbatch\n" + gzip.compress(data)
     yield b"\x05#! bunbatch\n" + bz2.compress(data)
     yield b"\x05#! zstdunbatch\n" + zstandard.compress(data)
+
+
+def requests(data: bytes) -> None:
+    """What a neighbour asks of its feed, in a packet or a mail."""
+    for text in (data.decode("utf-8", "replace"), read_mail_text(data).text):
+        commands = read_commands(text)
+        assert len(commands) <= COMMANDS_LIMIT_COUNT
+        for command in commands:
+            assert command.line.isprintable()
+            assert command.pattern is None or Wildmat.parse(f"!{command.pattern}").rules
+
+
+def request_seeds() -> Iterator[bytes]:
+    """A request, and mails with one."""
+    lines = "".join(f"{line.partition(' ')[0]}\n" for line in HELP_LINES).encode() + b"+comp.*\n%RESCAN a.*\n"
+    yield lines
+    yield b"Content-Transfer-Encoding: base64\n\n" + binascii.b2a_base64(lines)
+    yield b"Content-Type: multipart/mixed; boundary=b\n\n--b\n\n" + lines + b"\n--b--\n"
 
 
 def server(source: Iterable[bytes]) -> object:
@@ -142,6 +163,11 @@ NEWS: Mapping[str, Target] = {
         feeder,
         lambda: [b"\x07238 <1@a>\r\n438 <2@a> no\r\n239 <1@a>\r\n431 <3@a>\r\n400 bye\r\n"],
         (b"238 <", b"239 <", b"439 <", b"@a>\r\n", b"400 ", b"480 "),
+    ),
+    "news-requests": Target(
+        requests,
+        request_seeds,
+        (b"%RESCAN ", b"\n+", b"\n-", b"Content-Type: multipart/", b"boundary=", b"\n--b\n"),
     ),
     "wildmat": Target(
         patterns,

@@ -591,7 +591,7 @@ DIFFERENT = {
     "batch": set(BatchKeys.model_fields),
     "deliver": {"domains", "command", "path", "max_age_seconds", "max_attempts"},
     "log": {"mail"},
-    "news": {"pathhost", "peer", "area", "rnews", "reader"},
+    "news": {"pathhost", "remote_control_address", "peer", "area", "rnews", "reader"},
     "nntp": {
         "listen",
         "listen_tls",
