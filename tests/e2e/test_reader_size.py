@@ -16,8 +16,8 @@ LINES_COUNT = 10_000
 LIMIT_SECONDS = 0.2
 LIMIT_MIB = 50
 
-# Reads all of a group page by page, as the endpoint does, and its beginning four times more; tells the largest
-# resident set, and the best time that 10,000 lines took.
+# Reads all of a group page by page, as the endpoint does, and its beginning four times more; tells the
+# largest resident set, and the best time that 10,000 lines took.
 _READ = """
 import json, sys, time
 from pathlib import Path
