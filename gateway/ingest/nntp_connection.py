@@ -53,6 +53,8 @@ class NntpConnection(asyncio.Protocol):
         self._session: NntpSession | None = None
         self._local: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
+        self._early: bytes | None = None
+        """What came in TLS before its handshake was told to be done; None: no handshake is under way."""
         self._is_reading = True
         self._is_eof = False
         self._is_woken = False
@@ -74,7 +76,10 @@ class NntpConnection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Take bytes."""
         self._heard_at = self._loop.time()
-        self._advance(data)
+        if self._early is None:
+            self._advance(data)
+        else:
+            self._early += data
 
     def eof_received(self) -> bool:
         """Go on with what has arrived: a client may close its half and still wait for answers."""
@@ -94,6 +99,8 @@ class NntpConnection(asyncio.Protocol):
     def connection_lost(self, _error: Exception | None) -> None:
         """Forget the client; what came whole is taken all the same."""
         services, session = self._services, self._session
+        if self._transport is None:
+            return
         self._transport = None
         self._share.release()
         services.connections.discard(self)
@@ -127,6 +134,7 @@ class NntpConnection(asyncio.Protocol):
         certificates.refresh()
         self._send()
         self._pause()
+        self._early = b""
         try:
             secured = await self._loop.start_tls(
                 transport,
@@ -138,11 +146,18 @@ class NntpConnection(asyncio.Protocol):
             )
         except (OSError, ssl.SSLError) as error:
             _LOG.debug("no TLS: %s", error)
-            self.abort()
+            transport.abort()
+            # asyncio tells nobody of a connection that is lost within the handshake.
+            self.connection_lost(error)
+            return
+        if secured is None or self._transport is None:
+            transport.abort()
             return
         self._transport = secured
         self._is_tls = self._is_reading = True
+        early, self._early = self._early, None
         self._dialogue.tls_started()
+        self._advance(early)
 
     def hang_up(self, line: str) -> None:
         """Say a last line, and close."""

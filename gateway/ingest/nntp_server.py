@@ -70,6 +70,11 @@ class NntpServer:
         """Connections that live now."""
         return 0 if self._services is None else len(self._services.connections)
 
+    @property
+    def inflight_bytes(self) -> int:
+        """What all connections hold in memory."""
+        return 0 if self._services is None else self._services.inflight.used_bytes
+
     async def start(self) -> None:
         """Listen on every address.
 

@@ -8,9 +8,9 @@ waited for, or asked about again (431, 436). A fault of ours is never a refusal.
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any, Protocol
+from typing import Protocol
 
 from gateway.errors import GatewayError, StoreError
 from gateway.ingest.nntp_access import Visitor
@@ -56,7 +56,10 @@ class Line(Protocol):
         """Go on in TLS."""
 
     def hang_up(self, line: str) -> None:
-        """Say a last line, and close."""
+        """Say a last line behind all answers, and close."""
+
+    def abort(self) -> None:
+        """End at once."""
 
 
 class NntpSession:
@@ -106,7 +109,7 @@ class NntpSession:
                 case PostRequested():
                     self._dialogue.answer_post(event.ticket, self._why_no_post())
                 case _:  # what takes time
-                    self._begin(event.ticket, self._answer(event))
+                    self._begin(event)
 
     def gone(self) -> None:
         """Forget the client: it has gone."""
@@ -187,19 +190,19 @@ class NntpSession:
             return "no room for articles now"
         return None
 
-    def _begin(self, ticket: int, work: Coroutine[Any, Any, None]) -> None:
+    def _begin(self, event: _Slow) -> None:
         """Do what takes time; the dialogue asks for nothing more before it is answered."""
-        self._task = asyncio.get_running_loop().create_task(self._guard(ticket, work))
+        self._task = asyncio.get_running_loop().create_task(self._guard(event))
 
-    async def _guard(self, ticket: int, work: Coroutine[Any, Any, None]) -> None:
+    async def _guard(self, event: _Slow) -> None:
         try:
-            await work
+            await self._answer(event)
         except GatewayError as error:
             _LOG.error("%s can't be answered: %s", self.visitor.name, error)
-            self._dialogue.unavailable(ticket, LATER_TEXT)
-        except Exception:  # noqa: BLE001 - a bug: the client is told, and the others go on
+            self._dialogue.unavailable(event.ticket, LATER_TEXT)
+        except Exception:  # noqa: BLE001 - a bug: the client comes again, and the others go on
             _LOG.exception("%s: internal error", self.visitor.name)
-            self._line.hang_up("400 internal error")
+            self._line.abort()
         self._line.wake()
 
     async def _answer(self, event: _Slow) -> None:
@@ -233,7 +236,7 @@ class NntpSession:
     async def _log_in(self, event: AuthenticationRequested) -> None:
         door, client = self._services.door, self.visitor.name
         if door.guard.is_barred(client):
-            self._line.hang_up(GUESSED)
+            self._refuse_login(event, GUESSED)
             return
         is_right = await door.check(event.name, event.password)
         if is_right is None:
@@ -253,7 +256,7 @@ class NntpSession:
                 self._services.peers[before.peer.origin.name] -= 1
             self._services.peers[name] += 1
             if self._services.peers[name] > peer.max_connections:
-                self._line.hang_up(f"400 too many connections of {name}")
+                self._refuse_login(event, f"400 too many connections of {name}, try again later")
                 return
         self._dialogue.answer_authentication(event.ticket, self.visitor.access)
 
@@ -264,6 +267,10 @@ class NntpSession:
         await asyncio.sleep(door.failure_seconds * 2**self._failures_count)
         self._failures_count += 1
         if self._failures_count >= door.max_failures or door.guard.is_barred(client):
-            self._line.hang_up(GUESSED)
+            self._refuse_login(event, GUESSED)
         else:
             self._dialogue.answer_authentication(event.ticket, None)
+
+    def _refuse_login(self, event: AuthenticationRequested, last_line: str) -> None:
+        self._dialogue.answer_authentication(event.ticket, None)
+        self._line.hang_up(last_line)
