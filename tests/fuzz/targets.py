@@ -44,6 +44,7 @@ from tests.fuzz.links import LINKS
 from tests.fuzz.messages import MESSAGES
 from tests.fuzz.news import NEWS
 from tests.fuzz.newsdesk import NEWS_STAGES
+from tests.fuzz.reader import READER
 from tests.fuzz.stages import STAGES
 from tests.fuzz.target import Target, in_pieces, text_of
 from tests.support.packets import (
@@ -244,6 +245,7 @@ TARGETS: Mapping[str, Target] = {
     **LINKS,
     **STAGES,
     **NEWS_STAGES,
+    **READER,
     **ENDPOINTS,
     **MESSAGES,
     **NEWS,
