@@ -19,7 +19,7 @@ from tests.support.hostile_peer import HostilePeer
 from tests.support.online import HOST, OnlinePair
 from tests.support.online_packets import KIB, MIB, Made, Mix
 from tests.support.online_victim import DEADLINE_SECONDS, SECONDS, SLACK_SECONDS, Victim, said_by, serving
-from tests.support.processes import Running, wait_until
+from tests.support.processes import Running, slowness, wait_until
 
 MEMORY_LIMIT_KIB = 150 * KIB
 FLOOD_MESSAGES, FLOOD_FRAMES = 200, 1000
@@ -271,7 +271,7 @@ def strike(attack: Attack, scene: Scene) -> None:
     with contextlib.suppress(ConnectionError):
         attack(scene)
     if attack in {one for one, _ in ENDING}:
-        assert scene.peer.wait_end() < DEADLINE_SECONDS + SLACK_SECONDS
+        assert scene.peer.wait_end() < DEADLINE_SECONDS + SLACK_SECONDS * slowness()
 
 
 def peak_kib(program: Running) -> int:

@@ -31,6 +31,7 @@ from gateway.spool.layout import Box
 from gateway.spool.log import Log
 from gateway.spool.store import Spool
 from tests.support.nodes import make_books
+from tests.support.processes import slowness
 from tests.support.spools import make_packet
 
 SHORT = LinkSettings(padding=Padding.NONE, idle_seconds=1)
@@ -120,7 +121,7 @@ async def meet_in(
 ) -> tuple[CallResult, Ending]:
     """Hold a session to its end, in offices that are entered."""
     ours, theirs = wire_pair()
-    async with asyncio.timeout(WAIT_SECONDS):
+    async with asyncio.timeout(WAIT_SECONDS * slowness()):
         result, ending = await asyncio.gather(
             call_over(calling, plan, ours),
             Listener(answering, listening or ListenerSettings()).serve(theirs),
@@ -169,7 +170,7 @@ class Peer:
 
     async def until(self, is_true: Callable[[], object], seconds: float = WAIT_SECONDS) -> None:
         """Read until something is so."""
-        async with asyncio.timeout(seconds):
+        async with asyncio.timeout(seconds * slowness()):
             while not is_true():
                 data = await self._loop.sock_recv(self._socket, 1 << 16)
                 now = self._loop.time()
@@ -203,7 +204,7 @@ class Peer:
 
 async def until(is_true: Callable[[], object]) -> None:
     """Wait in the event loop until something is so."""
-    async with asyncio.timeout(WAIT_SECONDS):
+    async with asyncio.timeout(WAIT_SECONDS * slowness()):
         while not is_true():  # noqa: ASYNC110 - it is the disk that changes
             await asyncio.sleep(POLL_SECONDS)
 
@@ -222,5 +223,5 @@ async def played(
             yield peer, serving
         finally:
             peer.close()
-            async with asyncio.timeout(WAIT_SECONDS):
+            async with asyncio.timeout(WAIT_SECONDS * slowness()):
                 await asyncio.gather(serving, return_exceptions=True)

@@ -1,7 +1,7 @@
 """Start, watch and stop other programs in tests.
 
-Nothing here waits a fixed time: every wait polls a condition until a deadline. Processes are ended
-by the process id or group that was started here, never by name.
+Nothing here waits a fixed time: every wait polls a condition until a deadline, which is later on a
+busy machine. Processes are ended by the process id or group that was started here, never by name.
 """
 
 import contextlib
@@ -20,6 +20,11 @@ POLL_SECONDS = 0.02
 LOG_TAIL_BYTES = 6000
 
 
+def slowness() -> float:
+    """How many times longer something may take now than on a machine with nothing else to do, from 1."""
+    return max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
+
+
 def wait_until(
     predicate: Callable[[], T], seconds: float, what: str, *, explain: Callable[[], str] | None = None
 ) -> T:
@@ -27,19 +32,19 @@ def wait_until(
 
     Args:
         predicate: called at least once, also when the deadline has passed.
-        seconds: the deadline, from now.
+        seconds: the deadline, from now, on a machine with nothing else to do.
         what: names the awaited condition in the error.
         explain: called for more text when the deadline passes, a peer's log for instance.
 
     Raises:
         AssertionError: the deadline passed.
     """
-    deadline = time.monotonic() + seconds
+    began = time.monotonic()
     while True:
         value = predicate()
         if value:
             return value
-        if time.monotonic() >= deadline:
+        if time.monotonic() >= began + seconds * slowness():
             more = f"\n{explain()}" if explain else ""
             raise AssertionError(f"waited {seconds} s in vain for {what}{more}")
         time.sleep(POLL_SECONDS)
@@ -141,7 +146,7 @@ class Running:
 
     def wait(self, seconds: float) -> int:
         """Wait for the program's own end; returns its exit status."""
-        return self._child.wait(seconds)
+        return self._child.wait(seconds * slowness())
 
     def send_signal(self, number: int) -> None:
         """Signal the program alone, not its children."""
@@ -152,7 +157,7 @@ class Running:
         if self._child.poll() is None:
             self._child.terminate()
             try:
-                self._child.wait(seconds)
+                self._child.wait(seconds * slowness())
             except subprocess.TimeoutExpired:
                 self.kill_group()
         return self._child.wait(seconds)
@@ -161,7 +166,7 @@ class Running:
         """KILL it and everything in its process group: what a power cut leaves. Idempotent."""
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self._child.pid, signal.SIGKILL)
-        self._child.wait(10)
+        self._child.wait(10 * slowness())
         wait_until(
             lambda: not _group_members(self._child.pid), 10, f"the end of all processes of {self.name}"
         )
