@@ -1,30 +1,29 @@
 """One SMTP connection: bytes in, command lines out; answers in, bytes out; time limits.
 
-A subclass of aiosmtpd's ``SMTP``. What is kept of it: the protocol's life (``connection_made``
-makes session, reader, writer and the task that serves the client), session and envelope, and a
+A subclass of aiosmtpd's ``SMTP``. What is kept of it: the shape of the protocol (a coroutine
+``_handle_client`` serves the client from ``connection_made`` on), session and envelope, and a
 method ``smtp_VERB`` for each command. What is overridden, and why, stands in
 docs/adr/0003-aiosmtpd-subclass.md; each such method has a test.
 
 Contract: answers to pipelined commands go out together, before the connection waits for more
-input. Input is read as fast as it is used, never further than INPUT_LIMIT_BYTES * 2 ahead. A
+input. Input is read as fast as it is used: while INPUT_LIMIT_BYTES wait, nothing more is read. A
 client that is gone does not stop what was begun: ``smtp_DATA`` ends by itself.
 """
 
 import asyncio
-import contextlib
 import logging
 import ssl
 from abc import abstractmethod
-from typing import AnyStr, ClassVar
+from typing import AnyStr, ClassVar, cast
 
 from aiosmtpd.smtp import SMTP
 
 from gateway.errors import RemoteProtocolError
+from gateway.ingest.dialogue import Dialogue
 from gateway.ingest.reply import Reply
 from gateway.ingest.settings import SmtpSettings
 
 INPUT_LIMIT_BYTES = 128 << 10
-READ_BYTES = 256 << 10
 LINE_LIMIT_BYTES = 2048
 """Longest command with its line end. A path has 256 octets (RFC 5321 section 4.5.3.1.3), mostly."""
 REPLIES_PER_WRITE = 100
@@ -54,29 +53,31 @@ class SmtpConnection(SMTP):
         loop: the running event loop.
     """
 
+    transport: asyncio.Transport | None = None
     SPOKEN: ClassVar[str] = "ESMTP"
     """The protocol, as the greeting names it."""
 
     def __init__(self, settings: SmtpSettings, loop: asyncio.AbstractEventLoop) -> None:
         # SMTP.__init__ is left out: it inspects every method of every connection for AUTH and for
         # hooks, which costs more than a whole small message does.
-        reader = asyncio.StreamReader(limit=INPUT_LIMIT_BYTES, loop=loop)
-        asyncio.StreamReaderProtocol.__init__(self, reader, self._cb_client_connected, loop=loop)
         self.loop = loop
         self.hostname = settings.hostname
         self.session = None
         self.envelope = None
-        self.transport = None
-        self._original_transport = None
         self._timeout_duration = settings.idle_seconds
         self._timeout_handle = None
-        self._handler_coroutine = None
         self._settings = settings
+        self._dialogue = Dialogue(loop)
         self._replies: list[str] = []
         self._ahead = b""
         self._ahead_at = 0
-        self._arrived_bytes = 0
         self._read_bytes = 0
+        self._is_paused = False
+        """Nothing is read, since enough has arrived."""
+        self._drained: asyncio.Future[None] | None = None
+        """Resolved when the client has read most of its answers; None: it has."""
+        self._ended: asyncio.Future[None] | None = None
+        """Resolved when the connection is closed and its dialogue has ended, if anybody waits for that."""
         self._deadline = 0.0
         self._errors_count = 0
         self._is_closing = False
@@ -103,6 +104,10 @@ class SmtpConnection(SMTP):
         """
 
     @abstractmethod
+    def _met(self, transport: asyncio.Transport) -> None:
+        """Take note of a client that has connected, before a word is said."""
+
+    @abstractmethod
     def _greeting(self) -> Reply | None:
         """A reason to send the client away at once, or None."""
 
@@ -122,17 +127,15 @@ class SmtpConnection(SMTP):
 
     async def wait_ended(self) -> None:
         """Wait until the dialogue has ended and the connection is closed."""
-        if self._handler_coroutine is not None:
-            await asyncio.wait([self._handler_coroutine])
-        with contextlib.suppress(OSError):
-            await self._writer.wait_closed()
+        if self.transport is not None or not self._is_finished:
+            self._ended = self._ended or self.loop.create_future()
+            await asyncio.wait([self._ended])
 
     def abort(self) -> None:
         """End at once; a message that is being committed is not acknowledged."""
-        if self._handler_coroutine is not None:
-            self._handler_coroutine.cancel()
-        self._writer.transport.abort()
-        self._finish()
+        self._dialogue.cancel()
+        if self.transport is not None:
+            self.transport.abort()
 
     def reply(self, answer: Reply | str) -> None:
         """Queue an answer; it is sent before the connection waits for input, unless a last one was given.
@@ -166,7 +169,7 @@ class SmtpConnection(SMTP):
 
     def is_input_waiting(self) -> bool:
         """Whether the client sent more than was used so far."""
-        return self._ahead_at < len(self._ahead) or self._arrived_bytes > self._read_bytes
+        return self._ahead_at < len(self._ahead) or self._dialogue.waiting_bytes > 0
 
     def unread(self, rest: bytes) -> None:
         """Put back what was read too far."""
@@ -183,7 +186,10 @@ class SmtpConnection(SMTP):
             self.unread(b"")
             return chunk
         await self._flush()
-        chunk = await self._reader.read(READ_BYTES)
+        if self._is_paused and self.transport is not None:
+            self._is_paused = False
+            self.transport.resume_reading()
+        chunk = await self._dialogue.input()
         if not chunk:
             raise HungUp("the client closed the connection")
         self._read_bytes += len(chunk)
@@ -195,9 +201,11 @@ class SmtpConnection(SMTP):
         Raises:
             HungUp: the client spoke on in clear, or TLS could not be agreed on.
         """
-        transport = self._writer.transport
+        transport = self.transport
+        if transport is None:
+            raise HungUp("the connection is closed")
         # Nothing that was sent in clear may be taken for something said in TLS (RFC 3207 section 4.2).
-        transport.pause_reading()  # type: ignore[attr-defined]  # of a read transport, which this is
+        transport.pause_reading()
         await self._flush()
         if self.is_input_waiting():
             raise HungUp("data was sent in clear behind STARTTLS")
@@ -214,14 +222,21 @@ class SmtpConnection(SMTP):
             raise HungUp(f"no TLS: {error}") from None
         if secured is None:
             raise HungUp("no TLS: the connection was closed")
-        # As aiosmtpd's own connection_made does it for its STARTTLS.
-        self.transport = self._reader._transport = self._writer._transport = secured  # type: ignore[attr-defined]  # noqa: SLF001
-        self._over_ssl = True
+        self.transport = secured
 
     @property
     def is_secured(self) -> bool:
         """Whether the connection is in TLS."""
         return self.transport is not None and self.transport.get_extra_info("sslcontext") is not None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Begin the session."""
+        self.transport = cast("asyncio.Transport", transport)
+        self.session = self._create_session()
+        self.session.peer = transport.get_extra_info("peername")
+        self._met(self.transport)
+        self._reset_timeout()
+        self._dialogue.begin(self._handle_client())
 
     async def _handle_client(self) -> None:
         try:
@@ -276,21 +291,25 @@ class SmtpConnection(SMTP):
             await self._run(verb.upper(), arg.strip(b" \t").decode("utf-8", "surrogateescape"))
 
     async def _flush(self) -> None:
-        if self.transport is None or self._writer.transport.is_closing():
+        transport = self.transport
+        if transport is None or transport.is_closing():
             raise HungUp("the connection is closed")
         if self._replies:
-            self._write_replies()
-            await self._writer.drain()
+            self._write_replies(transport)
+            if self._drained is not None:
+                await self._drained
 
-    def _write_replies(self) -> None:
+    def _write_replies(self, transport: asyncio.Transport) -> None:
         self._replies.append("")
         data = "\r\n".join(self._replies).encode("ascii", "replace")
         self._replies.clear()
-        self._writer.write(data)
+        transport.write(data)
 
     def _cut(self, answer: Reply) -> None:
-        """Close from outside of the task, which then finds the connection lost."""
-        transport = self._writer.transport
+        """Close from outside of the dialogue, which then finds the connection lost."""
+        transport = self.transport
+        if transport is None:
+            return
         if self._is_closing or transport.get_write_buffer_size():
             # It does not even read the answers it has.
             self._is_closing = True
@@ -301,11 +320,11 @@ class SmtpConnection(SMTP):
 
     def _close(self) -> None:
         self._is_closing = True
-        transport = self._writer.transport
-        if self.transport is None or transport.is_closing():
+        transport = self.transport
+        if transport is None or transport.is_closing():
             return
         if self._replies:
-            self._write_replies()
+            self._write_replies(transport)
         transport.close()
         if transport.get_write_buffer_size():
             self.loop.call_later(LINGER_SECONDS, transport.abort)
@@ -314,26 +333,48 @@ class SmtpConnection(SMTP):
         self._is_finished = True
         self._finished()
         if self.transport is None:
-            self._gone()
+            self._depart()
+
+    def _depart(self) -> None:
+        self._gone()
+        if self._ended is not None and not self._ended.done():
+            self._ended.set_result(None)
 
     def data_received(self, data: bytes) -> None:
         """Take bytes from the transport."""
-        self._arrived_bytes += len(data)
-        super().data_received(data)
+        self._dialogue.feed(data)
+        if self._dialogue.waiting_bytes > INPUT_LIMIT_BYTES and self.transport is not None:
+            self._is_paused = True
+            self.transport.pause_reading()
 
     def eof_received(self) -> bool | None:
         """Go on with what has arrived: a client may close its half and still wait for answers."""
-        return asyncio.StreamReaderProtocol.eof_received(self)
+        self._dialogue.end()
+        return not self.is_secured
 
-    def connection_lost(self, error: Exception | None) -> None:
-        """End the input; the task goes on until it asks for more, a commit is not broken off."""
+    def pause_writing(self) -> None:
+        """Say no more: the client does not read it."""
+        if self._drained is None:
+            self._drained = self.loop.create_future()
+
+    def resume_writing(self) -> None:
+        """Go on."""
+        if self._drained is not None:
+            if not self._drained.done():
+                self._drained.set_result(None)
+            self._drained = None
+
+    def connection_lost(self, error: Exception | None) -> None:  # noqa: ARG002 - asyncio's name
+        """End the input; the dialogue goes on until it asks for more, a commit is not broken off."""
         if self._timeout_handle is not None:
             self._timeout_handle.cancel()
             self._timeout_handle = None
-        asyncio.StreamReaderProtocol.connection_lost(self, error)
         self.transport = None
+        self.resume_writing()
         if self._is_finished:
-            self._gone()
+            self._depart()
+        else:
+            self._dialogue.end()
 
     def _reset_timeout(self, duration: float | None = None) -> None:
         # A new timer for each command would cost more than the command: one timer looks again

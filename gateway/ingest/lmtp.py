@@ -52,9 +52,8 @@ class LmtpSession(SmtpSession):
         """Address of the client, or its user on this machine."""
         return self._origin or super().client_ip
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Begin the session."""
-        super().connection_made(transport)
+    def _met(self, transport: asyncio.Transport) -> None:
+        super()._met(transport)
         link = transport.get_extra_info("socket")
         if link is not None and link.family == socket.AF_UNIX:
             self._local_uid = peer_uid(link)

@@ -62,9 +62,7 @@ class SmtpSession(SmallCommands):
         self._transaction = Transaction()
         self._is_permitted = False
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Begin the session."""
-        super().connection_made(transport)
+    def _met(self, transport: asyncio.Transport) -> None:  # noqa: ARG002 - for LMTP
         self._services.sessions.add(self)
         self._is_permitted = self._services.permits(self.client_ip)
 

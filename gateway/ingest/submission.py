@@ -58,9 +58,9 @@ class SubmissionSession(SmtpSession):
         self._user = ""
         self._failures_count = 0
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Begin the session; nobody is permitted by their address."""
-        super().connection_made(transport)
+    def _met(self, transport: asyncio.Transport) -> None:
+        super()._met(transport)
+        # Nobody is, by their address.
         self._is_permitted = False
 
     @property
