@@ -3,11 +3,11 @@
 import click
 
 from gateway.cli.commands import Invocation
+from gateway.daemon import check_use
 from gateway.daemon.check_endpoints import check_lmtp, check_nntp, check_submission
 from gateway.exits import CONFIG, OK
 from gateway.msgqueue.entry import Role, State
 from gateway.msgqueue.peek import peek_counts
-from gateway.nodes import SELF_NAME
 from gateway.status.check import check_node
 
 
@@ -26,20 +26,33 @@ def check(invocation: Invocation) -> int:
         spool=config.nncp.spool,
     )
     findings += [*check_lmtp(config.lmtp), *check_submission(config.submission), *check_nntp(config.nntp)]
+    is_fatal = any(finding.is_fatal for finding in findings)
+    if not is_fatal:
+        findings += check_use.check_use(config)
     for finding in findings:
         click.echo(f"{'error' if finding.is_fatal else 'warning'}: {finding}")
-    if any(finding.is_fatal for finding in findings):
+    if is_fatal:
         return CONFIG
-    names = [node.name for node in config.nncp.book if node.name != SELF_NAME]
-    click.echo(f"{config.path}: in order")
+    names = [node.name for node in check_use.neighbours(config)]
+    click.echo(f"{config.path}: in order{', but for the warnings' if findings else ''}")
+    click.echo(f"daemon: {'runs' if check_use.is_served(config) else 'does not run (nncp-gateway serve)'}")
     click.echo(f"delivered here: {', '.join(config.local_domains) or 'no domain'}")
+    if len(names) > 1:
+        click.echo(
+            f"relayed for: {', '.join(check_use.relayed(config)) or 'nobody (relay_to of a neighbour)'}"
+        )
     click.echo(f"neighbours: {', '.join(names) or 'none yet (nncp-gateway accept NAME)'}")
+    if config.nntp is not None:
+        servers = [peer.origin.name for peer in config.nntp.peers]
+        click.echo(f"news servers that may bring articles: {', '.join(servers) or 'none'}")
     counts = peek_counts(config.queue_directory)
     undecided = [
         f"{count} {state}"
         for state in (State.HELD, State.DEAD)
         if (count := sum(counts.get((role, state), 0) for role in Role))
     ]
+    if unread := check_use.quarantined_count(config):
+        undecided.append(f"{unread} in quarantine (nncp-gateway queue quarantine list)")
     if undecided:
         click.echo(f"waiting for a person (nncp-gateway queue list): {', '.join(undecided)}")
     return OK

@@ -6,6 +6,7 @@ import pytest
 
 from gateway.config.gateway_toml import GatewayConfig, load_gateway_config
 from gateway.errors import ConfigError
+from gateway.ingest.unix_socket import UnixSocket
 from gateway.msgqueue.entry import Form
 from tests.support.gateways import GatewayNode
 from tests.support.news import make_area
@@ -129,3 +130,54 @@ def test_named_groups_alone_are_a_store(node: GatewayNode) -> None:
     assert news is not None
     assert news.reader is not None
     assert not news.reader.groups.matches("comp.lang")
+
+
+def test_the_endpoint_for_news_and_who_may_bring_what(node: GatewayNode) -> None:
+    text = HOST + (
+        '[[news.peer]]\nname = "inn"\nhosts = ["192.0.2.0/24"]\n'
+        'path_names = ["inn.test"]\naccept = "comp.*"\n'
+        '[[news.peer]]\nname = "far"\nlogin = "far"\naccept = ""\nmax_connections = 2\n'
+        '[[news.peer]]\nname = "fed"\naddress = "h:119"\n'
+        '[nntp]\nlisten = ["[::1]:119"]\nsocket = "nntp"\ncleartext_on_loopback = true\n'
+        'moderators = ["local.*:mod@a.test", "*:%s@m.test"]\nmoderated = "local.announce"\n'
+    )
+    config = load(node, text)
+    assert config.nntp is not None
+    assert config.news is not None
+    assert config.nntp.places.listen == (("::1", 119),)
+    assert config.nntp.places.unix == UnixSocket(node.home / "nntp")
+    assert config.nntp.passwords == config.passwords
+    inn, far = config.nntp.peers
+    assert inn.hosts.permits("192.0.2.9")
+    assert (inn.origin.name, inn.origin.path_names) == ("inn", ("inn.test",))
+    assert inn.origin.accept is not None
+    assert [inn.origin.accept.matches(name) for name in ("comp.x", "alt.x")] == [True, False]
+    assert (far.login, far.max_connections) == ("far", 2)
+    assert far.origin.accept is not None
+    assert not far.origin.accept.matches("comp.x")
+    assert [feed.name for feed in config.news.rules.feeds.feeds] == ["fed"]
+    assert list(config.news.peers) == ["fed"]
+    moderators = config.nntp.moderators
+    assert [address for groups, address in moderators.addresses if groups.matches("local.announce")] == [
+        "mod@a.test",
+        "%s@m.test",
+    ]
+    assert load(node, HOST).nntp is None
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('\n[nntp]\nlisten = ["h:119"]\n', "nntp: there is no news"),
+        (HOST + '[nntp]\nlisten_tls = ["h:563"]\n', "nntp.listen_tls needs a certificate"),
+        (HOST + '[nntp]\nlisten = ["h:1"]\nmax_inflight_bytes = 2000\n', "nntp.max_inflight_bytes"),
+        (HOST + '[[news.peer]]\nname = "a"\n', "has no address, hosts or login"),
+        (HOST + '[[news.peer]]\nname = "a"\nlogin = "a"\n[nntp]\nlisten = ["h:1"]\n', "could not log in"),
+        (HOST + '[nntp]\nmoderators = ["local.*"]\n', "nntp.moderators"),
+        (HOST + '[nntp]\nmoderators = ["local.*:nobody"]\n', "nntp.moderators"),
+    ],
+)
+def test_an_endpoint_for_news_that_can_not_work_is_told(node: GatewayNode, text: str, said: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load(node, text)
+    assert said in str(caught.value)

@@ -6,9 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from gateway.daemon.check_endpoints import check_lmtp, check_submission
+from gateway.daemon.check_endpoints import check_lmtp, check_nntp, check_submission
 from gateway.durable import Disk
 from gateway.ingest.certificates import CertificateFiles
+from gateway.ingest.listeners import Places
+from gateway.ingest.nntp_settings import NntpSettings
 from gateway.ingest.passwords import hash_password, write_passwords
 from gateway.ingest.settings import SmtpSettings
 from gateway.ingest.submission_settings import SubmissionSettings
@@ -78,3 +80,16 @@ def test_a_certificate_that_is_not_valid_is_a_warning(
     (finding,) = check_submission(settings(tmp_path), wall=lambda: time.time() + days_from_now * DAY_SECONDS)
     assert not finding.is_fatal
     assert named in str(finding)
+
+
+def test_the_endpoint_for_news_has_what_it_needs(tmp_path: Path) -> None:
+    """Without passwords it is well too: its peers are known by their addresses."""
+    places = Places("nntp", unix=UnixSocket(tmp_path / "nntp"))
+    wanted = NntpSettings("gw.a.test", places, tmp_path / "passwords", make_certificate(tmp_path))
+    assert check_nntp(wanted) == check_nntp(None) == []
+    (tmp_path / "tls.key").chmod(0o644)
+    elsewhere = replace(wanted, places=replace(places, unix=UnixSocket(tmp_path / "missing" / "nntp")))
+    found = [str(finding) for finding in check_nntp(elsewhere) if finding.is_fatal]
+    assert len(found) == 2
+    assert "missing (for nntp.socket) is missing" in found[0]
+    assert f"chmod o-rwx {tmp_path / 'tls.key'}" in found[1]
