@@ -1,11 +1,9 @@
 """Thousands of real articles go through two nodes and come out as they went in.
 
-The texts belong to their senders and are not part of this project. The environment variable
-NNCP_GATEWAY_CORPUS names a folder whose sub-folder ``news`` holds articles, a file each. Without it, or
-without that sub-folder, this test is skipped.
+Without the corpus (``tests.support.news_corpus``) this test is skipped.
 """
 
-import os
+import re
 from collections import Counter
 from pathlib import Path
 
@@ -14,8 +12,8 @@ import pytest
 from gateway.nntp.article import Article, ArticleLimits, read_article
 from tests.support.gateways import GatewayNode, pair
 from tests.support.news import batch, give_news, script, without_path
+from tests.support.news_corpus import VARIABLE, corpus_files
 
-VARIABLE = "NNCP_GATEWAY_CORPUS"
 LIMIT_BYTES = 20_000_000
 WELL_FORMED_SHARE = 0.98
 """Some files of an archive are no whole articles: they lack a Date, or begin with a line of its own."""
@@ -25,11 +23,10 @@ BOTH = 'feed = "*"\naccept = "*"\nlevel = 3\n'
 @pytest.fixture(scope="module")
 def articles() -> list[bytes]:
     """All files, with LF line ends."""
-    folder = Path(os.environ.get(VARIABLE, "/nonexistent")) / "news"
-    if not folder.is_dir():
-        pytest.skip(f"{VARIABLE} is not set, or has no news: it names the folder of real articles")
-    contents = [path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()]
-    return [content if content.endswith(b"\n") else content + b"\n" for content in contents]
+    found = corpus_files()
+    if not found:
+        pytest.skip(f"{VARIABLE} is not set: it names the folder of real articles")
+    return found
 
 
 def is_well_formed(content: bytes) -> bool:
@@ -49,12 +46,16 @@ def test_real_articles_are_unchanged_but_for_path(place: Path, articles: list[by
         days = f"max_age_days = 40000.0\nhistory_days = 40000.0\nmax_article_bytes = {LIMIT_BYTES}\n"
         node.set_toml("news", days)
     b.set_toml("news.rnews", f'command = ["{script(place / "rnews", f"exec /bin/cat >> {got}")}"]\n')
+    a.set_toml("log", f'mail = "{a.home}/mail.log"\n')
     a.run("pipe", "rnews", stdin=batch(articles))
     a.run("flush")
     a.carry_to(b, place / "stick")
     b.run("toss")
     b.run("deliver")
     assert Counter(map(without_path, split(got.read_bytes()))) == Counter(map(without_path, wanted))
+    refusals = re.findall(r'event=refused .*text="?([^"\n]+)', (a.home / "mail.log").read_text())
+    assert len(refusals) == len(articles) - len(wanted)
+    assert all(refusals)
 
 
 def split(data: bytes) -> list[bytes]:
