@@ -38,9 +38,8 @@ def check(invocation: Invocation) -> int:
     click.echo(f"daemon: {'runs' if check_use.is_served(config) else 'does not run (nncp-gateway serve)'}")
     click.echo(f"delivered here: {', '.join(config.local_domains) or 'no domain'}")
     if len(names) > 1:
-        click.echo(
-            f"relayed for: {', '.join(check_use.relayed(config)) or 'nobody (relay_to of a neighbour)'}"
-        )
+        onward = ", ".join(check_use.relayed(config))
+        click.echo(f"relayed for: {onward or 'nobody (relay_to of a neighbour)'}")
     click.echo(f"neighbours: {', '.join(names) or 'none yet (nncp-gateway accept NAME)'}")
     if config.nntp is not None:
         servers = [peer.origin.name for peer in config.nntp.peers]
