@@ -1,4 +1,4 @@
-"""``demo``: two nodes in a temporary directory, and a mail that travels from one to the other."""
+"""``demo``: two nodes in a temporary directory; a mail and an article travel from one to the other."""
 
 import os
 import shutil
@@ -13,6 +13,7 @@ import click
 
 from gateway.cli.commands import Invocation
 from gateway.cli.demo_go import go_tools, show_go
+from gateway.cli.demo_news import add_news, show_news
 from gateway.cli.demo_nodes import DemoFault, DemoNode, clean_environment, say, show, wait_for
 from gateway.config.own_program import own_command
 from gateway.exits import OK
@@ -25,9 +26,9 @@ SENDER, RECIPIENT = "alice@village.example", "bob@town.example"
 @click.option("--keep", is_flag=True, help="Leave the temporary directory for a closer look.")
 @click.pass_obj
 def demo(invocation: Invocation, *, keep: bool) -> int:
-    """Show two nodes at work: a mail travels from one to the other on a stick.
+    """Show two nodes at work: a mail and an article of news travel from one to the other on a stick.
 
-    Everything happens in a temporary directory. Exit status 0: the mail arrived unchanged.
+    Everything happens in a temporary directory. Exit status 0: both arrived unchanged.
     """
     started = time.monotonic()
     place = tempfile.mkdtemp(prefix="nncp-gateway-demo-")
@@ -50,16 +51,17 @@ def _play(place: Path, environ: Mapping[str, str]) -> None:
     town = DemoNode(place / TOWN, f"{TOWN}.example", environ)
     stick = place / "stick"
     stick.mkdir()
-    say("Two places without a network between them, a village and a town, exchange mail.")
+    say("Two places without a network between them, a village and a town, exchange mail and news.")
     say("A program runs in each of them, and somebody carries a stick.\n")
     _make(village)
     _make(town)
     _pair(village, town)
     with village, town:
         _mail(village, town, stick)
+        show_news(village, town, stick)
         tools = go_tools(environ)
         if tools is None:
-            say("8. The Go NNCP tools are not installed here (nncp-exec, nncp-toss, nncp-xfer and")
+            say("9. The Go NNCP tools are not installed here (nncp-exec, nncp-toss, nncp-xfer and")
             say("   others), so the part where their packets and ours mix is skipped.\n")
         else:
             show_go(tools, place / "harbour", village, town, stick)
@@ -82,6 +84,9 @@ def _pair(village: DemoNode, town: DemoNode) -> None:
         block = giver.directory / "block.txt"
         block.write_text(giver.command("invite"), encoding="utf-8")
         taker.command("accept", giver.name, "--domain", giver.domain, str(block))
+    say("   A few lines more in gateway.toml, and they exchange news as well.")
+    add_news(village, town)
+    add_news(town, village)
     say()
 
 

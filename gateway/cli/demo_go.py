@@ -59,7 +59,7 @@ def go_tools(environ: Mapping[str, str]) -> GoTools | None:
 
 def show_go(tools: GoTools, home: Path, village: DemoNode, town: DemoNode, stick: Path) -> None:
     """Let a node of the Go tools send a mail to the town, and the village one to it."""
-    say(f"8. A harbour joins them. It runs the Go NNCP tools ({tools.version}), which know")
+    say(f"9. A harbour joins them. It runs the Go NNCP tools ({tools.version}), which know")
     say("   nothing of us. Each of the two configurations learns the other's keys.")
     config = _make_harbour(tools, home)
     block = home / "block.txt"
@@ -104,7 +104,7 @@ def _teach(config: Path, node: DemoNode) -> None:
 
 
 def _from_go(tools: GoTools, config: Path, town: DemoNode, stick: Path) -> None:
-    say("9. From the harbour to the town: the Go tools make the packet, as the NNCP manual has it.")
+    say("10. From the harbour to the town: the Go tools make the packet, as the NNCP manual has it.")
     message = _message(SENDER, RECIPIENT, "From a node with the Go tools")
     say(f"  harbour$ nncp-exec {town.name} sendmail {RECIPIENT} < mail; nncp-xfer stick")
     common = ("-cfg", str(config), "-quiet", "-noprogress")
@@ -118,7 +118,7 @@ def _from_go(tools: GoTools, config: Path, town: DemoNode, stick: Path) -> None:
 
 
 def _to_go(tools: GoTools, config: Path, home: Path, village: DemoNode, stick: Path) -> None:
-    say("10. From the village to the harbour: we make the packet, the Go tools toss it, and start")
+    say("11. From the village to the harbour: we make the packet, the Go tools toss it, and start")
     say("    what they have as sendmail there, a small script.")
     message = _message("alice@village.example", f"carla@{DOMAIN}", "To a node with the Go tools")
     village.send_by_smtp("alice@village.example", f"carla@{DOMAIN}", message)

@@ -13,6 +13,7 @@ from typing import Self, TypeVar
 
 from gateway.cli.main import run
 from gateway.config.own_program import PROGRAM_NAME, own_command
+from gateway.durable import Disk
 from gateway.errors import GatewayError
 
 Result = TypeVar("Result")
@@ -20,7 +21,7 @@ Result = TypeVar("Result")
 WAIT_SECONDS = 60.0
 POLL_SECONDS = 0.05
 STOP_SECONDS = 30.0
-_PORT = re.compile(r"SMTP on 127\.0\.0\.1:(\d+)")
+_SMTP_PORT = re.compile(r"SMTP on 127\.0\.0\.1:(\d+)")
 
 
 class DemoFault(GatewayError):
@@ -98,6 +99,13 @@ class DemoNode:
             raise DemoFault(f"{' '.join(words)} ended with {status}: {err.getvalue()}{out.getvalue()}")
         return out.getvalue()
 
+    def configure(self, table: str, *lines: str) -> None:
+        """Put lines into a table of the configuration; its text stays as it is."""
+        text, header = self.config_path.read_text(encoding="utf-8"), f"\n[{table}]\n"
+        added = header + "".join(f"{line}\n" for line in lines)
+        text = text.replace(header, added, 1) if header in text else text + added
+        Disk().write_file(self.config_path, text.encode(), 0o600)
+
     def packets(self) -> list[Path]:
         """The packets that wait to be carried away."""
         boxes = (self.directory / "spool").glob("*/tx/*")
@@ -116,7 +124,7 @@ class DemoNode:
         """
         client = smtplib.SMTP(timeout=WAIT_SECONDS)
         try:
-            client.connect("127.0.0.1", self._port())
+            client.connect("127.0.0.1", self.port(_SMTP_PORT))
             client.sendmail(sender, [recipient], message.replace(b"\n", b"\r\n"))
             client.quit()
         except (smtplib.SMTPException, OSError) as error:
@@ -124,11 +132,20 @@ class DemoNode:
         finally:
             client.close()
 
-    def _port(self) -> int:
+    def port(self, pattern: re.Pattern[str]) -> int:
+        """The port that the daemon says in its log.
+
+        Args:
+            pattern: of the line, with the port as its group.
+
+        Raises:
+            DemoFault: it said none in time.
+        """
+
         def look() -> int | None:
             if self._daemon is not None and self._daemon.poll() is not None:
                 raise DemoFault(f"the daemon of {self.name} ended: {self._log()}")
-            found = _PORT.search(self._log())
+            found = pattern.search(self._log())
             return None if found is None else int(found[1])
 
         return wait_for(look, f"the daemon of {self.name}")

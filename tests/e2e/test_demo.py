@@ -15,7 +15,7 @@ def play(place: Path, path: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_the_demonstration_shows_packet_and_mail_and_cleans_up(place: Path) -> None:
+def test_the_demonstration_shows_packet_mail_and_article_and_cleans_up(place: Path) -> None:
     """Without the Go tools: exit status 0, each step in words, and nothing is left."""
     done = play(place, "/nonexistent")
     assert done.returncode == 0, done.stdout + done.stderr
@@ -24,6 +24,8 @@ def test_the_demonstration_shows_packet_and_mail_and_cleans_up(place: Path) -> N
         "Packet type: encrypted",
         "Subject: The road is open again",
         "Every byte of it is as Alice sent it",
+        "Path: news.town.example!!news.village.example!.POSTED.127.0.0.1!not-for-mail",
+        "She is brown, and answers to the name of Usenet.",
         "The Go NNCP tools are not installed here",
     ):
         assert part in done.stdout
