@@ -14,13 +14,13 @@
 # * msmtp submits mail as a user does; swaks needs libnet-ssleay-perl for TLS; slrn and tin read news.
 # * filespooler, git, dar, wget, syncthing and recutils are what people use on top of NNCP; dosfstools
 #   makes the FAT32 stick of a test, which user-mode-linux mounts where the running kernel knows no FAT,
-#   iproute2 the networks of others.
+#   iproute2 the networks of others. strace tells what was synced before a promise was made.
 # * Exim resolves the user Debian-exim as it starts, so that user is made.
 # * A release may lack one of the programs that people use on top of NNCP (Debian 13 has no recutils):
 #   it is left out, and what needs it is skipped.
 set -euo pipefail
 
-NNCP_USERS=(filespooler git dar wget syncthing recutils dosfstools iproute2)
+NNCP_USERS=(filespooler git dar wget syncthing recutils dosfstools iproute2 strace)
 grep -qw vfat /proc/filesystems || modprobe -q -n vfat 2>/dev/null || NNCP_USERS+=(user-mode-linux)
 readonly NNCP_USERS
 readonly MAIL_CLIENTS=(swaks libnet-ssleay-perl msmtp)
