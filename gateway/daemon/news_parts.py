@@ -23,6 +23,7 @@ from gateway.newsdesk.batches import BatchDesk
 from gateway.newsdesk.desk import NewsDesk
 from gateway.newsdesk.remote import RemoteDesk
 from gateway.nodes import Book
+from gateway.reader.database import DATABASE_NAME
 from gateway.reader.store import ReaderStore
 from gateway.receive.news import NewsReceiver
 from gateway.receive.newsfix import NewsfixReceiver
@@ -81,9 +82,10 @@ class NewsParts:
                     )
                 except StoreError as error:
                     _LOG.error(
-                        "no store for newsreaders: %s; if it is damaged, stop, delete %s, and start again",
+                        "no store for newsreaders: %s; if it is damaged, stop, delete %s/%s* and start",
                         error,
                         config.reader_directory,
+                        DATABASE_NAME,
                     )
             return self._reader
 

@@ -16,6 +16,7 @@ from gateway.msgqueue.store import INLINE_BODY_BYTES
 from gateway.nntp.article import Article, Rejection, header_end, read_article
 from gateway.nntp.overview import overview_fields
 from gateway.nntp.path import without_fields
+from gateway.reader.marks import Marks
 from gateway.reader.values import Added, Filing, ReaderRules
 
 NAME_BYTES = 8
@@ -77,73 +78,96 @@ def read_candidate(data: bytes, rules: ReaderRules) -> Candidate | Added:
     return Candidate(article.message_id, groups, data, overview_fields(data))
 
 
-def insert_articles(
-    connection: sqlite3.Connection, clock: QueueClock, candidates: Sequence[Candidate], rules: ReaderRules
-) -> list[Added]:
-    """File articles, in their order; one answer for each."""
-    return [_insert(connection, clock, candidate, rules) for candidate in candidates]
+@dataclass(frozen=True, slots=True)
+class Filer:
+    """Gives articles their places; all within a transaction that writes.
 
+    Args:
+        clock: the store's own.
+        rules: which groups may come to be.
+        marks: numbers that were given.
+    """
 
-def _groups(article: Article, rules: ReaderRules) -> tuple[str, ...]:
-    if article.control is not None:
-        # As INN does: nobody wants to see these among the articles of a group.
-        word = article.control.lower().partition(" ")[0]
-        return (f"{CONTROL_GROUP}.{word}" if _CONTROL_WORD.fullmatch(word) else CONTROL_GROUP,)
-    return tuple(
-        name for name in article.newsgroups if name in rules.configured or rules.groups.matches(name)
-    )
+    clock: QueueClock
+    rules: ReaderRules
+    marks: Marks
 
+    def insert(self, connection: sqlite3.Connection, candidates: Sequence[Candidate]) -> list[Added]:
+        """File articles, in their order; one answer for each.
 
-def _insert(
-    connection: sqlite3.Connection, clock: QueueClock, candidate: Candidate, rules: ReaderRules
-) -> Added:
-    known = connection.execute("SELECT 1 FROM article WHERE message_id = ?", (candidate.message_id,))
-    if known.fetchone() is not None:
-        return Added(Filing.KNOWN, "it is there already")
-    places = _take_numbers(connection, clock, candidate, rules)
-    if not places:
-        return Added(Filing.UNWANTED, "none of its newsgroups is known here")
-    text = " ".join(f"{name}:{number}" for name, _, number in places)
-    end = header_end(candidate.data)
-    seq = connection.execute(
-        "INSERT INTO article (message_id, size_bytes, arrived_at, arrived_wall, places, overview, body_file,"
-        " body_bytes) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-        (
-            candidate.message_id,
-            len(candidate.data),
-            clock.now(),
-            clock.wall(),
-            text,
-            candidate.overview,
-            candidate.body_file,
-            len(candidate.data) - end,
-        ),
-    ).lastrowid
-    connection.execute(
-        "INSERT INTO content (article, head, body) VALUES (?, ?, ?)",
-        (seq, candidate.data[:end], None if candidate.body_file else candidate.data[end:]),
-    )
-    connection.executemany(
-        "INSERT INTO place (newsgroup, number, article) VALUES (?, ?, ?)",
-        [(group, number, seq) for _, group, number in places],
-    )
-    connection.execute("UPDATE total SET size_bytes = size_bytes + ?", (len(candidate.data),))
-    return Added(Filing.FILED, text)
+        Raises:
+            StoreError: their numbers can't be reserved.
+        """
+        highest: dict[str, int] = {}
+        found = [self._insert(connection, candidate, highest) for candidate in candidates]
+        self.marks.reserve(highest)
+        return found
 
+    def begin(self, connection: sqlite3.Connection) -> None:
+        """Make the groups that are there from the beginning; a new database has those of the one before."""
+        is_new = connection.execute("INSERT INTO total VALUES (1, 0) ON CONFLICT DO NOTHING").rowcount
+        if is_new:
+            for name, number in self.marks.read().items():
+                self._make_group(connection, name, number)
+        for name in self.rules.configured:
+            self._make_group(connection, name, 0)
 
-def _take_numbers(
-    connection: sqlite3.Connection, clock: QueueClock, candidate: Candidate, rules: ReaderRules
-) -> list[tuple[str, int, int]]:
-    """Name, row and new number for each group that is there, or that may come to be now."""
-    places = []
-    for name in candidate.groups:
-        row = _take_number(connection, name)
-        if row is None and rules.created.matches(name):
-            make_group(connection, clock, name)
+    def _make_group(self, connection: sqlite3.Connection, name: str, last: int) -> None:
+        """Let a group be there, whose numbers go on behind one."""
+        connection.execute(
+            "INSERT INTO newsgroup (name, low, high, created_wall) VALUES (?, ?, ?, ?)"
+            " ON CONFLICT DO NOTHING",
+            (name, last + 1, last, self.clock.wall()),
+        )
+
+    def _insert(self, connection: sqlite3.Connection, candidate: Candidate, highest: dict[str, int]) -> Added:
+        known = connection.execute("SELECT 1 FROM article WHERE message_id = ?", (candidate.message_id,))
+        if known.fetchone() is not None:
+            return Added(Filing.KNOWN, "it is there already")
+        places = self._take_numbers(connection, candidate)
+        if not places:
+            return Added(Filing.UNWANTED, "none of its newsgroups is known here")
+        highest.update((name, number) for name, _, number in places)
+        text = " ".join(f"{name}:{number}" for name, _, number in places)
+        end = header_end(candidate.data)
+        seq = connection.execute(
+            "INSERT INTO article (message_id, size_bytes, arrived_at, arrived_wall, places, overview,"
+            " body_file, body_bytes) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                candidate.message_id,
+                len(candidate.data),
+                self.clock.now(),
+                self.clock.wall(),
+                text,
+                candidate.overview,
+                candidate.body_file,
+                len(candidate.data) - end,
+            ),
+        ).lastrowid
+        connection.execute(
+            "INSERT INTO content (article, head, body) VALUES (?, ?, ?)",
+            (seq, candidate.data[:end], None if candidate.body_file else candidate.data[end:]),
+        )
+        connection.executemany(
+            "INSERT INTO place (newsgroup, number, article) VALUES (?, ?, ?)",
+            [(group, number, seq) for _, group, number in places],
+        )
+        connection.execute("UPDATE total SET size_bytes = size_bytes + ?", (len(candidate.data),))
+        return Added(Filing.FILED, text)
+
+    def _take_numbers(
+        self, connection: sqlite3.Connection, candidate: Candidate
+    ) -> list[tuple[str, int, int]]:
+        """Name, row and new number for each group that is there, or that may come to be now."""
+        places = []
+        for name in candidate.groups:
             row = _take_number(connection, name)
-        if row is not None:
-            places.append((name, *row))
-    return places
+            if row is None and self.rules.created.matches(name):
+                self._make_group(connection, name, 0)
+                row = _take_number(connection, name)
+            if row is not None:
+                places.append((name, *row))
+        return places
 
 
 def _take_number(connection: sqlite3.Connection, name: str) -> tuple[int, int] | None:
@@ -155,9 +179,11 @@ def _take_number(connection: sqlite3.Connection, name: str) -> tuple[int, int] |
     return row
 
 
-def make_group(connection: sqlite3.Connection, clock: QueueClock, name: str) -> None:
-    """Let a group be there."""
-    connection.execute(
-        "INSERT INTO newsgroup (name, created_wall) VALUES (?, ?) ON CONFLICT DO NOTHING",
-        (name, clock.wall()),
+def _groups(article: Article, rules: ReaderRules) -> tuple[str, ...]:
+    if article.control is not None:
+        # As INN does: nobody wants to see these among the articles of a group.
+        word = article.control.lower().partition(" ")[0]
+        return (f"{CONTROL_GROUP}.{word}" if _CONTROL_WORD.fullmatch(word) else CONTROL_GROUP,)
+    return tuple(
+        name for name in article.newsgroups if name in rules.configured or rules.groups.matches(name)
     )

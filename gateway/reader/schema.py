@@ -1,7 +1,8 @@
 """The tables of the store that newsreaders read.
 
 A group keeps its marks when it is empty. ``seq`` of articles is the order they came in, and they go in the
-same order, so the numbers of a group have no holes but in front. ``places`` is Xref without our name.
+same order, so the numbers of a group have no holes but in front. ``places`` is Xref without our name. The
+row of ``total`` is there once the groups of the database before were taken over.
 """
 
 MIGRATIONS = (
@@ -42,7 +43,6 @@ MIGRATIONS = (
         only_row INTEGER PRIMARY KEY CHECK (only_row = 1),
         size_bytes INTEGER NOT NULL
     ) STRICT;
-    INSERT INTO total VALUES (1, 0);
     CREATE TABLE clock (
         only INTEGER PRIMARY KEY CHECK (only = 1),
         queue_seconds REAL NOT NULL,

@@ -1,12 +1,13 @@
 """The store that newsreaders read.
 
 Contract: any thread may call any method at any time. What ``add`` has taken survives a power cut when it
-returns. Nothing here is needed for mail or for feeds: the directory may be deleted while nothing runs, and
-what comes from then on is there again, with numbers that begin at 1.
+returns. Nothing here is needed for mail or for feeds: the database may be deleted while nothing runs, and
+what comes from then on is there again, with numbers that go on.
 
 Spec: RFC 3977 sections 6 to 8; RFC 5536 section 3.2.14.
 """
 
+import math
 import sqlite3
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -23,7 +24,8 @@ from gateway.nntp.wildmat import Wildmat
 from gateway.reader.database import Database
 from gateway.reader.expiry import remove_oldest
 from gateway.reader.fields import field_reader
-from gateway.reader.filing import Candidate, insert_articles, make_group, read_candidate
+from gateway.reader.filing import Candidate, Filer, read_candidate
+from gateway.reader.marks import Marks
 from gateway.reader.values import NO_DESCRIPTION, Added, Filing, GroupLine, ReaderRules, Status
 
 _EVERY_NUMBER = 1 << 62
@@ -56,7 +58,8 @@ class ReaderStore:
         self.rules = rules
         self._database = Database(directory, disk, reserve_bytes, clock)
         try:
-            self._make_configured()
+            self._filer = Filer(self._database.clock, rules, Marks(directory, disk))
+            self._database.write(self._filer.begin)
         except BaseException:
             self._database.close()
             raise
@@ -73,7 +76,7 @@ class ReaderStore:
 
     def groups(self, pattern: Wildmat | None = None) -> list[GroupLine]:
         """All groups that a pattern matches, by name."""
-        return self._group_lines(pattern, 0.0)
+        return self._group_lines(pattern, -math.inf)
 
     def new_groups(self, since_seconds: float) -> list[GroupLine]:
         """The groups that came to be since a moment, in unix seconds."""
@@ -242,17 +245,10 @@ class ReaderStore:
         """Remove body files that a crash left without a row; returns how many."""
         return self._database.bodies.sweep(self._is_named)
 
-    def _make_configured(self) -> None:
-        def make(connection: sqlite3.Connection) -> None:
-            for name in self.rules.configured:
-                make_group(connection, self._database.clock, name)
-
-        self._database.write(make)
-
     def _file(
         self, candidates: Sequence[Candidate], connection: sqlite3.Connection
     ) -> tuple[list[Added], list[str]]:
-        added = insert_articles(connection, self._database.clock, candidates, self.rules)
+        added = self._filer.insert(connection, candidates)
         return added, self._remove_page(connection)[1]
 
     def _remove_page(self, connection: sqlite3.Connection) -> tuple[int, list[str]]:

@@ -1,7 +1,6 @@
 """People read and post with their newsreaders at a node that is offline; their articles travel later."""
 
 import re
-import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -151,15 +150,15 @@ def test_a_store_that_is_damaged_or_deleted_keeps_nothing_else_from_going_on(lea
     directory = leaf.a.home / "state/news/reader"
     with open_store(directory) as store:
         assert message_ids(store, GROUP) == [(1, "<0@a.test>"), (2, "<1@a.test>")]
-    shutil.rmtree(directory)
-    directory.mkdir()
     (directory / "reader.sqlite").write_bytes(b"damaged" * 1000)
     leaf.bring_from_b(4)
     leaf.a.run("toss")
     assert "delete" in leaf.a.run("deliver", is_checked=False).err
     assert news_queue_counts(leaf.a) == (4, 2)
-    shutil.rmtree(directory)
+    for path in directory.glob("reader.sqlite*"):
+        path.unlink()
     leaf.a.run("deliver", "--now")
     assert news_queue_counts(leaf.a) == (4, 0)
     with open_store(directory) as store:
-        assert message_ids(store, GROUP) == [(1, "<2@a.test>"), (2, "<3@a.test>")]
+        # Behind all numbers that newsreaders may have seen.
+        assert message_ids(store, GROUP) == [(1003, "<2@a.test>"), (1004, "<3@a.test>")]

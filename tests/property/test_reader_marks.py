@@ -70,6 +70,7 @@ class ReaderMachine(RuleBasedStateMachine):
                 for group in groups:
                     self.high[group] = self.high.get(group, 0) + 1
                 places = {group: self.high[group] for group in groups}
+                assert added.text == " ".join(f"{group}:{places[group]}" for group in sorted(groups))
                 self.kept.append(Kept(message_id, len(data), self.clock.seconds, places))
         self.forget()
 
@@ -91,6 +92,19 @@ class ReaderMachine(RuleBasedStateMachine):
     def reopen(self) -> None:
         self.store.close()
         self.store = self.opened()
+
+    @rule()
+    def begin_anew(self) -> None:
+        self.store.close()
+        for path in self.directory.glob("reader.sqlite*"):
+            path.unlink()
+        self.store = self.opened()
+        self.kept.clear()
+        # All groups are there, and their numbers go on somewhere above.
+        found = {name: high for name, (_, high, _) in marks(self.store).items()}
+        assert found.keys() == self.high.keys()
+        assert all(found[name] >= high for name, high in self.high.items())
+        self.high = found
 
     def forget(self) -> None:
         """What the store has to do now, done in the model."""

@@ -1,5 +1,6 @@
 """Newsreaders find each article once, under numbers that are never given twice."""
 
+import shutil
 import sqlite3
 import threading
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ from gateway.msgqueue.store import INLINE_BODY_BYTES
 from gateway.nntp.article import ArticleLimits
 from gateway.nntp.events import GroupFigures, Part, Range
 from gateway.nntp.wildmat import Wildmat
+from gateway.reader.marks import SET_ASIDE_COUNT
 from gateway.reader.store import ReaderStore
 from gateway.reader.values import DAY_SECONDS, Filing, ReaderRules, Status
 from tests.support.bookshelf import EVERY, marks, message_ids, open_store, written
@@ -306,10 +308,65 @@ def test_a_store_of_a_newer_program_or_none_at_all_is_not_opened(tmp_path: Path)
         open_store(tmp_path)
 
 
-def test_a_store_that_was_deleted_begins_anew(tmp_path: Path) -> None:
+def test_a_database_that_was_deleted_begins_anew_and_its_numbers_go_on(tmp_path: Path) -> None:
+    with open_store(tmp_path) as store:
+        store.add([written(1, body=LARGE), written(2, groups="comp.x")])
+    for path in tmp_path.glob("reader.sqlite*"):
+        path.unlink()
+    with open_store(tmp_path, configured={"local.talk": ""}) as store:
+        assert store.sweep() == 1
+        behind = SET_ASIDE_COUNT + 1
+        assert marks(store) == {
+            "comp.x": (behind + 1, behind, 0),
+            "local.talk": (1, 0, 0),
+            "misc.test": (behind + 1, behind, 0),
+        }
+        assert filings(store, written(1), written(3, groups="comp.y")) == ["filed", "filed"]
+        assert message_ids(store, "misc.test") == [(behind + 1, "<1@a.test>")]
+        assert message_ids(store, "comp.y") == [(1, "<3@a.test>")]
+    with open_store(tmp_path) as store:
+        assert message_ids(store, "misc.test") == [(behind + 1, "<1@a.test>")]
+
+
+def test_numbers_are_on_disk_before_they_are_given_and_rarely_written(tmp_path: Path) -> None:
+    steps: list[str] = []
+
+    def note(step: str, path: Path) -> None:
+        if step == "commit" or path.name == "marks":
+            steps.append(step)
+
+    with open_store(tmp_path, Disk(is_syncing=False, hook=note)) as store:
+        steps.clear()
+        store.add([written(1)])
+        assert steps[-1] == "commit"
+        assert steps[:-1]
+        steps.clear()
+        for start in range(10):
+            store.add([written(f"{start}.{number}") for number in range(100)])
+        assert steps == ["commit"] * 10
+        store.add([written(2)])
+        assert steps[10:] == ["rename", "commit"]
+
+
+def test_a_file_of_numbers_that_was_damaged_is_read_as_far_as_it_can_be(tmp_path: Path) -> None:
+    (tmp_path / "marks").write_bytes(b"misc.test 41\n\xff\n nothing\ncomp.x many\ncomp.y 7\n")
+    with open_store(tmp_path) as store:
+        assert marks(store) == {"comp.y": (8, 7, 0), "misc.test": (42, 41, 0)}
+
+
+def test_a_store_that_was_deleted_whole_begins_at_one(tmp_path: Path) -> None:
     with open_store(tmp_path / "a") as store:
         store.add([written(1)])
-    for path in (tmp_path / "a").iterdir():
-        path.unlink() if path.is_file() else path.rmdir()
+    shutil.rmtree(tmp_path / "a")
     with open_store(tmp_path / "a") as store:
         assert filings(store, written(1)) == ["filed"]
+        assert marks(store) == {"misc.test": (1, 1, 1)}
+
+
+def test_groups_are_listed_whatever_the_clock_said_when_they_came_to_be(
+    store: ReaderStore, clock: SetClock
+) -> None:
+    clock.wall_ahead_seconds = -1e9
+    store.add([written(1)])
+    assert [line.name for line in store.groups()] == ["misc.test"]
+    assert store.new_groups(0.0) == []
