@@ -13,6 +13,7 @@ from tests.support.inn import USER, InnInstance
 from tests.support.inn_kit import KIT, add_feed, add_to_file, channel_program, kit_text, run_kit
 from tests.support.news import GROUP, MODULE, article, batch, news_queue_counts, open_for_all, script
 from tests.support.peers import NEWS_BIN, PROJECT, require, require_readable_by
+from tests.support.ports import free_port
 from tests.support.processes import wait_until
 
 COUNT = 12
@@ -32,6 +33,7 @@ def node(place: Path, inn: InnInstance) -> GatewayNode:
     pair(a, b)
     names = {
         "gw.example.org": "gw.a.test",
+        "127.0.0.1:1119": f"127.0.0.1:{free_port()}",
         "/run/news/nntpin": f"{inn.home}/run/nntpin",
         "neighbour.bob": "neighbour.b",
         "gw.bob.example.org": "gw.b.test",
