@@ -75,7 +75,10 @@ class ReaderStore:
         self.close()
 
     def groups(self, pattern: Wildmat | None = None) -> list[GroupLine]:
-        """All groups that a pattern matches, by name."""
+        """All groups that a pattern matches, by name.
+
+        An empty one that the rules do not want any more is not among them; its numbers go on all the same.
+        """
         return self._group_lines(pattern, -math.inf)
 
     def new_groups(self, since_seconds: float) -> list[GroupLine]:
@@ -271,7 +274,7 @@ class ReaderStore:
                 name, low, high, count, self.rules.status(name), self._description(name), created_seconds
             )
             for name, low, high, count, created_seconds in rows
-            if pattern is None or pattern.matches(name)
+            if (count or self.rules.is_wanted(name)) and (pattern is None or pattern.matches(name))
         ]
 
     def _description(self, name: str) -> str:

@@ -87,6 +87,10 @@ class ReaderRules:
     max_bytes: int = 1 << 30
     limits: ArticleLimits = field(default_factory=ArticleLimits)
 
+    def is_wanted(self, name: str) -> bool:
+        """Whether a group is there by itself, or would come to be."""
+        return name in self.configured or (self.groups.matches(name) and self.created.matches(name))
+
     def status(self, name: str) -> Status:
         """Whether one may post in a group."""
         if self.unposted.matches(name):

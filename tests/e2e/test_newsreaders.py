@@ -2,6 +2,7 @@
 
 import re
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,6 +20,31 @@ from tests.support.submission import trusting
 
 BOTH = 'feed = "*"\naccept = "*"\nmax_age_seconds = 0\nlevel = 1\n'
 PROTO = ("From: Me <me@a.test>", f"Newsgroups: {GROUP}")
+
+
+_NNTPLIB = f"""
+import datetime, nntplib, sys
+with nntplib.NNTP("127.0.0.1", int(sys.argv[1]), readermode=True) as server:
+    assert server.nntp_version == 2, server.getcapabilities()
+    names = sorted(group.group for group in server.list()[1])
+    assert names == ["local.empty", "{GROUP}"], names
+    assert server.descriptions("*")[1]["{GROUP}"] == "Tests"
+    assert len(server.newgroups(datetime.datetime(1999, 1, 1))[1]) == 2
+    assert server.group("{GROUP}")[1:] == (3, 1, 3, "{GROUP}")
+    overview = server.over((1, None))[1]
+    assert [fields["subject"] for _, fields in overview] == ["number 0", "number 1", "number 2"]
+    assert overview[2][1]["xref"].endswith("{GROUP}:3")
+    assert server.xhdr("Subject", "2-3")[1] == [("2", "number 1"), ("3", "number 2")]
+    assert server.stat(1)[1:] == (1, "<0@a.test>")
+    assert server.next()[1:] == (2, "<1@a.test>")
+    assert server.last()[1:] == (1, "<0@a.test>")
+    assert server.body("<2@a.test>")[1].lines == [b"hello 2"]
+    assert b"Subject: number 1" in server.head(2)[1].lines
+    assert server.article(3)[1].lines[-1] == b"hello 2"
+    assert abs((server.date()[1] - datetime.datetime.utcnow()).total_seconds()) < 60
+    lines = ("From: me <me@a.test>", "Newsgroups: {GROUP}", "Subject: from nntplib", "", ".typed", "")
+    assert server.post("\\r\\n".join(lines).encode()).startswith("240")
+"""
 
 
 class Leaf:
@@ -140,6 +166,22 @@ def test_thunderbird_over_tls(leaf: Leaf) -> None:
             assert tb.post([*PROTO, "Subject: again", "Message-ID: <tb@a.test>", "", "hi"]).startswith("441")
             assert tb.ask("GROUP local.empty") == "211 0 1 0 local.empty"
             assert tb.ask("QUIT").startswith("205")
+
+
+@pytest.mark.skipif(sys.version_info >= (3, 13), reason="nntplib is gone from Python 3.13")
+def test_nntplib(leaf: Leaf) -> None:
+    """What programs made with Python's own library ask is answered as it reads answers, and it can post."""
+    with leaf.a.serving():
+        leaf.bring_from_b(3)
+        leaf.await_articles(3)
+        done = subprocess.run(
+            [sys.executable, "-W", "ignore", "-c", _NNTPLIB, str(leaf.ports()[0])],
+            capture_output=True,
+            check=False,
+            timeout=60,
+        )
+        assert done.returncode == 0, done.stderr.decode()
+        assert leaf.await_articles(4)[3][1] == "from nntplib"
 
 
 def test_a_store_that_is_damaged_or_deleted_keeps_nothing_else_from_going_on(leaf: Leaf) -> None:

@@ -370,3 +370,17 @@ def test_groups_are_listed_whatever_the_clock_said_when_they_came_to_be(
     store.add([written(1)])
     assert [line.name for line in store.groups()] == ["misc.test"]
     assert store.new_groups(0.0) == []
+
+
+def test_a_group_that_is_wanted_no_more_is_listed_while_it_has_articles(
+    tmp_path: Path, clock: SetClock
+) -> None:
+    with open_store(tmp_path, clock=clock.make) as store:
+        store.add([written(1, groups="alt.spam"), written(2, groups="comp.x")])
+    rules: dict[str, Any] = {"keep_seconds": 100.0, "groups": Wildmat.parse("comp.*")}
+    with open_store(tmp_path, clock=clock.make, **rules) as store:
+        assert list(marks(store)) == ["alt.spam", "comp.x"]
+        clock.go_on(101)
+        store.expire()
+        assert marks(store) == {"comp.x": (2, 1, 0)}
+        assert store.group("alt.spam") == GroupFigures("alt.spam", 2, 1, 0)
