@@ -37,6 +37,7 @@ def check_use(config: GatewayConfig) -> list[Finding]:
         *_check_room(config.state_directory, config.reserve_bytes),
         *_check_calls(config, nodes),
         *_check_handles(config, nodes),
+        *_check_newsreaders(config),
         *_check_daemon(config),
     ]
 
@@ -103,6 +104,12 @@ def _check_handles(config: GatewayConfig, nodes: Sequence[Node]) -> Iterator[Fin
     for program, places in missing.items():
         text = f"{config.nncp.path}: exec of {', '.join(places)}: {program} can't be started"
         yield _warning(text, "put it there, or change the path")
+
+
+def _check_newsreaders(config: GatewayConfig) -> Iterator[Finding]:
+    if config.news is not None and config.news.reader is not None and config.nntp is None:
+        text = f"{config.path}: [news.reader] keeps articles, but there is no place where newsreaders connect"
+        yield _warning(text, '[nntp] listen = ["127.0.0.1:1119"]')
 
 
 def _check_daemon(config: GatewayConfig) -> Iterator[Finding]:
