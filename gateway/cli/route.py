@@ -58,6 +58,8 @@ def route(
     ways = Ways(config.table, find_choices, config.batch, via_of, moment)
     for line in route_lines(ways, address, size_bytes, Urgency(urgency)):
         click.echo(line)
+    if not config.table.names(address):
+        click.echo(f"to make a rule: nncp-gateway accept NODE --domain DOMAIN, or [[route]] in {config.path}")
     if from_node is not None:
         find_way = make_find_way(config.table, find_choices)
         arrival = Arrival(sender, size_bytes or 0, urgency=Urgency(urgency))

@@ -31,7 +31,7 @@ from gateway.config.news import NewsConfig, news_settings
 from gateway.config.news_endpoint import nntp_settings
 from gateway.config.nncp import NncpConfig, load_nncp_config
 from gateway.config.receiving import receive_settings
-from gateway.config.toml_errors import ALLOWED, describe_all, join_problems
+from gateway.config.toml_errors import ALLOWED, describe_all, describe_toml, join_problems
 from gateway.config.toml_schema import GatewayFile
 from gateway.config.toml_values import DAY_SECONDS
 from gateway.config.tossing import toss_settings
@@ -190,7 +190,7 @@ def parse_gateway_text(path: Path, text: str) -> GatewayFile:
     except (ValueError, RecursionError) as error:
         # The parser lets what Python says of a number of thousands of digits, and of brackets in one
         # another without end, through.
-        raise ConfigError(f"{path}: is not TOML: {error}") from None
+        raise ConfigError(f"{path}: is not TOML: {describe_toml(str(error))}") from None
     try:
         return GatewayFile.model_validate(tree)
     except ValidationError as error:

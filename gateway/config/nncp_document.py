@@ -42,6 +42,9 @@ def parse_document(text: str, path: Path) -> Object:
     return tree
 
 
+_BEHIND_THE_END = "something stands behind the end; a brace closes too early, or one is too many"
+
+
 def _parse(text: str, path: Path) -> object:
     # The C parser of JSON is fifty times faster, and gives up on Hjson in its first line.
     try:
@@ -58,7 +61,8 @@ def _parse(text: str, path: Path) -> object:
             # parser says what is wrong. A newline would spoil the line numbers.
             hjson.loads("{" + text + "\n}", object_pairs_hook=_object)
     except hjson.HjsonDecodeError as error:
-        raise ConfigError(f"{path}: line {error.lineno}, column {error.colno}: {error.msg}") from None
+        what = _BEHIND_THE_END if error.msg == "Extra data" else error.msg
+        raise ConfigError(f"{path}: line {error.lineno}, column {error.colno}: {what}") from None
     except (IndexError, ValueError, OverflowError):
         # The parser runs over the end of a text of several lines or of a comment, and over numbers.
         raise ConfigError(f"{path}: a text or a comment has no end, or a number is too large") from None

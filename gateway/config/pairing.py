@@ -93,7 +93,7 @@ def _refuse_conflicts(nncp: NncpConfig, wish: Acceptance) -> None:
         )
     same = nncp.book.find_id(keys.id)
     if same is not None and same.name != wish.name:
-        raise ConfigError(f"{nncp.path}: neigh.{same.name}: is this node already; accept it under that name")
+        raise ConfigError(f"{nncp.path}: neigh.{same.name}: has these keys; accept them under that name")
     unknown = [name for name in wish.via if name not in nncp.book.nodes or name == SELF_NAME]
     if unknown:
         raise ConfigError(f"{nncp.path}: via: {unknown[0]!r} is not a neighbour; allowed: names in neigh")

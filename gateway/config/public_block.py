@@ -72,7 +72,10 @@ def parse_block(text: str, source: str) -> PublicBlock:
     """
     if len(text) > BLOCK_LIMIT_CHARS:
         raise ConfigError(f"{source}: is longer than {BLOCK_LIMIT_CHARS} characters; it is no block of keys")
-    document = parse_document(text, Path(source))
+    try:
+        document = parse_document(text, Path(source))
+    except ConfigError as error:
+        raise ConfigError(f"{error}; allowed: what nncp-gateway invite or nncp-cfgmin prints") from None
     findings = Findings()
     root = Section(findings, "", document)
     neigh = document.get("neigh")

@@ -5,6 +5,7 @@ never another text, since it may be a secret.
 """
 
 import difflib
+import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import get_args, get_origin
@@ -31,6 +32,17 @@ _TOO_SMALL = frozenset({"greater_than_equal", "greater_than", "too_short", "stri
 _TOO_LARGE = frozenset({"less_than_equal", "less_than", "too_long", "string_too_long"})
 _NO_CHOICE = frozenset({"literal_error", "enum"})
 
+_TWICE = re.compile(r"Cannot declare \((.*?)\) twice")
+_TOML_HINTS = (
+    ("Cannot overwrite a value", "a key stands in its table twice"),
+    ("Invalid value", "texts stand in straight quotes, numbers, true and false in none"),
+    (
+        "Expected newline",
+        "something stands behind a value; numbers have no unit, texts have quotes",
+    ),
+)
+"""What Python's parser says, and what people did."""
+
 Location = tuple[int | str, ...]
 
 
@@ -48,6 +60,19 @@ def describe_all(error: ValidationError, model: type[BaseModel]) -> list[str]:
     """
     lines = [_describe(details, model) for details in error.errors(include_url=False)]
     return list(dict.fromkeys(lines))
+
+
+def describe_toml(text: str) -> str:
+    """What is wrong with a text that is not TOML, with what to do about the commonest faults.
+
+    Args:
+        text: what Python's parser says, with the line.
+    """
+    twice = _TWICE.match(text)
+    if twice is not None:
+        table = twice[1].replace("'", "").rstrip(",").replace(", ", ".")
+        return f"{text}: the table {table} is there already; write the keys into that one"
+    return text + next((f": {hint}" for begin, hint in _TOML_HINTS if text.startswith(begin)), "")
 
 
 def dotted(location: Location) -> str:

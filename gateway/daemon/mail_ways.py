@@ -5,7 +5,7 @@ from gateway.errors import UnknownNode
 from gateway.ids import NodeId
 from gateway.msgqueue.reports import Told
 from gateway.nodes import Node
-from gateway.receive.admission import BACK_STATUS, Admission, Arrival, FindWay, House
+from gateway.receive.admission import BACK_STATUS, NOT_HERE, Admission, Arrival, FindWay, House
 from gateway.receive.receiver import ReceiveSettings
 from gateway.report.reporter import WhyForeign
 from gateway.report.rules import SENDER_STATUSES
@@ -53,6 +53,8 @@ def explain_arrival(
     (target,) = Admission(house, node.id, rights).targets(arrival, (recipient,))
     if target.refusal is not None:
         what = f"refused: {target.refusal.status} {target.refusal.text}"
+        if target.refusal.text == NOT_HERE.text and not isinstance(find_way(recipient), Refusal):
+            what += f" (relay_to of neighbour.{node.name} does not name it)"
     else:
         what = "taken: delivered here" if target.node is None else "taken: goes on as above"
     status = "" if target.refusal is None else target.refusal.status

@@ -133,6 +133,7 @@ class Queue:
         if left_bytes - size_bytes < self.reserve_bytes:
             raise StoreFull(
                 f"{self.directory} has {left_bytes} bytes free; {self.reserve_bytes} are kept in reserve"
+                " ([queue] reserve_bytes)"
             )
 
     def stage_body(self, message_id: str) -> StagedBody:

@@ -29,7 +29,7 @@ PERMANENT = "5"
 ROUTING = frozenset("%!@")
 """In a local part: mail servers, Postfix as it comes among them, send ``eve%far.test@here.test`` on to
 far.test for whoever they trust, and they trust us."""
-_NOT_HERE = Refusal(NOT_HERE_STATUS, "mail for this domain is not delivered here")
+NOT_HERE = Refusal(NOT_HERE_STATUS, "mail for this domain is not delivered here")
 
 FindWay = Callable[[str], Choices | Refusal | None]
 """By the routes: to one of some nodes, nowhere, or (None) delivered here."""
@@ -64,7 +64,7 @@ class House:
         """Where mail for a valid address goes."""
         if self.find_way is not None:
             return self.find_way(recipient)
-        return None if self.is_local(recipient) else _NOT_HERE
+        return None if self.is_local(recipient) else NOT_HERE
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,14 +152,14 @@ class Admission:
             return _refused(recipient, NOT_HERE_STATUS, "the node it came from may not write to this address")
         if self.is_relayed and recipient in rights.relay_to:
             return Target(recipient)
-        return _refused(recipient, _NOT_HERE.status, _NOT_HERE.text)
+        return _refused(recipient, NOT_HERE.status, NOT_HERE.text)
 
     def _relayed(self, arrival: Arrival, recipient: str, choices: Choices) -> Target:
         rights = self.rights
         nodes = {choice.node for choice in choices.ordered}
         is_report = not arrival.sender and not nodes.isdisjoint(rights.reports_to)
         if not self.is_relayed or not (is_report or recipient in rights.relay_to):
-            return _refused(recipient, _NOT_HERE.status, _NOT_HERE.text)
+            return _refused(recipient, NOT_HERE.status, NOT_HERE.text)
         if not rights.is_sent_back:
             onward = tuple(choice for choice in choices.ordered if choice.node != self.origin)
             if not onward:

@@ -175,10 +175,8 @@ class Table:
             entry = _Entry(rule.pattern, _target_of(rule))
             first = entries.setdefault(_key_of(rule.pattern), entry)
             if first.target != entry.target:
-                text = (
-                    f"route {shown(rule.pattern)}: an earlier rule for {shown(first.pattern)} says otherwise"
-                )
-                raise ConfigError(f"{text}; one rule for each pattern is allowed")
+                text = f"route {shown(rule.pattern)}: another one for {shown(first.pattern)} says otherwise"
+                raise ConfigError(f"{text}; allowed: one for each pattern, none for domains of [deliver]")
         return cls(entries)
 
     def route(self, address: str) -> Target:
@@ -192,6 +190,10 @@ class Table:
         if found is not None:
             return found.target
         return _NOT_PERMITTED if "@" in address else _NO_DOMAIN
+
+    def names(self, address: str) -> bool:
+        """Whether there is a rule for an address."""
+        return self._find(address) is not None
 
     def explain(self, address: str) -> str:
         """Say in one line where mail for an address goes and which rule says so."""

@@ -241,7 +241,7 @@ def test_route_explains(nodes: tuple[GatewayNode, GatewayNode]) -> None:
         ((ALICE,), "from b as <>: taken: delivered here; its sender is not told: no sender to tell"),
         (
             ("--sender", BOB, BOB),
-            "refused: 5.7.1 mail for this domain is not delivered here; its sender is told",
+            "not delivered here (relay_to of neighbour.b does not name it); its sender is told",
         ),
     ],
 )
@@ -250,6 +250,14 @@ def test_route_explains_what_becomes_of_mail_from_a_neighbour(
 ) -> None:
     a, _ = nodes
     assert said in a.run("route", "--from", "b", *words).out
+
+
+def test_route_says_what_an_address_lacks(nodes: tuple[GatewayNode, GatewayNode]) -> None:
+    a, _ = nodes
+    said = a.run("route", "x@nowhere.test").out
+    assert f"nncp-gateway accept NODE --domain DOMAIN, or [[route]] in {a.config_path}" in said
+    assert "relay_to" not in a.run("route", "--from", "b", "x@nowhere.test").out
+    assert "(relay_to of neighbour.b does not name it)" in a.run("route", "--from", "b", BOB).out
 
 
 def test_route_explains_rights(nodes: tuple[GatewayNode, GatewayNode]) -> None:

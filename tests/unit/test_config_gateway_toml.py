@@ -472,13 +472,29 @@ def test_everything_that_does_not_fit_together_comes_at_once(load: Load) -> None
     assert len(lines) == 3
     assert "neighbour.mallory" in lines[0]
     assert "route[1].node" in lines[1]
-    assert "an earlier rule" in lines[2]
+    assert "allowed: one for each pattern, none for domains of [deliver]" in lines[2]
 
 
 def test_a_syntax_error_has_its_line(load: Load, home: Path) -> None:
     (line,) = refusal(load, '[node]\nhostname = "a.test"\nstate_directory = oops\n')
     assert line.startswith(f"{home}/other.toml: is not TOML: ")
     assert "line 3" in line
+
+
+@pytest.mark.parametrize(
+    ("text", "hint"),
+    [
+        ("[neighbour.bob]\n[neighbour.bob]\n", "the table neighbour.bob is there already; write"),
+        ("[neighbour.'b.b']\n[neighbour.'b.b']\n", "the table neighbour.b.b is there already"),
+        ("[log]\nmail = 'a'\nmail = 'b'\n", "a key stands in its table twice"),
+        ("[log]\nmail = \u201ca\u201d\n", "texts stand in straight quotes"),
+        ("[smtp]\nmax_message_bytes = 1M\n", "numbers have no unit"),
+    ],
+    ids=["table twice", "quoted table twice", "key twice", "curly quotes", "unit"],
+)
+def test_the_commonest_syntax_errors_say_what_to_do(load: Load, text: str, hint: str) -> None:
+    (line,) = refusal(load, text)
+    assert hint in line
 
 
 @pytest.mark.parametrize("value", ["9" * 5000, "[" * 5000], ids=["digits", "brackets"])

@@ -38,7 +38,7 @@ def test_last_of_several_equal_keys_counts_and_is_remembered() -> None:
     ("text", "error"),
     [
         ("{a: b, c: d}", "cfg: line "),
-        ("{\n a: 1\n}\n}", "cfg: line 4, column 1: Extra data"),
+        ("{\n a: 1\n}\n}", "cfg: line 4, column 1: something stands behind the end; a brace closes"),
         ("a: 1\nb c: 2\n", "cfg: line 2, column "),
         ("{\n  a: {\n", "cfg: line "),
         ("", "cfg: no settings in it"),

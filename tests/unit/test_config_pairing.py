@@ -173,13 +173,13 @@ def test_conflicts_are_refused_with_a_clear_text(
     before = texts(a)
     refusals = [
         (("bob",), other.run("invite").out, "neigh.bob: is there with other keys"),
-        (("robert",), block, "neigh.bob: is this node already"),
+        (("robert",), block, "neigh.bob: has these keys; accept them under that name"),
         (("me",), a.run("invite").out, "this is our own node"),
         (("self",), block, "can't be the name of a neighbour"),
         (("../x",), block, "can't be the name of a neighbour"),
         (("bob", "--understands", "gateway"), block, "is 'bsmtp' already, not 'gateway'"),
         (("carol", "--domain", "B.test"), other.run("invite").out, "'B.test' goes to bob already"),
-        (("carol", "--domain", "a.test"), other.run("invite").out, "an earlier rule"),
+        (("carol", "--domain", "a.test"), other.run("invite").out, "none for domains of [deliver]"),
         (("carol", "--domain", "a..b"), other.run("invite").out, "route[2].pattern: "),
         (("carol", "--via", "nobody"), other.run("invite").out, "via: 'nobody' is not a neighbour"),
         (("bob", "--via", "bob"), block, "neigh.bob.via: is different already"),
@@ -282,7 +282,7 @@ def test_a_directory_refuses_what_disagrees(nodes: tuple[GatewayNode, GatewayNod
     before, config = files_of(directory), a.config_path.read_text()
     other = GatewayNode(tmp_path / "c", "c.test").run("invite").out
     assert "is there with other keys" in accept(a, other, "bob").err
-    assert "neigh.bob: is this node already" in accept(a, b.run("invite").out, "carol").err
+    assert "neigh.bob: has these keys; accept them" in accept(a, b.run("invite").out, "carol").err
     assert (files_of(directory), a.config_path.read_text()) == (before, config)
 
 
