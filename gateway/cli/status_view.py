@@ -26,6 +26,7 @@ STALE = 1
 """Somebody was silent for longer than ``--stale`` says: for monitors, which take 1 for a warning."""
 
 HOUR_SECONDS = 3600.0
+NO_NEIGHBOURS = "no neighbours yet (nncp-gateway accept NAME)"
 
 LanesByHop = Mapping[NodeId, Sequence[LaneFigures]]
 
@@ -85,6 +86,8 @@ def status(
     else:
         for line in status_lines(links, name_of):
             click.echo(line)
+        if not links:
+            click.echo(NO_NEIGHBOURS)
     is_stale = stale_seconds is not None and any(link.is_silent_for(stale_seconds) for link in links)
     return STALE if is_stale else OK
 

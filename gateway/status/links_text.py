@@ -59,7 +59,8 @@ def _facts(link: LinkStatus, name_of: NameOf) -> Iterator[tuple[str, str]]:
             yield "last error", _fault(history.fault, link.now)
         if history.session is not None:
             yield "last session", _traffic(history.session)
-        yield "all together", _totals(history.totals)
+        if history.totals.session_count or history.totals.failed_count:
+            yield "all together", _totals(history.totals)
     for running in link.state.sessions:
         yield "running" if running.is_alive else "broken off", _running(running, link.now)
     yield from _waiting(link, name_of)
@@ -103,9 +104,9 @@ def _fault(fault: Fault, now: Moment) -> str:
 
 
 def _traffic(session: Session) -> str:
-    received = f"received {ibytes(session.received_bytes)} ({_speed(session.received_per_second)})"
-    sent = f"sent {ibytes(session.sent_bytes)} ({_speed(session.sent_per_second)})"
-    return f"{age_text(session.seconds)} long, {received}, {sent}"
+    received = _bytes_and_speed(session.received_bytes, session.received_per_second)
+    sent = _bytes_and_speed(session.sent_bytes, session.sent_per_second)
+    return f"{age_text(session.seconds)} long, received {received}, sent {sent}"
 
 
 def _totals(totals: Totals) -> str:
@@ -148,8 +149,10 @@ def _count(count: int, word: str) -> str:
     return f"{count} {word}{'' if count == 1 else 's'}"
 
 
-def _speed(bytes_per_second: float) -> str:
-    return f"{ibytes(round(bytes_per_second))}/s"
+def _bytes_and_speed(size_bytes: int, bytes_per_second: float) -> str:
+    # A session that had nothing to do but to wait, within what its clock can tell, has no speed.
+    is_told = bytes_per_second > 0 or not size_bytes
+    return ibytes(size_bytes) + f" ({ibytes(round(bytes_per_second))}/s)" * is_told
 
 
 def _ago(at: Moment, now: Moment) -> str:

@@ -39,6 +39,12 @@ def test_text_and_json_without_a_daemon(nodes: Nodes) -> None:
     assert (link["node"], link["id"], link["outbox"][0]["message_count"]) == ("b", b.id, 1)
 
 
+def test_a_node_without_neighbours_says_so(tmp_path: Path) -> None:
+    alone = GatewayNode(tmp_path / "alone", "a.test")
+    assert alone.run("status").out == "no neighbours yet (nncp-gateway accept NAME)\n"
+    assert alone.run("status", "--json").out == "[]\n"
+
+
 def test_neighbours_that_were_asked_for(nodes: Nodes) -> None:
     a, b = nodes
     for words in (["b"], [b.id]):

@@ -179,6 +179,18 @@ def test_sessions_and_failures(site: Site) -> None:
     assert found["total"] == {"since": START_WALL + 10, **counts, **figures}
 
 
+def test_a_session_that_was_over_at_once_has_no_speed(site: Site) -> None:
+    with site.states().began(NODE, Role.CALLER, ADDRESS) as session:
+        session.end(40_960, 0)
+    assert "last session: 0s long, received 40 KiB, sent 0 B (0 B/s)" in site.lines()
+
+
+def test_who_was_met_without_a_session_has_no_sums_of_sessions(site: Site) -> None:
+    site.states().met(NODE, Role.XFER, "/media/stick")
+    assert site.lines()[0] == "last contact: 0s ago, packets came through /media/stick"
+    assert not [line for line in site.lines() if line.startswith("all together")]
+
+
 def test_a_session_that_runs_and_one_that_died(site: Site) -> None:
     states = site.states()
     with states.began(NODE, Role.LISTENER, ADDRESS) as session:
