@@ -71,8 +71,13 @@ class _Daemon:
             self._only -= {stages.ONLINE}
         if parts.news is None:
             self._only -= frozenset(stages.NEWS)
-        if parts.config.nntp is None:
-            self._only -= {stages.NNTP}
+        endpoints = {
+            stages.SMTP: parts.config.smtp,
+            stages.LMTP: parts.config.lmtp,
+            stages.SUBMISSION: parts.config.submission,
+            stages.NNTP: parts.config.nntp,
+        }
+        self._only -= {name for name, settings in endpoints.items() if settings is None}
         self._stopping = threading.Event()
         self._endpoints = MailEndpoints(parts, self._only)
         wanted = self._only | {stages.HOUSEKEEPING}
