@@ -16,6 +16,7 @@
 #   makes the FAT32 stick of a test, which user-mode-linux mounts where the running kernel knows no FAT,
 #   iproute2 the networks of others. strace tells what was synced before a promise was made.
 # * Exim resolves the user Debian-exim as it starts, so that user is made.
+# * leafnode and INN exclude each other too: leafnode is only unpacked, into .peers/leafnode.
 # * A release may lack one of the programs that people use on top of NNCP (Debian 13 has no recutils):
 #   it is left out, and what needs it is skipped.
 set -euo pipefail
@@ -33,6 +34,7 @@ project=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/../.." && pwd -P)
 readonly project
 readonly prefix=$project/.peers
 readonly exim=$prefix/exim/usr/sbin/exim4
+readonly fetchnews=$prefix/leafnode/usr/sbin/fetchnews
 log=
 has_policy=no
 
@@ -64,6 +66,7 @@ list_missing() {
     is_installed "$package" || ! is_offered "$package" || printf '%s\n' "$package"
   done
   exim_runs || printf 'exim (beside Postfix)\n'
+  [ -x "$fetchnews" ] || ! is_offered leafnode || printf 'leafnode (beside INN)\n'
 }
 
 apt_get() {
@@ -137,24 +140,30 @@ install_inn() {
 }
 
 unpack_exim() {
-  local download needed=() library
   getent group Debian-exim >/dev/null || groupadd --system Debian-exim
   getent passwd Debian-exim >/dev/null ||
     useradd --system --gid Debian-exim --home-dir /nonexistent --no-create-home --shell /usr/sbin/nologin Debian-exim
+  unpack "$EXIM_PACKAGE" "$prefix/exim"
+  # Never set-uid root outside the package manager's care: it runs as the user of the test.
+  chmod 755 "$exim"
+  "$exim" -C /dev/null -bV >>"$log" 2>&1 || die "$exim does not run"
+}
+
+# unpack PACKAGE DIRECTORY: its files, without its scripts; its libraries are installed.
+unpack() {
+  local download needed=() library
   mkdir -p "$prefix"
   download=$(mktemp -d "$prefix/download.XXXXXX")
   # As root: apt's own user could not write into the directory.
-  (cd "$download" && apt_retry -o APT::Sandbox::User=root download "$EXIM_PACKAGE") || die "cannot download $EXIM_PACKAGE"
-  rm -rf "$prefix/exim"
-  dpkg -x "$download"/"$EXIM_PACKAGE"_*.deb "$prefix/exim"
-  # Never set-uid root outside the package manager's care: it runs as the user of the test.
-  chmod 755 "$prefix" "$prefix/exim" "$exim"
+  (cd "$download" && apt_retry -o APT::Sandbox::User=root download "$1") || die "cannot download $1"
+  rm -rf "$2"
+  dpkg -x "$download/$1"_*.deb "$2"
+  chmod 755 "$prefix" "$2"
   while read -r library; do
     is_installed "$library" || needed+=("$library")
-  done < <(dpkg-deb -f "$download"/"$EXIM_PACKAGE"_*.deb Depends | tr ',' '\n' | sed 's/|.*//; s/(.*//; s/ //g' | grep '^lib')
-  [ ${#needed[@]} -eq 0 ] || apt_install "${needed[@]}" || die "cannot install the libraries of Exim"
+  done < <(dpkg-deb -f "$download/$1"_*.deb Depends | tr ',' '\n' | sed 's/|.*//; s/(.*//; s/ //g' | grep '^lib')
+  [ ${#needed[@]} -eq 0 ] || apt_install "${needed[@]}" || die "cannot install the libraries of $1"
   rm -rf "$download"
-  "$exim" -C /dev/null -bV >>"$log" 2>&1 || die "$exim does not run"
 }
 
 main() {
@@ -182,6 +191,7 @@ main() {
   is_installed postfix || install_postfix
   is_installed inn2 || install_inn
   exim_runs || unpack_exim
+  [ -x "$fetchnews" ] || ! is_offered leafnode || unpack leafnode "$prefix/leafnode"
   mapfile -t missing < <(list_missing)
   [ ${#missing[@]} -eq 0 ] || die "still missing: ${missing[*]}"
 }

@@ -21,7 +21,13 @@ PROJECT = Path(__file__).resolve().parents[2]
 PEERS_PREFIX = PROJECT / ".peers"
 NEWS_BIN = Path("/usr/lib/news/bin")
 
-_EXTRA_PATH = ("/usr/sbin", "/sbin", str(NEWS_BIN), str(PEERS_PREFIX / "exim/usr/sbin"))
+_EXTRA_PATH = (
+    "/usr/sbin",
+    "/sbin",
+    str(NEWS_BIN),
+    str(PEERS_PREFIX / "exim/usr/sbin"),
+    str(PEERS_PREFIX / "leafnode/usr/sbin"),
+)
 
 
 @dataclass(frozen=True, slots=True)
