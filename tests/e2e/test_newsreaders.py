@@ -108,7 +108,7 @@ def test_what_is_posted_offline_by_every_newsreader_appears_at_the_far_inn(
             kind(leaf.place / kind.name, leaf.ports()[0], GROUP) for kind in (Slrn, Tin)
         ]
         for reader in readers:
-            assert "hello 0" in reader.read("number 0")
+            reader.read("number 0", "hello 0")
             reader.post(f"from {reader.name}")
         with Newsreader(leaf.ports()[0]) as client:
             assert client.post([*PROTO, "Subject: from Python", "", ".dot", "typed in Python"]) == "240"

@@ -45,8 +45,8 @@ class TerminalReader(ABC):
         return Seat([self.program, *options, "-p", str(self.port)], environ, self.home)
 
     @abstractmethod
-    def read(self, subject: str) -> str:
-        """Open the group and the first article in it, which has this subject; what the screen shows."""
+    def read(self, subject: str, text: str) -> None:
+        """Open the group and the first article in it, and wait until this subject and text are shown."""
 
     @abstractmethod
     def post(self, subject: str) -> None:
@@ -65,13 +65,12 @@ class Slrn(TerminalReader):
         )
         return super().open("-h", "127.0.0.1", "-f", str(self.home / ".newsrc"), *options)
 
-    def read(self, subject: str) -> str:
+    def read(self, subject: str, text: str) -> None:
         with self.open() as seat:
             self._enter_group(seat)
             seat.type(ENTER)
-            shown = seat.wait_for(f"Subject: {subject}")
+            seat.wait_for(f"(?s)Subject: {subject}.*{text}")
             self._leave(seat)
-        return shown
 
     def post(self, subject: str) -> None:
         with self.open() as seat:
@@ -113,13 +112,12 @@ class Tin(TerminalReader):
         settings.write_text("mail_address=Me <me@a.test>\n")
         return super().open("-r", "-g", "127.0.0.1", "-Q", *options)
 
-    def read(self, subject: str) -> str:
+    def read(self, subject: str, text: str) -> None:
         with self.open() as seat:
             self._enter_group(seat)
             seat.type(ENTER)
-            shown = seat.wait_for(f"(?s){subject}.*Newsgroups: {self.group}")
+            seat.wait_for(f"(?s){subject}.*{text}")
             self._leave(seat)
-        return shown
 
     def post(self, subject: str) -> None:
         with self.open() as seat:

@@ -19,7 +19,7 @@ from typing import Self
 from tests.support.terminal import open_pty
 
 ROWS, COLUMNS = 24, 80
-WAIT_SECONDS = 20.0
+WAIT_SECONDS = 60.0
 POLL_SECONDS = 0.05
 END_SECONDS = 5.0
 _TOKEN = re.compile(
