@@ -13,6 +13,8 @@ which were given theirs at different times.
 import hashlib
 from collections.abc import Iterable, Sequence
 
+from blake3 import blake3
+
 from gateway.message.envelope import Envelope
 from gateway.msgqueue.entry import QueuedMessage
 
@@ -31,7 +33,8 @@ class ContentHash:
     __slots__ = ("_hash",)
 
     def __init__(self, *pieces: bytes | bytearray) -> None:
-        self._hash = hashlib.blake2b(digest_size=HASH_BYTES)
+        # Every byte of every message goes through it; BLAKE2b takes eight times as long.
+        self._hash = blake3()
         for piece in pieces:
             self._hash.update(piece)
 
@@ -41,7 +44,7 @@ class ContentHash:
 
     def digest(self) -> bytes:
         """The hash of all of it, ``HASH_BYTES`` long."""
-        return self._hash.digest()
+        return self._hash.digest(HASH_BYTES)
 
 
 class Gathering:
