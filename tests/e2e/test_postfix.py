@@ -1,4 +1,7 @@
-"""From one real Postfix to another, through our nodes, the Go tools in any of the places, and a relay."""
+"""From one real Postfix to another, through our nodes, with the forms and tools of stock NNCP.
+
+Between gateways, with relays and Exim: ``test_mail_sites.py``.
+"""
 
 import smtplib
 from collections.abc import Sequence
@@ -87,7 +90,7 @@ def node_for(sites: Sites, name: str, port: int) -> GatewayNode:
     return GatewayNode(sites.place / name, f"{name}.test", "--deliver", f"smtp:127.0.0.1:{port}")
 
 
-@pytest.mark.parametrize("form", ["sendmail", "bsmtp", "gateway"])
+@pytest.mark.parametrize("form", ["sendmail", "bsmtp"])
 def test_from_postfix_to_postfix_with_daemons(sites: Sites, form: str) -> None:
     """What swaks gives to one Postfix is in the other's Maildir, through SMTP, a stick and a handle."""
     with sites.a, sites.b:
@@ -115,28 +118,6 @@ def test_from_postfix_to_postfix_with_the_far_steps_by_hand(sites: Sites) -> Non
         b.run("toss")
         b.run("deliver")
         sites.check_arrived()
-
-
-def test_through_a_relay_with_the_go_tools(sites: Sites) -> None:
-    """The packets of one node reach the other through a third that can't read them."""
-    with sites.a, sites.b:
-        a, b = node_for(sites, "a", sites.a.port), node_for(sites, "b", sites.b.port)
-        mesh = GoMesh(sites.place / "go", ["r"])
-        relay = mesh["r"]
-        for node in (a, b):
-            introduce(relay, node)
-            node.run("accept", "r", stdin=relay.run("nncp-cfgmin").stdout)
-        pair(a, b, "--understands", "gateway", "--via", "r")
-        with a.serving(), b.serving():
-            sites.hand_over_by_smtp(a.port())
-            sites.submit()
-            wait_for_recipients(a, MAIL_COUNT)
-            a.run("xfer", "--tx", "--mkdir", str(sites.stick))
-            relay.run("nncp-xfer", "-quiet", "-rx", str(sites.stick))
-            relay.toss()
-            relay.run("nncp-xfer", "-quiet", "-mkdir", "-tx", str(sites.stick))
-            b.run("xfer", "--rx", str(sites.stick))
-            sites.check_arrived()
 
 
 def test_from_a_site_with_the_go_tools(sites: Sites) -> None:

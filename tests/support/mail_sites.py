@@ -89,12 +89,25 @@ class Site:
             queue.write(lambda _: None)
         self.start()
 
-    def submit(self, recipients: Sequence[str], message: bytes, sender: str | None = None) -> None:
-        """Hand a message with LF line ends to the mail server, as a user's program does."""
+    def submit(
+        self, recipients: Sequence[str], message: bytes, sender: str | None = None, *, notify: str = ""
+    ) -> None:
+        """Hand a message with LF line ends to the mail server, as a user's program does.
+
+        Args:
+            recipients: all of one transaction.
+            message: what goes behind DATA.
+            sender: ours if left out; "" is the null sender.
+            notify: what to tell the sender of, as RFC 3461 has it.
+        """
         whom = self.user if sender is None else sender
         with smtplib.SMTP("127.0.0.1", self.mta.port, "client.test", timeout=60) as client:
             refused = client.sendmail(
-                whom, list(recipients), message.replace(b"\n", b"\r\n"), mail_options=["BODY=8BITMIME"]
+                whom,
+                list(recipients),
+                message.replace(b"\n", b"\r\n"),
+                mail_options=["BODY=8BITMIME"],
+                rcpt_options=[f"NOTIFY={notify}"] if notify else [],
             )
         assert refused == {}
 

@@ -9,6 +9,7 @@ nncp-toss. Packets between a Postfix and an Exim travel through a relay with the
 
 import contextlib
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -167,7 +168,13 @@ def running_world(place: Path) -> Iterator[World]:
     world = _make_world(place)
     with contextlib.ExitStack() as stack:
         for site in world.sites:
-            stack.enter_context(site.mta)
+            stack.callback(site.mta.kill)
             stack.callback(site.stop)
-            site.start()
+        with ThreadPoolExecutor() as pool:
+            list(pool.map(_start, world.sites))
         yield world
+
+
+def _start(site: Site) -> None:
+    site.mta.start()
+    site.start()
