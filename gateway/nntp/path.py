@@ -45,12 +45,14 @@ def is_path_identity(text: str) -> bool:
     return len(text) <= IDENTITY_LIMIT_CHARS and _IDENTITY.fullmatch(text) is not None
 
 
+@functools.lru_cache(maxsize=256)
 def path_identities(path: str) -> tuple[str, ...]:
     """The names of the agents an article passed, the last one first.
 
     Args:
         path: value of Path. Diagnostics and the last entry, which names no agent, are left out.
     """
+    # Each feed asks again about the article that is looked at.
     *entries, _ = _DELIMITER.split(path.strip())
     return tuple(entry for entry in entries if entry and not entry.startswith(_DIAGNOSTIC))
 
@@ -62,8 +64,15 @@ def hop_count(path: str) -> int:
 
 def is_in_path(path: str, names: Collection[str]) -> bool:
     """Whether an article passed an agent of one of these names, in any case of letters."""
-    wanted = {name.lower() for name in names}
-    return any(name.lower() in wanted for name in path_identities(path))
+    if not names:
+        return False
+    passed = _lowered_identities(path)
+    return any(name.lower() in passed for name in names)
+
+
+@functools.lru_cache(maxsize=256)
+def _lowered_identities(path: str) -> frozenset[str]:
+    return frozenset(name.lower() for name in path_identities(path))
 
 
 def relayed(article: bytes, own: str, source: Source) -> bytes:

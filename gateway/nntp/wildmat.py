@@ -95,8 +95,17 @@ class Wildmat:
 
 def takes_groups(wildmat: Wildmat, groups: Iterable[str]) -> bool:
     """Whether an article in these groups is meant: one of them matches, and none is poison."""
-    verdicts = {wildmat.verdict(group) for group in groups}
-    return Verdict.YES in verdicts and Verdict.POISON not in verdicts
+    return are_meant(map(wildmat.verdict, groups))
+
+
+def are_meant(verdicts: Iterable[Verdict]) -> bool:
+    """Whether an article is meant of whose groups this is said: one is, and none is poison."""
+    is_meant = False
+    for verdict in verdicts:
+        if verdict is Verdict.POISON:
+            return False
+        is_meant = is_meant or verdict is Verdict.YES
+    return is_meant
 
 
 def is_newsgroup_name(text: str) -> bool:

@@ -15,7 +15,7 @@ from gateway.errors import ConfigError
 from gateway.ids import NICE_BULK, NodeId
 from gateway.nntp.article import Article
 from gateway.nntp.path import hop_count, is_in_path
-from gateway.nntp.wildmat import Verdict, Wildmat
+from gateway.nntp.wildmat import Verdict, Wildmat, are_meant
 
 NOT = "!"
 
@@ -47,9 +47,9 @@ class Distributions:
 
     def take(self, distributions: Sequence[str]) -> bool:
         """Whether an article with these distributions is carried; one without any always is."""
-        names = {name.lower() for name in distributions}
-        if not names:
+        if not distributions:
             return True
+        names = {name.lower() for name in distributions}
         return not names & self.excluded and (not self.wanted or bool(names & self.wanted))
 
 
@@ -111,7 +111,7 @@ class Feed:
             and (self.is_control_fed or article.control is None)
             and _is_within(article.size_bytes, self.max_article_bytes)
             and _is_within(len(article.newsgroups), self.max_groups_count)
-            and _is_within(hop_count(article.path), self.max_hops_count)
+            and (self.max_hops_count is None or hop_count(article.path) <= self.max_hops_count)
             and not is_in_path(article.path, self.path_names)
         )
 
@@ -123,8 +123,7 @@ class Feed:
         return wishes.groups.decision(group) or own
 
     def _takes_groups(self, groups: Sequence[str], wishes: Wishes) -> bool:
-        verdicts = {self.verdict(group, wishes) for group in groups}
-        return not wishes.is_paused and Verdict.YES in verdicts and Verdict.POISON not in verdicts
+        return not wishes.is_paused and are_meant(self.verdict(group, wishes) for group in groups)
 
 
 @dataclass(frozen=True, slots=True)
