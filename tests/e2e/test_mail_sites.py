@@ -12,6 +12,7 @@ from tests.support.endpoint import Client
 from tests.support.mail_sites import Site, pairs
 from tests.support.mail_trace import without_trace
 from tests.support.mail_world import DAY_SECONDS, World, running_world
+from tests.support.processes import wait_until
 
 
 @pytest.fixture(scope="module")
@@ -273,6 +274,29 @@ def test_the_port_for_neighbours_relays_nothing(world: World) -> None:
         assert client.command("RCPT TO:<bob@p2.test>")[0] == 250
 
 
+def test_a_gateway_that_is_down_costs_no_mail(world: World) -> None:
+    """By LMTP and by SMTP servers of both kinds keep their mail and hand it in once the daemon is back."""
+    ways = [(near, far) for near in (world.p1, world.e1) for far in (world.p2, world.e2)]
+    for near in (world.p1, world.e1):
+        near.stop()
+    for near, far in ways:
+        near.submit([far.user], letter(f"down-{near.name}-{far.name}"))
+    for near in (world.p1, world.e1):
+        # Of the socket, and of the port.
+        for said in ("No such file or directory", "Connection refused"):
+            wait_until(
+                lambda near=near, said=said: said in near.mta.log_text(),  # type: ignore[misc]
+                60,
+                f"a try of {near.name}: {said}",
+                explain=near.log_text,
+            )
+        near.start()
+    world.carriage.until(
+        lambda: all(with_subject(far, f"down-{near.name}-{far.name}") for near, far in ways), "all mails"
+    )
+    assert [len(with_subject(far, f"down-{near.name}-{far.name}")) for near, far in ways] == [1] * 4
+
+
 SMUGGLED = b"MAIL FROM:<evil@p1.test>\r\nRCPT TO:<victim@p2.test>\r\nDATA\r\nSubject: smuggled\r\n\r\nx"
 ENDS = (
     b"\n.\n",
@@ -310,3 +334,17 @@ def test_nothing_is_smuggled_behind_an_end_that_is_none(world: World) -> None:
     for site in world.sites:
         assert with_subject(site, "smuggled") == []
         assert not any(b"victim@" in mail.partition(b"\n\n")[0] for mail in site.mails())
+
+
+@pytest.mark.parametrize("end", ENDS)
+def test_our_own_doors_take_no_false_end_for_one(world: World, end: bytes) -> None:
+    """By SMTP and LMTP the whole of it is one message, which is refused, and the connection goes on."""
+    for address, hello in ((world.p1.smtp_port, "EHLO"), (world.p1.lmtp_path, "LHLO")):
+        with Client(address) as client:
+            assert client.answer()[0] == 220
+            assert client.command(f"{hello} client.test")[0] == 250
+            client.begin(world.p1.user, world.p2.user)
+            client.send(b"Subject: x\r\n\r\nbefore" + end + SMUGGLED + b"\r\n.\r\n")
+            code, text = client.answer()
+            assert (code, text[:5]) == (554, "5.6.0")
+            assert client.command("NOOP")[0] == 250

@@ -151,11 +151,11 @@ class PostfixSite(Site):
         super().__init__(place, name, deliver, more_domains)
         self._way, self._smtp_domains = way, smtp_domains
         self._relayed: list[str] = []
-        self._socket = self.mta.home / "queue/nncp-gateway/lmtp"
-        self._socket.parent.mkdir()
-        shutil.chown(self._socket.parent, group="postfix")
-        self._socket.parent.chmod(0o2750)
-        self.node.set_toml("lmtp", f'socket = "{self._socket}"\n')
+        self.lmtp_path = self.mta.home / "queue/nncp-gateway/lmtp"
+        self.lmtp_path.parent.mkdir()
+        shutil.chown(self.lmtp_path.parent, group="postfix")
+        self.lmtp_path.parent.chmod(0o2750)
+        self.node.set_toml("lmtp", f'socket = "{self.lmtp_path}"\n')
         self.node.run("links", "--mail", str(self.bin))
         for line in settings(self._fragment("main.cf.sample", {"/etc/postfix": str(self.mta.home / "etc")})):
             self.mta.set(line)
