@@ -8,9 +8,11 @@ content must hash to its name before it is received. The most urgent packets go 
 ones before the large; what does not fit stays where it is. Nothing on the stick leads out of it.
 """
 
+import contextlib
 import errno
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 from gateway.carry.stick import Carried, NotRegular, Stick, StickGone, check_room, read_pieces
@@ -97,10 +99,13 @@ class Xfer:
         self._received_count = self._sent_count = self._bad_count = 0
         self.senders: set[NodeId] = set()
         """Whose packets were received, over all runs."""
+        self.unknown: list[NodeId] = []
+        """Who has packets for us in the directory and is no neighbour, as of the last run."""
 
     def run_once(self) -> XferResult:
         """Receive, then send."""
         self._received_count = self._sent_count = self._bad_count = 0
+        self.unknown = []
         root = self._stick.root
         if not root.exists() and not self._settings.is_making_directories:
             self._log.info("xfer", [("Dir", str(root))], f"Packet transfer: there is no directory {root}")
@@ -132,6 +137,8 @@ class Xfer:
                 self._log.debug(
                     "xfer-rx-unknown", fields, f"Packet transfer, received: unknown node {sender_id}"
                 )
+                with contextlib.suppress(GatewayError):
+                    self.unknown += [sender_id for _ in islice(self._stick.packets(own_id, sender_id), 1)]
             elif self._settings.only is None or sender_id in self._settings.only:
                 self._receive_from(node, [*fields, ("Node", sender_id.text)])
 

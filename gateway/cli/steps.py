@@ -106,6 +106,11 @@ def xfer(  # noqa: PLR0913 - one parameter for each option
     if result.received_count:
         send_wake(parts.config.state_directory, TOSS)
     click.echo(f"{result.received_count} packets taken, {result.sent_count} packets put on")
+    for stranger in exchange.unknown:
+        text = (
+            f"packets of {stranger} stay: it is no neighbour (nncp-gateway accept makes it one, by its block)"
+        )
+        click.echo(text)
     for name in left:
         click.echo(f"packets for {name} stay: {directory} has no directory for it (--mkdir makes one)")
     return DATA if result.bad_count or flushed.bad_count else OK
@@ -194,8 +199,8 @@ def _run_batcher(batcher: Batcher, *, is_flush: bool, only: Collection[NodeId] |
 
 
 def _without_directory(parts: Parts, directory: Path, settings: XferSettings) -> list[str]:
-    """Neighbours that have packets here and no directory on the stick."""
-    if not settings.is_sending:
+    """Neighbours that have packets here and no directory on the stick, since nobody asked for one."""
+    if not settings.is_sending or settings.is_making_directories:
         return []
     return [
         node.name

@@ -220,7 +220,7 @@ class Outbox:
                 (now, wall, batch.text),
             )
             connection.execute(
-                "UPDATE delivery SET state = 'sent', status = '2.0.0', text = 'in the spool',"
+                "UPDATE delivery SET state = 'sent', status = '2.0.0', text = 'in a packet',"
                 # Stock nodes do not hear what the sender asked for, so nobody else will tell.
                 " success = CASE WHEN notify LIKE '%SUCCESS%'"
                 " AND (SELECT form FROM batch WHERE id = delivery.batch) != ? THEN ? END,"

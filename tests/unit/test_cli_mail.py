@@ -161,6 +161,20 @@ def test_steps_report_what_they_did(nodes: tuple[GatewayNode, GatewayNode], tmp_
     assert b.run("deliver").out == "1 delivered, 0 deferred, 0 dead\n"
 
 
+def test_packets_of_a_node_that_was_not_accepted_are_told_of(tmp_path: Path) -> None:
+    a, b = GatewayNode(tmp_path / "a", "a.test"), GatewayNode(tmp_path / "b", "b.test")
+    a.accept(b)
+    a.send(ALICE, [BOB], mail(1, ALICE, BOB))
+    stick = tmp_path / "stick"
+    stick.mkdir()
+    a.run("xfer", "--mkdir", str(stick))
+    told = f"0 packets taken, 0 packets put on\npackets of {a.id} stay: it is no neighbour"
+    assert b.run("xfer", str(stick)).out.startswith(told)
+    b.accept(a)
+    assert b.run("xfer", str(stick)).out == "1 packets taken, 0 packets put on\n"
+    assert b.run("xfer", str(stick)).out == "0 packets taken, 0 packets put on\n"
+
+
 def test_flush_takes_a_node(nodes: tuple[GatewayNode, GatewayNode], tmp_path: Path) -> None:
     a, b = nodes
     c = GatewayNode(tmp_path / "c", "c.test")
