@@ -123,8 +123,9 @@ class Database:
             self._path, timeout=BUSY_TIMEOUT_SECONDS, isolation_level=None, check_same_thread=False
         )
         try:
-            connection.execute("PRAGMA journal_mode = WAL")
+            # Before the journal's mode, which writes the file anew.
             connection.execute(f"PRAGMA synchronous = {'FULL' if self._disk.is_syncing else 'OFF'}")
+            connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA foreign_keys = ON")
         except sqlite3.Error:
             connection.close()
