@@ -1,4 +1,4 @@
-"""Fuzz the decoders, one after the other: ``./run fuzz [TARGET...] [SECONDS]``.
+"""Fuzz the decoders, as many at once as there are processors: ``./run fuzz [TARGET...] [SECONDS]``.
 
 With atheris each is guided by coverage, and what it learns is kept in ``.cache/fuzz`` for the next
 time; without it the inputs are changed blindly. Exit status 1: something else than a
@@ -12,6 +12,8 @@ import sys
 import tempfile
 import time
 import traceback
+from concurrent.futures import ProcessPoolExecutor
+from itertools import repeat
 from pathlib import Path
 
 from tests.fuzz.mutate import changed_inputs
@@ -21,6 +23,8 @@ from tests.fuzz.targets import TARGETS
 PROJECT = Path(__file__).resolve().parents[2]
 KEPT = PROJECT / ".cache" / "fuzz"
 DEFAULT_SECONDS = 60
+JOB_LIMIT = 4
+"""Each may take 2 GiB of memory."""
 MEMORY = Path("/dev/shm")  # noqa: S108 -- a directory of its own is made there
 ENDED = b"stat::number_of_executed_units:"
 
@@ -48,7 +52,9 @@ def main(words: list[str]) -> int:
     is_guided = importlib.util.find_spec("atheris") is not None
     fuzz = _guided if is_guided else _blind
     print(f"fuzz: {'guided by coverage' if is_guided else 'blind: atheris is not installed'}", flush=True)
-    return max([fuzz(name, seconds) for name in names or TARGETS])
+    job_count = min(JOB_LIMIT, len(os.sched_getaffinity(0)))
+    with ProcessPoolExecutor(job_count, initializer=silence_logs) as jobs:
+        return max(jobs.map(fuzz, names or TARGETS, repeat(seconds)))
 
 
 def _guided(name: str, seconds: int) -> int:
