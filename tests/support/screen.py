@@ -16,6 +16,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Self
 
+from tests.support.processes import slowness
 from tests.support.terminal import open_pty
 
 ROWS, COLUMNS = 24, 80
@@ -155,7 +156,7 @@ class Seat:
 
     def wait_for(self, pattern: str) -> str:
         """Wait until the screen shows a pattern; returns what it shows."""
-        deadline = time.monotonic() + WAIT_SECONDS
+        deadline = time.monotonic() + WAIT_SECONDS * slowness()
         while not re.search(pattern, self.screen.text()):
             assert time.monotonic() < deadline, f"no {pattern!r} on the screen:\n{self.screen.text()}"
             self._read()
@@ -163,7 +164,7 @@ class Seat:
 
     def wait_end(self) -> int:
         """Wait until the program has ended; its exit status."""
-        deadline = time.monotonic() + WAIT_SECONDS
+        deadline = time.monotonic() + WAIT_SECONDS * slowness()
         while self._child.poll() is None:
             assert time.monotonic() < deadline, f"it does not end:\n{self.screen.text()}"
             self._read()

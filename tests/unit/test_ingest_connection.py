@@ -15,7 +15,7 @@ from aiosmtpd.smtp import SMTP, Envelope, Session
 from gateway.ingest.connection import INPUT_LIMIT_BYTES, LINE_LIMIT_BYTES, SmtpConnection
 from gateway.ingest.smtp import SmtpSession
 from tests.support.endpoint import Client, Endpoint, stuffed
-from tests.support.processes import wait_until
+from tests.support.processes import slowness, wait_until
 
 MESSAGE = b"Subject: x\r\n\r\nhello\r\n"
 GROUP = b"MAIL FROM:<a@a.test>\r\nRCPT TO:<bob@b.test>\r\nDATA\r\n"
@@ -167,7 +167,7 @@ def test_idle_client_is_sent_away(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("begun", [b"NOO", GROUP, GROUP[:-1]])
 def test_client_that_stops_in_the_middle_is_sent_away(tmp_path: Path, begun: bytes) -> None:
-    with Endpoint(tmp_path, idle_seconds=0.5) as endpoint, endpoint.client() as client:
+    with Endpoint(tmp_path, idle_seconds=0.5 * slowness()) as endpoint, endpoint.client() as client:
         client.send(begun)
         assert (421, "4.4.2 timeout, closing") in iter(client.answer, (0, ""))
         wait_until(lambda: endpoint.server.connections_count == 0, 20, "the end of the session")
@@ -177,7 +177,7 @@ def test_client_that_stops_within_a_message_leaves_nothing(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, "gateway.mail")
-    with Endpoint(tmp_path, idle_seconds=0.5) as endpoint, endpoint.client() as client:
+    with Endpoint(tmp_path, idle_seconds=0.5 * slowness()) as endpoint, endpoint.client() as client:
         client.begin()
         assert client.content(b"Subject: half") == (421, "4.4.2 timeout, closing")
         wait_until(lambda: endpoint.server.connections_count == 0, 20, "the end of the session")
@@ -188,7 +188,7 @@ def test_client_that_stops_within_a_message_leaves_nothing(
 
 
 def test_message_may_not_trickle_for_ever(tmp_path: Path) -> None:
-    with Endpoint(tmp_path, data_seconds=0.1) as endpoint, endpoint.client() as client:
+    with Endpoint(tmp_path, data_seconds=0.1 * slowness()) as endpoint, endpoint.client() as client:
         client.begin()
         while not select.select([client.socket], [], [], 0.01)[0]:
             client.send(b"x")
@@ -197,17 +197,18 @@ def test_message_may_not_trickle_for_ever(tmp_path: Path) -> None:
 
 
 def test_client_that_keeps_sending_keeps_its_time(tmp_path: Path) -> None:
-    with Endpoint(tmp_path, idle_seconds=0.8) as endpoint, endpoint.client() as client:
+    idle_seconds = 0.8 * slowness()
+    with Endpoint(tmp_path, idle_seconds=idle_seconds) as endpoint, endpoint.client() as client:
         begin = endpoint.loop.time()
         client.begin()
-        while endpoint.loop.time() < begin + 1.4:
+        while endpoint.loop.time() < begin + 1.75 * idle_seconds:
             client.send(b"x")
             assert not select.select([client.socket], [], [], 0.05)[0]
         assert client.content(b"\r\n.\r\n")[0] == 250
 
 
 def test_client_that_reads_no_answers_is_cut_off(tmp_path: Path) -> None:
-    with Endpoint(tmp_path, idle_seconds=0.5) as endpoint, endpoint.client() as client:
+    with Endpoint(tmp_path, idle_seconds=0.5 * slowness()) as endpoint, endpoint.client() as client:
         client.send(b"MAIL FROM:<a@a.test>\r\nRCPT TO:<bob@b.test>\r\n")
 
         def flood() -> None:

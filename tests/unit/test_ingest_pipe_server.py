@@ -16,7 +16,7 @@ from gateway.msgqueue.entry import Role
 from gateway.msgqueue.store import INLINE_BODY_BYTES
 from tests.support.handing_in import PipeCaller, PipeEndpoint
 from tests.support.messages import NODE_A
-from tests.support.processes import wait_until
+from tests.support.processes import slowness, wait_until
 
 ALICE, BOB = "alice@a.test", "bob@b.test"
 MAIL = b"Message-ID: <1@x>\nDate: x\nFrom: x\nSubject: x\n\nhello\n"
@@ -239,7 +239,7 @@ def test_one_too_many_is_told_to_come_again(place: Path) -> None:
 
 @pytest.mark.parametrize("limit", ["idle_seconds", "data_seconds"])
 def test_a_program_that_is_too_slow_is_told_to_come_again(place: Path, limit: str) -> None:
-    limits: dict[str, Any] = {limit: 0.2}
+    limits: dict[str, Any] = {limit: 0.2 * slowness()}
     with PipeEndpoint(place / "state", **limits) as endpoint:
         with endpoint.connect() as caller:
             assert caller.ask("send", "-f", ALICE, BOB)[0] == frames.GO
