@@ -87,7 +87,7 @@ def test_sendmail_is_silent_when_all_is_well(endpoint: PipeEndpoint) -> None:
         (("rmail", BOB, "later@b.test"), "", 75, "4.2.1 'later@b.test': on holiday"),
         (("rmail", "x@gone.test"), "", 75, "4.7.1 unknown node 'gone'"),
         (("sendmail", "-bp"), "", 75, "4.5.4 -bp is not offered"),
-        (("uux", "-", "bob!rnews"), "", 75, "4.3.3 rnews: news is not taken"),
+        (("uux", "-", "bob!rnews"), "", 75, "4.3.5 news is not taken here"),
         (("mailq",), "", 75, "4.5.4 'mailq' is no command"),
         (("receive", "rsmtp"), "", 75, "nncp-gateway: NNCP_SENDER is not set"),
         (("rsmtp",), "x", 75, "nncp-gateway: NNCP_SENDER: "),
