@@ -53,7 +53,8 @@ def show_command(invocation: Invocation, *, queue_id: str, is_body: bool, is_jso
     with invocation.open() as parts:
         message = show_message(invocation.queue_of(parts), queue_id)
         if message is None:
-            click.echo(f"there is no message {queue_id!r} in the queue", err=True)
+            hint = f"; by address: nncp-gateway queue list --all --recipient {queue_id}" * ("@" in queue_id)
+            click.echo(f"there is no message {queue_id!r} in the queue{hint}", err=True)
             return NO_HOST
         if is_body:
             for chunk in invocation.queue_of(parts).read_body(message.seq):

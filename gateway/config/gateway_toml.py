@@ -51,6 +51,10 @@ from gateway.toss.settings import TossSettings
 
 QUEUE_NAME = "queue"
 STDERR = "stderr"
+_READ_HINTS: Mapping[type[OSError], str] = {
+    FileNotFoundError: "; make one with nncp-gateway init, or name another with -c",
+    PermissionError: "; run this as root, or as the user of the daemon",
+}
 
 Result = TypeVar("Result")
 
@@ -175,8 +179,7 @@ def read_gateway_file(path: Path) -> GatewayFile:
     try:
         text = path.read_bytes().decode("utf-8")
     except OSError as error:
-        is_missing = isinstance(error, FileNotFoundError)
-        hint = "; make one with nncp-gateway init, or name another with -c" if is_missing else ""
+        hint = next((hint for kind, hint in _READ_HINTS.items() if isinstance(error, kind)), "")
         raise ConfigError(f"{path}: cannot be read: {error.strerror}{hint}") from None
     except UnicodeDecodeError as error:
         raise ConfigError(f"{path}: is not UTF-8 at byte {error.start}") from None
@@ -276,7 +279,10 @@ class _Settings:
             node = None
         if node is not None and node.name != SELF_NAME:
             return node
-        known = ", ".join(sorted(set(self._nncp.book.nodes) - {SELF_NAME})) or "none yet"
+        known = (
+            ", ".join(sorted(set(self._nncp.book.nodes) - {SELF_NAME}))
+            or "none yet (nncp-gateway accept NAME)"
+        )
         what = "is this node itself" if node is not None else "is not a neighbour"
         self._problems.append(
             f"{where}: {name!r} {what}{ALLOWED}a name in neigh of {self._nncp.path}, which has: {known}"

@@ -150,7 +150,7 @@ def gateway_text(wish: NewNode) -> str:
         "[deliver]",
         "# Mail for these domains is delivered here",
         f"domains = {json.dumps(list(wish.domains))}",
-        '# Where to: "smtp" with address, "sendmail" with command, "maildir" with path',
+        '# Where to: "smtp" or "lmtp" with address, "sendmail" or "batch" with command, "maildir" with path',
         *deliver,
         "",
         "[batch]",

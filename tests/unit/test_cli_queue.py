@@ -107,6 +107,7 @@ def test_list_shows_what_is_asked_for(nodes: Nodes) -> None:
         (["move", "--all", "--to-node", "nobody"], 68, "unknown node 'nobody'"),
         (["move", "--all", "--to-nice", "x"], 65, "niceness"),
         (["release", "0123456789abcdef"], 68, "there is no message '0123456789abcdef' in the queue"),
+        (["show", BOB], 68, f"by address: nncp-gateway queue list --all --recipient {BOB}"),
     ],
 )
 def test_what_makes_no_sense_is_told_and_changes_nothing(
