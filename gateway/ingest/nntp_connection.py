@@ -26,6 +26,8 @@ STRANGER_SECONDS = 60.0
 """How long somebody may be silent who has not said who they are."""
 WINDOW_BYTES = 16 << 20
 """Articles of one connection that may wait for the disk."""
+WINDOW_COUNT = 2000
+"""Commands of one connection that may wait: the slower a sync, the more share it."""
 STOPPING = "400 shutting down, try again later"
 _NO_ROOM = "400 no room in memory, try again later"
 
@@ -192,6 +194,7 @@ class NntpConnection(asyncio.Protocol):
         has_certificate = services.door.certificates is not None
         limits = DialogueLimits(
             article_bytes=settings.max_article_bytes,
+            unanswered_count=WINDOW_COUNT,
             unanswered_bytes=min(WINDOW_BYTES, settings.max_inflight_bytes),
         )
         self._dialogue = ServerDialogue(

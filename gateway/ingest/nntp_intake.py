@@ -18,7 +18,7 @@ from gateway.newsdesk.desk import Accepted, Judgement, NewsDesk, Note, Origin, l
 
 COMMITS_COUNT = 2
 """At a time: while one syncs, the next is gathered."""
-GROUP_LIMIT_COUNT = 400
+GROUP_LIMIT_COUNT = 1000
 GROUP_LIMIT_BYTES = 8 << 20
 
 Tell = Callable[[Fate | GatewayError], None]
