@@ -8,6 +8,7 @@ from gateway.daemon.logs import set_up_logging
 from gateway.errors import ConfigError
 from gateway.maillog import log_mail
 from tests.support.gateways import kept_logging
+from tests.support.processes import wait_until
 
 
 @pytest.fixture(autouse=True)
@@ -29,10 +30,20 @@ def test_the_mail_log_can_have_a_file_and_is_complete_at_any_level(
     path = tmp_path / "mail.log"
     set_up_logging("error", path, {})
     log_mail("received", id="1")
-    path.rename(tmp_path / "mail.log.1")
-    log_mail("received", id="2")
+    moved = tmp_path / "mail.log.1"
+    path.rename(moved)
+    written_count = 0
+
+    def write() -> bool:
+        nonlocal written_count
+        log_mail("received", id="2")
+        written_count += 1
+        return path.exists()
+
+    wait_until(write, 20, "the file to be opened again")
     assert path.read_text().endswith(" event=received id=2\n")
-    assert (tmp_path / "mail.log.1").read_text().endswith(" event=received id=1\n")
+    lines = (moved.read_text() + path.read_text()).splitlines()
+    assert [line.rpartition("=")[2] for line in lines] == ["1", *["2"] * written_count]
     assert capsys.readouterr().err == ""
 
 

@@ -16,7 +16,12 @@ def test_what_is_committed_in_another_thread_is_told_to_everybody_who_waits() ->
         landing = Landing()
         futures: list[Future[None]] = [Future() for _ in range(500)]
         waits = [asyncio.ensure_future(landing.wait(future)) for future in futures]
-        await asyncio.to_thread(lambda: [future.set_result(None) for future in futures])
+
+        def commit() -> None:
+            for future in futures:
+                future.set_result(None)
+
+        await asyncio.to_thread(commit)
         await asyncio.wait_for(asyncio.gather(*waits), WAIT_SECONDS)
 
     asyncio.run(run())
