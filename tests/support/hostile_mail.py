@@ -66,8 +66,9 @@ class HostileSite:
         self._stack = contextlib.ExitStack()
 
     def __enter__(self) -> Self:
-        for context in (*self.sinks.values(), self.exim):
-            self._stack.enter_context(context)
+        for sink in self.sinks.values():
+            self._stack.enter_context(sink)
+        self._stack.enter_context(self.exim)
         self.a = GatewayNode(self.place / "a", "a.test")
         self.a.set_toml("lmtp", 'socket = "lmtp"\n')
         self.far = {name: self._neighbour(name) for name in EXITS}
@@ -179,9 +180,9 @@ class HostileSite:
         for path in (*mailboxes, *self.exim.wait_for_messages(exim_count)):
             content = path.read_bytes()
             field = rb"(?im)^(?:x-original-to|envelope-to): (.*)$"
-            sender = re.search(rb"(?i)^return-path: <(.*)>$", content, re.MULTILINE)[1]  # type: ignore[index]
+            back = re.search(rb"(?i)^return-path: <(.*)>$", content, re.MULTILINE)[1]  # type: ignore[index]
             for recipient in re.search(field, content)[1].decode().split(", "):  # type: ignore[index]
-                found[recipient].append(Arrived(sender.decode(), content))
+                found[recipient].append(Arrived(back.decode(), content))
         return found
 
     def dead(self) -> dict[str, str]:
