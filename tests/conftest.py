@@ -26,7 +26,16 @@ settings.load_profile("default")
 # sun_path holds 108 bytes; the peers add up to 60 of their own below a place.
 PLACE_PATH_LIMIT_BYTES = 48
 
+WORKER_COUNT = 2
+"""Processes that share the whole suite."""
+
 _failed = pytest.StashKey[bool]()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """Run what was named in one process, where it starts sooner, and shows its output and a debugger."""
+    return WORKER_COUNT if config.args_source is pytest.Config.ArgsSource.TESTPATHS else 0
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
