@@ -23,8 +23,7 @@ from gateway.newsdesk.batches import BatchDesk
 from gateway.newsdesk.desk import NewsDesk
 from gateway.newsdesk.remote import RemoteDesk
 from gateway.nodes import Book
-from gateway.reader.database import DATABASE_NAME
-from gateway.reader.store import ReaderStore
+from gateway.reader.store import DATABASE_NAME, ReaderStore
 from gateway.receive.news import NewsReceiver
 from gateway.receive.newsfix import NewsfixReceiver
 from gateway.spool.store import Spool

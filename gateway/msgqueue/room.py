@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 from gateway.durable import free_bytes
+from gateway.errors import StoreFull
 
 FRESH_SECONDS = 0.2
 NEAR_FACTOR = 2
@@ -27,6 +28,24 @@ class Room:
         self._directory = directory
         self._left_bytes = 0
         self._until = 0.0
+
+    def check(self, size_bytes: int, reserve_bytes: int) -> None:
+        """Make sure that so much may be written.
+
+        Args:
+            size_bytes: what is to be written.
+            reserve_bytes: what must stay free.
+
+        Raises:
+            StoreFull: the reserve would be touched.
+            StoreError: the disk can't be asked.
+        """
+        left_bytes = self.left_bytes(size_bytes, reserve_bytes)
+        if left_bytes - size_bytes < reserve_bytes:
+            raise StoreFull(
+                f"{self._directory} has {left_bytes} bytes free; {reserve_bytes} are kept in reserve"
+                " ([queue] reserve_bytes)"
+            )
 
     def left_bytes(self, size_bytes: int, reserve_bytes: int) -> int:
         """How much is free before so much is written.

@@ -8,31 +8,28 @@ of free space is kept, because a full disk can't even delete: new messages are r
 import os
 import secrets
 import sqlite3
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from functools import partial
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
 from gateway.durable import Disk
-from gateway.errors import StoreCorrupt, StoreError, StoreFull
+from gateway.errors import StoreCorrupt
 from gateway.msgqueue.bodies import Bodies, StagedBody
 from gateway.msgqueue.clock import Mark, QueueClock
+from gateway.msgqueue.database import Database
 from gateway.msgqueue.entry import NewMessage, Role
 from gateway.msgqueue.insertion import NO_LIMITS, SizeLimits, insert_message
 from gateway.msgqueue.lock import StageLock
 from gateway.msgqueue.room import Room
-from gateway.msgqueue.schema import migrate
-from gateway.msgqueue.writer import Writer, as_store_error
 
 DATABASE_NAME = "queue.sqlite"
 BODIES_NAME = "bodies"
 DIRECTORY_MODE = 0o750
 INLINE_BODY_BYTES = 128 << 10
 """Bodies up to this size stand in the database; SQLite reads larger blobs slower than files."""
-BUSY_TIMEOUT_SECONDS = 30.0
 DEFAULT_RESERVE_BYTES = 64 << 20
 ID_BYTES = 8
 IDS_DRAWN_COUNT = 128
@@ -67,43 +64,17 @@ class Queue:
         self.path = directory / DATABASE_NAME
         self.reserve_bytes = reserve_bytes
         self.limits = limits
-        self._disk = disk
         disk.make_directories(directory, DIRECTORY_MODE)
         disk.make_directories(directory / BODIES_NAME, DIRECTORY_MODE)
         self.bodies = Bodies(directory / BODIES_NAME, disk)
         self._room = Room(directory)
-        self._local = threading.local()
-        self._readers: list[sqlite3.Connection] = []
-        self._readers_lock = threading.Lock()
-        self._is_closed = False
         self._listeners: list[Callable[[], None]] = []
-        is_new = not self.path.exists()
-        try:
-            connection = self._connect()
-        except sqlite3.Error as error:
-            raise as_store_error(error, self.path) from error
-        try:
-            migrate(connection)
-            self.clock = clock(read_mark(connection))
-            write_mark(connection, self.clock)
-            if is_new:
-                disk.sync_directory(directory)
-        except BaseException as error:
-            connection.close()
-            if isinstance(error, sqlite3.Error):
-                raise as_store_error(error, self.path) from error
-            raise
-        self._marked_at = self.clock.now()
-        self._writer = Writer(connection, self.path, disk.hook, self._keep_clock)
+        self._database = Database(self.path, disk, clock)
+        self.clock = self._database.clock
 
     def close(self) -> None:
         """Finish what was submitted and close."""
-        self._writer.close()
-        with self._readers_lock:
-            self._is_closed = True
-            for connection in self._readers:
-                connection.close()
-            self._readers.clear()
+        self._database.close()
 
     def __enter__(self) -> Self:
         return self
@@ -129,12 +100,7 @@ class Queue:
         Raises:
             StoreFull: it would touch the reserve of free space.
         """
-        left_bytes = self._room.left_bytes(size_bytes, self.reserve_bytes)
-        if left_bytes - size_bytes < self.reserve_bytes:
-            raise StoreFull(
-                f"{self.directory} has {left_bytes} bytes free; {self.reserve_bytes} are kept in reserve"
-                " ([queue] reserve_bytes)"
-            )
+        self._room.check(size_bytes, self.reserve_bytes)
 
     def stage_body(self, message_id: str) -> StagedBody:
         """Start a body file for a message that is too large for the database.
@@ -235,7 +201,7 @@ class Queue:
 
     def submit(self, job: Callable[[sqlite3.Connection], Result]) -> "Future[Result]":
         """Run a job in the next write transaction (for the modules of this package)."""
-        future = self._writer.submit(job)
+        future = self._database.submit(job)
         future.add_done_callback(self._tell)
         return future
 
@@ -243,20 +209,13 @@ class Queue:
         """Run a job in the next write transaction and wait until it is on disk."""
         return self.submit(job).result()
 
-    @contextmanager
-    def reading(self) -> Iterator[sqlite3.Connection]:
+    def reading(self) -> AbstractContextManager[sqlite3.Connection]:
         """A connection for reading, one for each thread (for the modules of this package).
 
         Raises:
             StoreError: whatever SQLite refuses; the queue is closed.
         """
-        connection = getattr(self._local, "connection", None)
-        try:
-            if connection is None:
-                connection = self._local.connection = self._connect_reader()
-            yield connection
-        except sqlite3.Error as error:
-            raise as_store_error(error, self.path) from error
+        return self._database.reading()
 
     def on_change(self, listener: Callable[[], None]) -> None:
         """Call ``listener`` after each commit of this process; it must not block."""
@@ -273,35 +232,6 @@ class Queue:
     def _tell(self, _future: "Future[Any]") -> None:
         for listener in self._listeners:
             listener()
-
-    def _connect(self) -> sqlite3.Connection:
-        connection = sqlite3.connect(
-            self.path, timeout=BUSY_TIMEOUT_SECONDS, isolation_level=None, check_same_thread=False
-        )
-        try:
-            # Before the journal's mode, which writes the file anew.
-            connection.execute(f"PRAGMA synchronous = {'FULL' if self._disk.is_syncing else 'OFF'}")
-            connection.execute("PRAGMA journal_mode = WAL")
-            connection.execute("PRAGMA foreign_keys = ON")
-        except sqlite3.Error:
-            connection.close()
-            raise
-        return connection
-
-    def _connect_reader(self) -> sqlite3.Connection:
-        with self._readers_lock:
-            if self._is_closed:
-                raise StoreError(f"{self.path}: closed", status="4.3.0")
-            connection = self._connect()
-            self._readers.append(connection)
-        connection.execute("PRAGMA query_only = ON")
-        return connection
-
-    def _keep_clock(self, connection: sqlite3.Connection) -> None:
-        now = self.clock.now()
-        if now - self._marked_at >= 1.0:
-            write_mark(connection, self.clock)
-            self._marked_at = now
 
 
 def _settled(staged: Sequence[StagedBody], inserted: "Future[None]") -> "Future[None]":
@@ -320,22 +250,3 @@ def _settled(staged: Sequence[StagedBody], inserted: "Future[None]") -> "Future[
 
     inserted.add_done_callback(settle)
     return settled
-
-
-def read_mark(connection: sqlite3.Connection) -> Mark | None:
-    """The mark of the clock that was kept last."""
-    row = connection.execute(
-        "SELECT queue_seconds, boot_id, uptime_seconds, wall_seconds FROM clock"
-    ).fetchone()
-    return None if row is None else Mark(*row)
-
-
-def write_mark(connection: sqlite3.Connection, clock: QueueClock) -> None:
-    """Keep a mark of the clock."""
-    mark = clock.mark()
-    connection.execute(
-        "INSERT INTO clock VALUES (1, ?, ?, ?, ?) ON CONFLICT (only) DO UPDATE SET"
-        " queue_seconds = excluded.queue_seconds, boot_id = excluded.boot_id,"
-        " uptime_seconds = excluded.uptime_seconds, wall_seconds = excluded.wall_seconds",
-        (mark.queue_seconds, mark.boot_id, mark.uptime_seconds, mark.wall_seconds),
-    )

@@ -16,17 +16,22 @@ from typing import Self
 
 from gateway.durable import Disk
 from gateway.errors import StoreCorrupt
-from gateway.msgqueue.bodies import StagedBody
+from gateway.msgqueue.bodies import Bodies, StagedBody
 from gateway.msgqueue.clock import Mark, QueueClock
+from gateway.msgqueue.database import Database
+from gateway.msgqueue.room import Room
+from gateway.msgqueue.store import BODIES_NAME, DIRECTORY_MODE
 from gateway.nntp.events import GroupFigures, Part, Range, Retrieved
 from gateway.nntp.overview import overview_line
 from gateway.nntp.wildmat import Wildmat
-from gateway.reader.database import Database
 from gateway.reader.expiry import remove_oldest
 from gateway.reader.fields import field_reader
 from gateway.reader.filing import Candidate, Filer, read_candidate
 from gateway.reader.marks import Marks
+from gateway.reader.schema import MIGRATIONS
 from gateway.reader.values import NO_DESCRIPTION, Added, Filing, GroupLine, ReaderRules, Status
+
+DATABASE_NAME = "reader.sqlite"
 
 _EVERY_NUMBER = 1 << 62
 _ARTICLE = "FROM article a JOIN content c ON c.article = a.seq"
@@ -56,7 +61,11 @@ class ReaderStore:
         clock: Callable[[Mark | None], QueueClock] = QueueClock,
     ) -> None:
         self.rules = rules
-        self._database = Database(directory, disk, reserve_bytes, clock)
+        self._reserve_bytes = reserve_bytes
+        self._room = Room(directory)
+        disk.make_directories(directory / BODIES_NAME, DIRECTORY_MODE)
+        self._bodies = Bodies(directory / BODIES_NAME, disk)
+        self._database = Database(directory / DATABASE_NAME, disk, clock, MIGRATIONS)
         try:
             self._filer = Filer(self._database.clock, rules, Marks(directory, disk))
             self._database.write(self._filer.begin)
@@ -215,13 +224,13 @@ class ReaderStore:
         Raises:
             StoreError: nothing was filed.
         """
-        self._database.check_room(sum(map(len, articles)))
+        self._room.check(sum(map(len, articles)), self._reserve_bytes)
         answers = [read_candidate(data, self.rules) for data in articles]
         candidates = [answer for answer in answers if isinstance(answer, Candidate)]
         bodies: list[StagedBody | None] = []
         try:
             for candidate in candidates:
-                bodies.append(candidate.stage(self._database.bodies))  # noqa: PERF401 - some may be there
+                bodies.append(candidate.stage(self._bodies))  # noqa: PERF401 - some may be there
             filed, names = self._database.write(partial(self._file, candidates))
         except BaseException:
             for staged in filter(None, bodies):
@@ -246,7 +255,7 @@ class ReaderStore:
 
     def sweep(self) -> int:
         """Remove body files that a crash left without a row; returns how many."""
-        return self._database.bodies.sweep(self._is_named)
+        return self._bodies.sweep(self._is_named)
 
     def _file(
         self, candidates: Sequence[Candidate], connection: sqlite3.Connection
@@ -260,7 +269,7 @@ class ReaderStore:
 
     def _remove_bodies(self, names: Sequence[str]) -> None:
         for name in names:
-            self._database.bodies.remove(name)
+            self._bodies.remove(name)
 
     def _group_lines(self, pattern: Wildmat | None, since_seconds: float) -> list[GroupLine]:
         with self._database.reading() as connection:
@@ -302,7 +311,7 @@ class ReaderStore:
     def _read_body(self, name: str, size_bytes: int) -> bytes | None:
         """The body in a file, or None: the article went this moment."""
         try:
-            return b"".join(self._database.bodies.read(name, size_bytes))
+            return b"".join(self._bodies.read(name, size_bytes))
         except StoreCorrupt:
             if self._is_named(name):
                 raise
