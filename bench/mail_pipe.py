@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from bench.figures import BenchError, Figure, side_by_side
-from bench.mail_site import scaled
+from bench.mail_site import scaled, wait_for
 from bench.packet_nodes import Pair, place_in
 
 ROUNDS_COUNT = scaled(100)
@@ -84,7 +84,7 @@ def _serving(place: Path) -> Iterator[Path]:
     with (place / "log").open("wb") as log:
         serve = subprocess.Popen([*PROGRAM, "-c", str(place / "a/gateway.toml"), "serve"], stderr=log)
     try:
-        _wait_for(place / "a/state/pipe.sock")
+        wait_for((place / "a/state/pipe.sock").exists, "the daemon's socket", START_SECONDS)
         yield place / "bin"
     finally:
         serve.terminate()
@@ -97,14 +97,6 @@ def _program(home: Path, *words: str, stdin: bytes = b"") -> bytes:
     if done.returncode:
         raise BenchError(f"{' '.join(words)} ended with {done.returncode}: {done.stderr.decode()[-500:]}")
     return done.stdout
-
-
-def _wait_for(path: Path) -> None:
-    deadline = time.monotonic() + START_SECONDS
-    while not path.exists():
-        if time.monotonic() > deadline:
-            raise BenchError(f"no daemon listens at {path}")
-        time.sleep(0.05)
 
 
 def _message(size_bytes: int) -> bytes:
