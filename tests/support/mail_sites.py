@@ -8,6 +8,7 @@ import itertools
 import json
 import shutil
 import smtplib
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -30,7 +31,7 @@ FAR_FUTURE_SECONDS = 1e10
 STAGES = ("smtp", "lmtp", "pipe", "batch", "toss", "deliver", "report")
 
 
-class Site:
+class Site(ABC):
     """A mail server and its gateway.
 
     Args:
@@ -59,9 +60,9 @@ class Site:
         self.node.accept(other.node, *options)
         self.lead(other.domain)
 
+    @abstractmethod
     def lead(self, domain: str) -> None:
         """Let the mail server hand mail for a domain to the gateway."""
-        raise NotImplementedError
 
     def start(self) -> None:
         """Start the daemon; the socket for commands is open to the mail server's users."""
