@@ -139,6 +139,17 @@ class GoNewsNode:
         self.node.save(config)
         other.run("accept", self.node.name, stdin=self.node.run("nncp-cfgmin").stdout)
 
+    def know(self, other: "GoNewsNode", *, via: Sequence[str] = (), rnews: Path | None = None) -> None:
+        """Put another node with the Go tools into the configuration."""
+        config = self.node.config()
+        entry: dict[str, object] = {**_public(other.node.keys)}
+        if via:
+            entry["via"] = list(via)
+        if rnews is not None:
+            entry["exec"] = {"rnews": [str(rnews)]}
+        config["neigh"][other.node.name] = entry
+        self.node.save(config)
+
 
 def _public(keys: dict[str, str]) -> dict[str, str]:
     return {key: keys[key] for key in ("id", "exchpub", "signpub", "noisepub")}
