@@ -1,10 +1,8 @@
 """What the SMTP endpoint has promised when the process ends, or the disk refuses, at any point."""
 
 import errno
-import os
 import signal
 import sqlite3
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,8 +11,8 @@ import pytest
 
 from gateway.durable import Disk
 from gateway.msgqueue.store import BODIES_NAME, INLINE_BODY_BYTES, Queue
+from tests.support.doomed import doomed
 from tests.support.endpoint import Client, Endpoint, Kept, kept_messages, stuffed
-from tests.support.peers import PROJECT
 from tests.support.processes import Running
 
 SMALL = b"Subject: small\r\n\r\nhello\r\n"
@@ -24,17 +22,10 @@ FIRST = b"Subject: first\r\n\r\nwas here before\r\n"
 
 @contextmanager
 def _child(directory: Path, step: str, number: int) -> Iterator[tuple[Running, Client]]:
-    argv = [sys.executable, "-m", "tests.support.smtp_child", str(directory), step, str(number)]
-    env = {**os.environ, "PYTHONPATH": str(PROJECT)}
-    running = Running(argv, directory / "child.log", env=env, cwd=PROJECT)
-    try:
-        running.wait_ready((directory / "port").exists, 30, "listening")
-        with Client(int((directory / "port").read_text())) as client:
-            assert client.answer()[0] == 220
-            assert client.command("EHLO client.test")[0] == 250
-            yield running, client
-    finally:
-        running.kill_group()
+    with doomed("smtp", directory, step, number) as (running, port), Client(port) as client:
+        assert client.answer()[0] == 220
+        assert client.command("EHLO client.test")[0] == 250
+        yield running, client
 
 
 def _after_restart(directory: Path) -> tuple[list[Kept], list[Path]]:

@@ -1,13 +1,9 @@
 """What the endpoint for news has promised when its process ends, at any point."""
 
-import os
 import re
 import shutil
 import signal
-import sys
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -16,31 +12,16 @@ from gateway.durable import Disk
 from gateway.msgqueue.history import History
 from gateway.msgqueue.store import BODIES_NAME, INLINE_BODY_BYTES, Queue
 from gateway.msgqueue.views import list_messages
+from tests.support.doomed import doomed
 from tests.support.news import article
 from tests.support.newsroom import crlf
 from tests.support.nntp_endpoint import NntpClient, takethis
-from tests.support.peers import PROJECT, require
-from tests.support.processes import Running, wait_until
+from tests.support.peers import require
+from tests.support.processes import wait_until
 
 LARGE = "x" * 70 + "\n"
 LARGE *= 2 * INLINE_BODY_BYTES // len(LARGE)
 _CALL = re.compile(rb"^\d+ +(\w+)\((\d+)(.*)\)? += (-?\d+)")
-
-
-@contextmanager
-def _child(
-    directory: Path, step: str = "never", number: int = 1, *front: str
-) -> Iterator[tuple[Running, int]]:
-    argv = [*front, sys.executable, "-m", "tests.support.nntp_child", str(directory), step, str(number)]
-    directory.mkdir(exist_ok=True)
-    env = {**os.environ, "PYTHONPATH": str(PROJECT)}
-    (directory / "port").unlink(missing_ok=True)
-    running = Running(argv, directory / "child.log", env=env, cwd=PROJECT)
-    try:
-        running.wait_ready((directory / "port").exists, 30, "listening")
-        yield running, int((directory / "port").read_text())
-    finally:
-        running.kill_group()
 
 
 def _client(port: int) -> NntpClient:
@@ -62,7 +43,7 @@ def _found(directory: Path) -> tuple[list[str], list[Path]]:
 @pytest.mark.parametrize("step", ["commit", "committed"])
 def test_killed_at_a_commit(tmp_path: Path, body: str, step: str) -> None:
     """An article is there with its Message-ID or neither is; before the commit nobody was told yes."""
-    with _child(tmp_path, step) as (running, port), _client(port) as client:
+    with doomed("nntp", tmp_path, step) as (running, port), _client(port) as client:
         client.send(takethis(1, crlf(article(1, body))))
         assert client.answer()[0] == 0
         assert running.wait(20) == -signal.SIGKILL
@@ -79,7 +60,7 @@ def test_killed_under_a_feed(tmp_path: Path, seed: int) -> None:
     """Every article that was answered with 239 is in the queue, and none is there twice, however it ends."""
     told: set[str] = set()
     for number in range(2):
-        with _child(tmp_path) as (running, port), _client(port) as first, _client(port) as second:
+        with doomed("nntp", tmp_path) as (running, port), _client(port) as first, _client(port) as second:
             enough = 20 + 40 * seed % 500 + 15 * number
             feeders = [
                 threading.Thread(target=_feed_until_cut, args=(client, number, place, told))
@@ -125,7 +106,7 @@ def test_it_is_said_after_the_sync(tmp_path: Path) -> None:
     trace = tmp_path / "trace"
     calls = "trace=recvfrom,sendto,write,fsync,fdatasync"
     strace = (shutil.which("strace") or "", "-f", "-y", "-s", "300", "-e", calls, "-o", str(trace))
-    with _child(tmp_path / "e", "never", 1, *strace) as (_, port), _client(port) as client:
+    with doomed("nntp", tmp_path / "e", "never", 1, *strace) as (_, port), _client(port) as client:
         for number in range(5):
             assert client.take_this(number)[0] == 239
         client.command("QUIT")

@@ -1,11 +1,7 @@
 """What a mail server was told, and what is there, when the daemon or the client ends at any point."""
 
-import os
 import signal
 import subprocess
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -13,12 +9,12 @@ import pytest
 from gateway.durable import Disk
 from gateway.msgqueue.payload import sweep
 from gateway.msgqueue.store import BODIES_NAME, INLINE_BODY_BYTES, Queue
+from tests.support.doomed import doomed
 from tests.support.endpoint import Kept, kept_messages
 from tests.support.handing_in import PipeEndpoint
 from tests.support.messages import NODE_A
-from tests.support.peers import PROJECT
 from tests.support.pipe_client import CLIENT_SECONDS, client_argv, run_client
-from tests.support.processes import Running, wait_until
+from tests.support.processes import wait_until
 
 BOB = "bob@b.test"
 SMALL = b"Subject: small\nMessage-ID: <1@x>\nDate: x\nFrom: x\n\nhello\n"
@@ -42,20 +38,6 @@ STEPS = [
 ]
 DONE = frozenset({"committed"})
 """Steps behind the commit."""
-
-
-@contextmanager
-def _child(directory: Path, step: str, number: int) -> Iterator[Running]:
-    directory.mkdir(exist_ok=True)
-    argv = [sys.executable, "-m", "tests.support.pipe_child", str(directory), step, str(number)]
-    env = {**os.environ, "PYTHONPATH": str(PROJECT)}
-    running = Running(argv, directory / "child.log", env=env, cwd=PROJECT)
-    try:
-        running.wait_ready((directory / "ready").exists, 30, "serving")
-        yield running
-    finally:
-        running.kill_group()
-        (directory / "ready").unlink(missing_ok=True)
 
 
 def _after_restart(directory: Path) -> tuple[list[Kept], list[str]]:
@@ -82,14 +64,14 @@ def test_a_daemon_killed_on_the_way_asks_for_another_try(
     """Whenever the daemon dies, the mail server is told to try again, and the queue holds all or nothing."""
     name, words, content, environ = CASES[case]
     directory = place / "state"
-    with _child(directory, step, number) as running:
+    with doomed("pipe", directory, step, number) as (running, _):
         done = run_client(directory, name, *words, stdin=content, environ=environ)
         assert running.wait(20) == -signal.SIGKILL
     assert (done.returncode, done.stdout) == (75, b"")
     kept, leftovers = _after_restart(directory)
     assert len(kept) == (_count(case) if step in DONE else 0)
     assert leftovers == []
-    with _child(directory, "never", 1):
+    with doomed("pipe", directory):
         assert run_client(directory, name, *words, stdin=content, environ=environ).returncode == 0
     kept, leftovers = _after_restart(directory)
     assert len(kept) == _count(case) * (2 if step in DONE else 1), "a second copy, as RFC 1047 has it"
@@ -101,7 +83,7 @@ def test_what_was_told_to_be_there_is_there_after_a_kill(place: Path, case: str)
     """Status 0 survives the death of the daemon at that very moment."""
     name, words, content, environ = CASES[case]
     directory = place / "state"
-    with _child(directory, "never", 1) as running:
+    with doomed("pipe", directory) as (running, _):
         assert run_client(directory, name, *words, stdin=content, environ=environ).returncode == 0
         running.kill_group()
     kept, leftovers = _after_restart(directory)

@@ -1,15 +1,12 @@
 """An SMTP endpoint of ours in a thread of its own, and a client that says exactly what it is told."""
 
-import asyncio
 import re
 import socket
 import ssl
 import struct
-import threading
-from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self, TypeVar
+from typing import Any, Self
 
 from gateway.batch.choices import Choice, Choices
 from gateway.durable import Disk
@@ -24,10 +21,8 @@ from gateway.msgqueue.entry import Role
 from gateway.msgqueue.store import Queue
 from gateway.msgqueue.views import MessageView, list_messages
 from gateway.routing.table import Local, Refuse, Route, Rule, Table, ToNode
+from tests.support.server_thread import DEADLINE_SECONDS, ServerThread
 
-T = TypeVar("T")
-
-DEADLINE_SECONDS = 30.0
 WALL_SECONDS = 946684800.0
 HOSTNAME = "gw.a.test"
 NODE_B = NodeId(b"\xbb" * 32)
@@ -49,7 +44,7 @@ def find_choices(route: Route) -> Choices:
     return Choices((Choice(NODE_B, "b"),))
 
 
-class Endpoint:
+class Endpoint(ServerThread):
     """A server with its queue; a context manager.
 
     Args:
@@ -62,6 +57,7 @@ class Endpoint:
     """
 
     GREETING = "EHLO"
+    server: SmtpServer
 
     def __init__(
         self,
@@ -73,6 +69,7 @@ class Endpoint:
         certificates: Certificates | None = None,
         **settings: Any,
     ) -> None:
+        super().__init__()
         fields: dict[str, Any] = {"hostname": HOSTNAME, "listen": (("127.0.0.1", 0),), **settings}
         self.queue = Queue(directory / "queue", disk or Disk(is_syncing=False), reserve_bytes=reserve_bytes)
         self.settings = SmtpSettings(**fields)
@@ -85,42 +82,13 @@ class Endpoint:
             certificates=certificates,
             wall=lambda: WALL_SECONDS,
         )
-        self.loop = asyncio.new_event_loop()
-        self.faults: list[dict[str, Any]] = []
-        self.loop.set_exception_handler(lambda _loop, context: self.faults.append(context))
-        self._thread = threading.Thread(target=self.loop.run_forever, name="endpoint")
 
-    def __enter__(self) -> Self:
-        self._thread.start()
-        self.call(self.server.start())
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        try:
-            self.call(self.server.stop())
-            self.call(self.loop.shutdown_default_executor())
-        finally:
-            self.loop.call_soon_threadsafe(self.loop.stop)
-            self._thread.join(DEADLINE_SECONDS)
-            self.loop.close()
-            self.queue.close()
-        assert self.faults == []
+    def close_stores(self) -> None:
+        self.queue.close()
 
     @property
     def port(self) -> int:
         return self.server.ports[0]
-
-    def call(self, work: Coroutine[Any, Any, T]) -> T:
-        """Run a coroutine in the endpoint's loop and wait for it."""
-        return asyncio.run_coroutine_threadsafe(work, self.loop).result(DEADLINE_SECONDS)
-
-    def ask(self, question: Callable[[], T]) -> T:
-        """Ask something in the endpoint's thread."""
-
-        async def asked() -> T:
-            return question()
-
-        return self.call(asked())
 
     def client(self, *, is_greeted: bool = True) -> "Client":
         """Connect; unless told otherwise, read the greeting and say EHLO."""

@@ -1,9 +1,7 @@
 """What takes mail in from local programs, on a queue of the test's own."""
 
-import asyncio
 import os
 import socket
-import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -35,8 +33,8 @@ from gateway.receive.receiver import Reception
 from gateway.routing.table import Local, Refuse, Route, Rule, Table, ToNode
 from tests.support.endpoint import Kept, kept_messages
 from tests.support.received import receiver
+from tests.support.server_thread import DEADLINE_SECONDS, ServerThread
 
-DEADLINE_SECONDS = 30.0
 HOSTNAME = "mail.a.test"
 NODE_B = NodeId(b"\xbb" * 32)
 NICE = 64
@@ -119,7 +117,7 @@ def take(handover: Handover, pieces: Sequence[bytes]) -> str:
     return handover.done()
 
 
-class PipeEndpoint:
+class PipeEndpoint(ServerThread):
     """The endpoint for local programs in a thread of its own; a context manager.
 
     Args:
@@ -128,7 +126,10 @@ class PipeEndpoint:
         limits: fields of ``SmtpSettings`` that differ from the defaults.
     """
 
+    server: PipeServer
+
     def __init__(self, directory: Path, *, disk: Disk | None = None, **limits: Any) -> None:
+        super().__init__()
         self.directory = directory
         directory.mkdir(exist_ok=True)
         disk = disk or Disk(is_syncing=False)
@@ -147,29 +148,9 @@ class PipeEndpoint:
         listening = open_pipe_socket(directory, disk)
         parts = PipeParts(commands(self.queue, disk, settings.max_message_bytes), services)
         self.server = PipeServer(parts, listening, executor)
-        self.loop = asyncio.new_event_loop()
-        self.faults: list[dict[str, Any]] = []
-        self.loop.set_exception_handler(lambda _loop, context: self.faults.append(context))
-        self._thread = threading.Thread(target=self.loop.run_forever, name="pipes")
 
-    def __enter__(self) -> Self:
-        self._thread.start()
-        asyncio.run_coroutine_threadsafe(self.server.start(), self.loop).result(DEADLINE_SECONDS)
-        return self
-
-    def stop(self) -> None:
-        """Stop serving; the queue stays open."""
-        asyncio.run_coroutine_threadsafe(self.server.stop(), self.loop).result(DEADLINE_SECONDS)
-
-    def __exit__(self, *exc: object) -> None:
-        try:
-            self.stop()
-        finally:
-            self.loop.call_soon_threadsafe(self.loop.stop)
-            self._thread.join(DEADLINE_SECONDS)
-            self.loop.close()
-            self.queue.close()
-        assert self.faults == []
+    def close_stores(self) -> None:
+        self.queue.close()
 
     def connect(self) -> "PipeCaller":
         """A program that says exactly what it is told."""

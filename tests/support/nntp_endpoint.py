@@ -1,10 +1,8 @@
 """An endpoint for news of ours in a thread of its own, and a client that says exactly what it is told."""
 
-import asyncio
-import threading
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Self, TypeVar
+from typing import Any
 
 from gateway.durable import Disk
 from gateway.ingest.listeners import Places
@@ -29,11 +27,9 @@ from tests.support.certificates import make_certificate
 from tests.support.endpoint import RULES, Client, find_choices, stuffed
 from tests.support.news import GROUP, article
 from tests.support.newsroom import B_FEED, INN_FEED, crlf
+from tests.support.server_thread import ServerThread
 from tests.support.submission import CHEAP, USERS
 
-T = TypeVar("T")
-
-DEADLINE_SECONDS = 30.0
 HOST = "gw.test"
 LOOPBACK = AccessList()
 NOBODY = AccessList(())
@@ -47,7 +43,7 @@ def peer(name: str = "a", *, hosts: AccessList = LOOPBACK, login: str = "", **va
     return NntpPeer(Origin(name, name, (f"gw.{name}.test",), accept), hosts, login, **values)
 
 
-class NntpEndpoint:
+class NntpEndpoint(ServerThread):
     """A server with its queue; a context manager.
 
     Args:
@@ -61,6 +57,8 @@ class NntpEndpoint:
         settings: fields of ``NntpSettings`` that differ from those of a test.
     """
 
+    server: NntpServer
+
     def __init__(
         self,
         directory: Path,
@@ -73,6 +71,7 @@ class NntpEndpoint:
         unix: Path | None = None,
         **settings: Any,
     ) -> None:
+        super().__init__()
         directory.mkdir(exist_ok=True, parents=True)
         disk = disk or Disk(is_syncing=False)
         quick = Disk(is_syncing=False)
@@ -112,44 +111,15 @@ class NntpEndpoint:
             self.settings.complaints_to,
         )
         self.server = NntpServer(self.settings, posting, self.store if is_reader_on else None)
-        self.loop = asyncio.new_event_loop()
-        self.faults: list[dict[str, Any]] = []
-        self.loop.set_exception_handler(lambda _loop, context: self.faults.append(context))
-        self._thread = threading.Thread(target=self.loop.run_forever, name="nntp-endpoint")
 
-    def __enter__(self) -> Self:
-        self._thread.start()
-        self.call(self.server.start())
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        try:
-            self.call(self.server.stop())
-            self.call(self.loop.shutdown_default_executor())
-        finally:
-            self.loop.call_soon_threadsafe(self.loop.stop)
-            self._thread.join(DEADLINE_SECONDS)
-            self.loop.close()
-            self.store.close()
-            self.queue.close()
-            self.mail.close()
-        assert self.faults == []
+    def close_stores(self) -> None:
+        self.store.close()
+        self.queue.close()
+        self.mail.close()
 
     @property
     def port(self) -> int:
         return self.server.ports[0]
-
-    def call(self, work: Coroutine[Any, Any, T]) -> T:
-        """Run a coroutine in the endpoint's loop and wait for it."""
-        return asyncio.run_coroutine_threadsafe(work, self.loop).result(DEADLINE_SECONDS)
-
-    def ask(self, question: Callable[[], T]) -> T:
-        """Ask something in the endpoint's thread."""
-
-        async def asked() -> T:
-            return question()
-
-        return self.call(asked())
 
     def client(self, *, greeting: int = 200, place: int = 0) -> "NntpClient":
         """Connect, and read the greeting."""

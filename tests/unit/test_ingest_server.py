@@ -12,8 +12,9 @@ from gateway.ingest.server import SmtpServer
 from gateway.ingest.settings import SmtpSettings
 from gateway.msgqueue.store import Queue
 from gateway.routing.table import Table
-from tests.support.endpoint import DEADLINE_SECONDS, HOSTNAME, Client, Endpoint, find_choices, stuffed
+from tests.support.endpoint import HOSTNAME, Client, Endpoint, find_choices, stuffed
 from tests.support.processes import is_listening, wait_until
+from tests.support.server_thread import DEADLINE_SECONDS
 
 MESSAGE = b"Subject: x\r\n\r\nhello\r\n"
 
