@@ -37,6 +37,8 @@ from gateway.nntp.server import ServerDialogue
 
 GUESSED = "400 too many passwords that were wrong, try again later"
 LATER_TEXT = "try again later"
+KNOWN_TEXT = "Duplicate: it is here already"
+"""Its first word is INN's: feeders tell by it that the article need not be kept."""
 
 _LOG = logging.getLogger(__name__)
 
@@ -179,7 +181,7 @@ class NntpSession:
         elif outcome is Fate.NEW:
             self._dialogue.answer_article(event.ticket, Stored.YES)
         else:
-            text = judgement.text if isinstance(judgement, Refused) else "it is here already"
+            text = judgement.text if isinstance(judgement, Refused) else KNOWN_TEXT
             self._dialogue.answer_article(event.ticket, Stored.NO, text)
         self._line.wake()
 

@@ -9,8 +9,9 @@ States::
 STREAMING: CHECK and TAKETHIS, many at a time. LOCKSTEP: IHAVE, one after the other.
 
 Contract: for each ``offer`` there is one ``FeedOutcome``, whatever happens; LATER is what an article gets
-of which the peer said nothing. A peer that does not speak as it must is a ``FeedClosed`` as any other end;
-nothing is raised for what it says. Streaming answers are known by their Message-ID, in any order.
+of which the peer said nothing. What is refused is asked for first: the peer may have it. A peer that does not
+speak as it must is a ``FeedClosed`` as any other end; nothing is raised for what it says. Streaming answers
+are known by their Message-ID, in any order.
 
 Spec: RFC 3977 section 6.3.2; RFC 4643 section 2.3; RFC 4644.
 """
@@ -24,6 +25,7 @@ from typing import ClassVar
 from gateway.errors import LocalProtocolError
 from gateway.message.lines import dot_stuff
 from gateway.nntp.article import is_message_id, shown
+from gateway.nntp.second_look import Refusal, SecondLook
 
 WINDOW_COUNT = 50
 REPLY_LIMIT_BYTES = 4096
@@ -156,6 +158,7 @@ class FeedDialogue:
         "_data",
         "_is_quitting",
         "_is_streaming",
+        "_look",
         "_open",
         "_output",
         "_settings",
@@ -174,6 +177,7 @@ class FeedDialogue:
         self._steps: dict[str, _Step] = {}
         self._open: set[str] = set()
         self._wanted: set[str] = set()
+        self._look = SecondLook()
 
     @property
     def room_count(self) -> int:
@@ -283,7 +287,8 @@ class FeedDialogue:
             return self._close(0, f"not a reply: {shown(line)!r}")
         code, text = int(match[1]), shown(match[2] or b"", SHOWN_REPLY_BYTES)
         if self._stage is _Stage.READY:
-            return self._take_answer(code, text)
+            looked = self._look.take(code, text)
+            return self._take_answer(code, text) if looked is None else self._refused(looked)
         return self._SETUP[self._stage](self, code, text)
 
     def _take_greeting(self, code: int, text: str) -> Iterable[FeedEvent]:
@@ -338,7 +343,20 @@ class FeedDialogue:
         result = _RESULTS.get((step, code))
         if result is None:
             return self._close(0, f"a reply that {step.value} has not: {code} {text}")
+        if result is FeedResult.REJECTED:
+            return self._doubt(Refusal(message_id, code, text))
         return (self._outcome(message_id, result, code, text), *self._quit_when_done())
+
+    def _doubt(self, refusal: Refusal) -> Iterable[FeedEvent]:
+        if (question := self._look.ask(refusal)) is None:
+            return self._refused(refusal)
+        self._say(question)
+        return ()
+
+    def _refused(self, refusal: Refusal) -> Iterable[FeedEvent]:
+        result = FeedResult.DUPLICATE if refusal.is_there else FeedResult.REJECTED
+        outcome = self._outcome(refusal.message_id, result, refusal.code, refusal.text)
+        return (outcome, *self._quit_when_done())
 
     def _ask(self, step: _Step, message_id: str) -> None:
         self._steps[message_id] = step
@@ -367,7 +385,8 @@ class FeedDialogue:
             return []
         self._stage = _Stage.CLOSED
         self._wanted.clear()
-        events: list[FeedEvent] = [
+        events = [event for refusal in self._look.give_up() for event in self._refused(refusal)]
+        events += [
             self._outcome(message_id, FeedResult.LATER, code, text) for message_id in sorted(self._open)
         ]
         return [*events, FeedClosed(code, text)]

@@ -8,7 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from gateway.nntp.feeder import FeedResult, FeedSettings
+from gateway.nntp.feeder import (
+    ArticleWanted,
+    FeedDialogue,
+    FeedEvent,
+    FeedOutcome,
+    FeedReady,
+    FeedResult,
+    FeedSettings,
+)
 from gateway.nntp.path import without_fields
 from tests.support.articles import article
 from tests.support.inn import InnInstance
@@ -75,8 +83,34 @@ def test_innd_takes_what_our_client_feeds(place: Path, settings: FeedSettings) -
         }
         assert stored(inn, len(ARTICLES)) == set(map(as_stored, ARTICLES.values()))
         again = feed(inn.port, ARTICLES, settings)
-        known = FeedResult.REJECTED if settings.is_check_skipped else FeedResult.DUPLICATE
-        assert {outcome.result for outcome in again.values()} == {known}
+        assert {outcome.result for outcome in again.values()} == {FeedResult.DUPLICATE}
+
+
+@pytest.mark.parametrize("is_streaming", [True, False])
+def test_innd_gets_an_article_from_elsewhere_while_we_send_it(place: Path, *, is_streaming: bool) -> None:
+    """It refuses ours then, since it has it: that is no refusal for good."""
+    message_id, data = next(iter(ARTICLES.items()))
+    with InnInstance(place / "n", "b.news.test", [GROUP]) as inn:
+        slow = FeedDialogue(FeedSettings(is_streaming_wanted=is_streaming))
+        with socket.create_connection(("127.0.0.1", inn.port), timeout=20) as link:
+            until(link, slow, FeedReady)
+            slow.offer(message_id)
+            until(link, slow, ArticleWanted)
+            other = feed(inn.port, {message_id: data}, FeedSettings(is_check_skipped=True))
+            assert other[message_id].result is FeedResult.ACCEPTED
+            slow.send_article(message_id, data)
+            outcome = until(link, slow, FeedOutcome)
+            assert isinstance(outcome, FeedOutcome)
+            assert (outcome.result, outcome.code) == (FeedResult.DUPLICATE, 439 if is_streaming else 437)
+
+
+def until(link: socket.socket, dialogue: FeedDialogue, kind: type[FeedEvent]) -> FeedEvent:
+    """Let a dialogue go on until something happens; the event."""
+    while True:
+        link.sendall(dialogue.data_to_send())
+        for event in dialogue.receive_data(link.recv(65536)):
+            if isinstance(event, kind):
+                return event
 
 
 def test_paused_innd_leaves_all_for_later(place: Path) -> None:

@@ -147,6 +147,7 @@ REPLIES = st.sampled_from(
     [
         *(b"238 <1@a>\r\n", b"238 <2@a> x\r\n", b"438 <1@a>\r\n", b"431 <2@a>\r\n", b"239 <1@a>\r\n"),
         *(b"439 <2@a> x\r\n", b"400 later\r\n", b"480 who\r\n", b"203 go\r\n", b"200 hi\r\n", b"500 what\n"),
+        *(b"223 0 <1@a>\r\n", b"430 no\r\n", b"439 <1@a>\r\n"),
         *(b"335 go\r\n", b"235 ok\r\n", b"436 later\r\n", b"\r\n", b"x", b"\xff", b"9" * 5000, b"2", b" "),
     ]
 )

@@ -84,6 +84,9 @@ class NewsServer:
             if words[0].upper() == "MODE":
                 say("203 ok" if self._is_streaming else "500 what?")
                 continue
+            if words[0].upper() == "STAT":
+                say(f"223 0 {words[1]}" if words[1] in self.articles else "430 no such article")
+                continue
             content = self._article(file) if words[0].upper() == "TAKETHIS" else b""
             said = self._answer(words[0].upper(), words[1])
             if said is None:

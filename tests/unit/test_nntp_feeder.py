@@ -5,6 +5,7 @@ from gateway.nntp.feeder import (
     ArticleWanted,
     FeedClosed,
     FeedDialogue,
+    FeedEvent,
     FeedOutcome,
     FeedReady,
     FeedResult,
@@ -28,6 +29,23 @@ def outcome(number: int, result: FeedResult, code: int, text: str | None = None)
     return FeedOutcome(f"<{number}@a>", result, code, f"<{number}@a> x" if text is None else text)
 
 
+def refused(*, is_streaming: bool = True) -> FeedDialogue:
+    """A peer that has refused the article 1, and gave no reason."""
+    feed = connected(is_streaming=is_streaming)
+    feed.offer("<1@a>")
+    feed.receive_data(b"238 <1@a>\r\n" if is_streaming else b"335 x\r\n")
+    feed.send_article("<1@a>", DATA)
+    feed.data_to_send()
+    assert feed.receive_data(b"439 <1@a> x\r\n" if is_streaming else b"437 x\r\n") == []
+    return feed
+
+
+def is_there(feed: FeedDialogue, said: str) -> list[FeedEvent]:
+    """Answer the question whether the article 1 is there."""
+    assert feed.data_to_send() == b"STAT <1@a>\r\n"
+    return feed.receive_data(f"{said}\r\n".encode())
+
+
 @pytest.mark.parametrize(
     ("check", "transfer", "result"),
     [
@@ -49,6 +67,8 @@ def test_each_answer_of_streaming_is_one_outcome(
         feed.send_article("<1@a>", DATA)
         assert feed.data_to_send() == b"TAKETHIS <1@a>\r\n" + SENT
         events = feed.receive_data(f"{transfer} <1@a> x\r\n".encode())
+    if result is FeedResult.REJECTED:
+        events = is_there(feed, "430 no such article")
     assert events == [outcome(1, result, transfer or check)]
     assert feed.open_count == 0
 
@@ -76,6 +96,9 @@ def test_each_answer_of_ihave_is_one_outcome(first: int, second: int | None, res
         feed.send_article("<1@a>", DATA)
         assert feed.data_to_send() == SENT
         events = feed.receive_data(f"{second} x\r\n".encode())
+    if result is FeedResult.REJECTED:
+        assert feed.room_count == 0
+        events = is_there(feed, "430 no such article")
     assert events == [outcome(1, result, second or first, "x")]
     assert feed.room_count == 1
 
@@ -103,7 +126,71 @@ def test_articles_are_sent_unasked_where_that_is_wanted() -> None:
     assert feed.offer("<1@a>") == [ArticleWanted("<1@a>")]
     feed.send_article("<1@a>", DATA)
     assert feed.data_to_send() == b"TAKETHIS <1@a>\r\n" + SENT
-    assert feed.receive_data(b"439 <1@a> x\r\n") == [outcome(1, FeedResult.REJECTED, 439)]
+    assert feed.receive_data(b"439 <1@a> x\r\n") == []
+    assert is_there(feed, "430 no such article") == [outcome(1, FeedResult.REJECTED, 439)]
+
+
+@pytest.mark.parametrize(
+    ("said", "is_known"),
+    [("223 0 <1@a> status", True), ("223 0 <2@a> status", False), ("430 no", False), ("500 what?", False)],
+)
+@pytest.mark.parametrize("is_streaming", [True, False])
+def test_what_is_refused_may_be_there(said: str, *, is_known: bool, is_streaming: bool) -> None:
+    feed = refused(is_streaming=is_streaming)
+    (event,) = is_there(feed, said)
+    assert isinstance(event, FeedOutcome)
+    assert event.result is (FeedResult.DUPLICATE if is_known else FeedResult.REJECTED)
+    assert event.code == (439 if is_streaming else 437)
+    assert feed.open_count == 0
+
+
+@pytest.mark.parametrize("text", ["Duplicate", "duplicate article", "<1@a> Duplicate: it is here already"])
+def test_a_refusal_that_says_why_needs_no_question(text: str) -> None:
+    feed = connected(is_streaming=False)
+    feed.offer("<1@a>")
+    feed.data_to_send()
+    assert feed.receive_data(f"437 {text}\r\n".encode()) == [outcome(1, FeedResult.DUPLICATE, 437, text)]
+    assert feed.data_to_send() == b""
+
+
+@pytest.mark.parametrize("said", ["480 log in", "500 what?", "502 not for you", "503 no"])
+def test_a_peer_that_does_not_say_whether_it_has_an_article_is_not_asked_again(said: str) -> None:
+    feed = refused()
+    is_there(feed, said)
+    assert not feed.is_closing
+    for number in (2, 3):
+        feed.offer(f"<{number}@a>")
+        feed.receive_data(f"238 <{number}@a>\r\n".encode())
+        feed.send_article(f"<{number}@a>", DATA)
+    feed.data_to_send()
+    assert feed.receive_data(b"439 <2@a> x\r\n") == [outcome(2, FeedResult.REJECTED, 439)]
+    assert feed.data_to_send() == b""
+
+
+def test_answers_about_refused_articles_keep_their_order_among_others() -> None:
+    feed = connected(is_check_skipped=True)
+    for number in range(4):
+        feed.offer(f"<{number}@a>")
+        feed.send_article(f"<{number}@a>", DATA)
+    feed.data_to_send()
+    assert feed.receive_data(b"439 <0@a> x\r\n439 <1@a> x\r\n") == []
+    assert feed.data_to_send() == b"STAT <0@a>\r\nSTAT <1@a>\r\n"
+    assert feed.receive_data(b"239 <2@a> x\r\n430 no\r\n223 0 <1@a>\r\n239 <3@a> x\r\n") == [
+        outcome(2, FeedResult.ACCEPTED, 239),
+        outcome(0, FeedResult.REJECTED, 439),
+        outcome(1, FeedResult.DUPLICATE, 439),
+        outcome(3, FeedResult.ACCEPTED, 239),
+    ]
+
+
+def test_what_was_refused_before_the_end_stays_refused() -> None:
+    feed = refused()
+    feed.offer("<2@a>")
+    assert feed.receive_data(b"400 enough\r\n") == [
+        outcome(1, FeedResult.REJECTED, 439),
+        outcome(2, FeedResult.LATER, 400, "enough"),
+        FeedClosed(400, "enough"),
+    ]
 
 
 @pytest.mark.parametrize("line", [b"400 <1@a> x", b"480 <1@a> x", b"503 <1@a> x", b"502 <1@a> x"])
