@@ -37,6 +37,8 @@ def check(invocation: Invocation) -> int:
     click.echo(f"{config.path}: in order{', but for the warnings' if findings else ''}")
     click.echo(f"daemon: {'runs' if check_use.is_served(config) else 'does not run (nncp-gateway serve)'}")
     click.echo(f"delivered here: {', '.join(config.local_domains) or 'no domain'}")
+    for place in config.delivery.places[1:]:
+        click.echo(f"of that, {', '.join(place.domains)}: to {place.text}")
     if len(names) > 1:
         onward = ", ".join(check_use.relayed(config))
         click.echo(f"relayed for: {onward or 'nobody (relay_to of a neighbour)'}")

@@ -55,7 +55,7 @@ def route(
 
     find_choices = make_find_choices(lambda name: book.find(name).id, config.batch, config.limits)
     moment = datetime.now()  # noqa: DTZ005 - windows are those of the clock on the wall
-    ways = Ways(config.table, find_choices, config.batch, via_of, moment)
+    ways = Ways(config.table, find_choices, config.batch, via_of, moment, config.delivery.text_for)
     for line in route_lines(ways, address, size_bytes, Urgency(urgency)):
         click.echo(line)
     if not config.table.names(address):

@@ -13,6 +13,7 @@ from gateway.daemon.news_parts import NewsParts
 from gateway.daemon.notify import send_wake
 from gateway.daemon.parts import Parts
 from gateway.daemon.stages import BATCH, DELIVER, NEWS, NEWS_BATCH, TOSS
+from gateway.deliver.deliverer import DeliverResult
 from gateway.deliver.news_deliverer import NewsDeliverResult
 from gateway.errors import StoreBusy, UsageFault
 from gateway.exits import DATA, OK, TRY_LATER
@@ -136,7 +137,9 @@ def toss(invocation: Invocation, *, node: str | None) -> int:
 def deliver(invocation: Invocation, *, is_early: bool) -> int:
     """Deliver the mail and the news that were received, as far as they are due."""
     with invocation.open() as parts:
-        result = parts.deliverer().run_once(is_early=is_early)
+        result = DeliverResult()
+        for deliverer in parts.deliverers():
+            result += deliverer.run_once(is_early=is_early)
         news = NewsDeliverResult()
         if parts.news is not None:
             news = parts.news.deliverer().run_once(is_early=is_early)

@@ -16,7 +16,7 @@ from pydantic import ValidationError
 
 from gateway.batch.policy import BatchSettings
 from gateway.carry.online.service_settings import OnlineSettings
-from gateway.config.delivering import TargetSettings, target_settings
+from gateway.config.delivering import Delivery, delivery
 from gateway.config.endpoints import (
     limits_of,
     lmtp_settings,
@@ -83,8 +83,8 @@ class GatewayConfig:
         local_domains: domains delivered here.
         receive: limits of what neighbours send.
         deliver: retries.
+        delivery: where mail for here goes.
         report: when senders are told, and how.
-        target: where mail for here goes.
         toss: how packets are tossed.
         toss_interval_seconds: how often received packets are looked for.
         toss_retry_seconds: how often those that failed are tried again.
@@ -114,8 +114,8 @@ class GatewayConfig:
     local_domains: tuple[str, ...]
     receive: ReceiveSettings
     deliver: DeliverSettings
+    delivery: Delivery
     report: ReportSettings
-    target: TargetSettings
     toss: TossSettings
     toss_interval_seconds: float
     toss_retry_seconds: float
@@ -225,15 +225,13 @@ class _Settings:
         submission = self._gather(
             "submission", lambda: submission_settings(self._path, limits, passwords, file.submission)
         )
-        target = self._gather(
-            "deliver.command", lambda: target_settings(self._path, file.deliver, self._hostname())
-        )
+        places = self._gather("deliver", lambda: delivery(self._path, file.deliver, self._hostname()))
         self._check_areas()
         news = self._gather(
             "news", lambda: news_settings(self._path, state_directory, file, neighbours, self._nncp.book)
         )
         nntp = self._gather("nntp", lambda: nntp_settings(self._path, passwords, file.nntp, file.news))
-        if self._problems or target is None:
+        if self._problems or places is None:
             raise join_problems(self._path, self._problems)
         return GatewayConfig(
             path=self._path,
@@ -254,11 +252,11 @@ class _Settings:
             batch=batch_settings(file, neighbours),
             local_domains=_local_domains(file),
             receive=self._receive(neighbours),
-            deliver=DeliverSettings(retry=_retry(file), connection_count=file.deliver.connections),
+            deliver=DeliverSettings(retry=_retry(file)),
+            delivery=places,
             report=report_settings(
                 file, self._hostname(), _local_domains(file), _retry(file).max_age_seconds
             ),
-            target=target,
             toss=toss_settings(file.toss, self._nncp.notify),
             toss_interval_seconds=file.toss.interval_seconds,
             toss_retry_seconds=file.toss.retry_seconds,
@@ -304,7 +302,7 @@ class _Settings:
             key = "node" if route.nodes is None else "nodes"
             if None not in [self._node(name, f"route[{number}].{key}") for name in names or ()]:
                 rules.append(Rule(route.pattern, action_of(route)))
-        rules += [Rule(domain, Local()) for domain in self._file.deliver.domains]
+        rules += [Rule(domain, Local()) for domain in self._file.deliver.all_domains]
         return self._gather("route", lambda: Table.from_rules(rules)) or Table.from_rules([])
 
     def _receive(self, neighbours: Mapping[str, Node]) -> ReceiveSettings:
@@ -327,15 +325,16 @@ class _Settings:
         try:
             return build()
         except ConfigError as error:
-            text = str(error)
-            self._problems.append(text if text.startswith(where) else f"{where}: {text}")
+            self._problems += [
+                line if line.startswith(where) else f"{where}: {line}" for line in str(error).splitlines()
+            ]
             return None
 
 
 def _local_domains(file: GatewayFile) -> tuple[str, ...]:
     """Domains and ``.domain`` patterns that are delivered here, by either way to say so."""
     by_route = [route.pattern for route in file.route if route.local and "@" not in route.pattern]
-    found = (*file.deliver.domains, *by_route)
+    found = (*file.deliver.all_domains, *by_route)
     return tuple(dict.fromkeys(domain.lower() for domain in found if domain != ANY))
 
 

@@ -58,7 +58,7 @@ def local_patterns(file: GatewayFile) -> tuple[str, ...]:
     by_route = [
         route.pattern for route in file.route if route.local and route.pattern.rpartition("@")[2] != ANY
     ]
-    domains = [pattern.lower() for pattern in (*file.deliver.domains, *by_route) if "@" not in pattern]
+    domains = [pattern.lower() for pattern in (*file.deliver.all_domains, *by_route) if "@" not in pattern]
     addresses = [pattern for pattern in by_route if "@" in pattern]
     return tuple(dict.fromkeys((*domains, *addresses)))
 

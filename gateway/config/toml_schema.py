@@ -189,13 +189,9 @@ class ReceiveSection(Section):
     max_quarantine_bytes: int = bytes_field(1 << 30, 0)
 
 
-class DeliverSection(Section):
-    """``[deliver]``: what happens to mail that arrives for here."""
+class PlaceKeys(Section):
+    """Where mail for here goes, and how."""
 
-    domains: list[LocalDomain] = Field(
-        default_factory=list,
-        description='a list of domains, such as ["example.org"]; .domain for sub-domains',
-    )
     to: Destination = Field(
         default="smtp", description='"smtp", "lmtp", "sendmail", "batch" (as exim -bS) or "maildir"'
     )
@@ -221,6 +217,33 @@ class DeliverSection(Section):
         default=True,
         description='with to = "maildir": true, or false: mail for a Maildir that does not exist is refused',
     )
+    timeout_seconds: float = seconds_field(300.0, 1, DAY_SECONDS)
+
+    @model_validator(mode="after")
+    def _is_complete(self) -> "PlaceKeys":
+        if self.to == "maildir" and self.path is None:
+            raise ValueError('has to = "maildir" but no path; allowed: path = "the Maildir"')
+        return self
+
+
+class OtherPlaceSection(PlaceKeys):
+    """``[[deliver.other]]``: some domains that are delivered to another place."""
+
+    domains: list[LocalDomain] = Field(
+        min_length=1, description='a list of domains, such as ["example.org"]; .domain for sub-domains'
+    )
+
+
+class DeliverSection(PlaceKeys):
+    """``[deliver]``: what happens to mail that arrives for here."""
+
+    domains: list[LocalDomain] = Field(
+        default_factory=list,
+        description='a list of domains, such as ["example.org"]; .domain for sub-domains',
+    )
+    other: list[OtherPlaceSection] = Field(
+        default_factory=list, description="tables [[deliver.other]], each with domains and where to"
+    )
     first_wait_seconds: float = seconds_field(60.0)
     longest_wait_seconds: float = seconds_field(4 * 3600.0)
     max_age_seconds: float | None = Field(
@@ -232,13 +255,11 @@ class DeliverSection(Section):
     max_attempts: int | None = Field(
         default=None, ge=1, le=1_000_000, description="a whole number from 1 to 1000000; left out: no limit"
     )
-    timeout_seconds: float = seconds_field(300.0, 1, DAY_SECONDS)
 
-    @model_validator(mode="after")
-    def _is_complete(self) -> "DeliverSection":
-        if self.to == "maildir" and self.path is None:
-            raise ValueError('has to = "maildir" but no path; allowed: path = "the Maildir"')
-        return self
+    @property
+    def all_domains(self) -> list[str]:
+        """What is delivered here, whatever place it goes to."""
+        return [*self.domains, *(domain for other in self.other for domain in other.domains)]
 
 
 class ReportSection(Section):

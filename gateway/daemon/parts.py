@@ -10,6 +10,7 @@ from gateway.batch.batcher import Batcher
 from gateway.batch.choices import Choices, make_find_choices
 from gateway.batch.flusher import Flusher
 from gateway.batch.flushers import Flushers
+from gateway.config.delivering import TargetSettings
 from gateway.config.gateway_place import DEFAULT_PATH
 from gateway.config.gateway_toml import GatewayConfig
 from gateway.config.nncp import is_syncing
@@ -17,11 +18,11 @@ from gateway.config.own_program import find_handle
 from gateway.daemon.mail_ways import make_find_way, make_why_foreign
 from gateway.daemon.news_parts import NewsParts
 from gateway.deliver.batch_command import BatchTarget, BatchTargetSettings
-from gateway.deliver.deliverer import Deliverer, Robot
+from gateway.deliver.deliverer import LOCK, Deliverer, Robot, Share
 from gateway.deliver.maildir import MaildirTarget, MaildirTargetSettings
 from gateway.deliver.newsfix import NewsfixMail
 from gateway.deliver.sendmail_command import SendmailTarget, SendmailTargetSettings
-from gateway.deliver.smtp import SmtpTarget
+from gateway.deliver.smtp import SmtpTarget, SmtpTargetSettings
 from gateway.deliver.target import Target
 from gateway.durable import Disk
 from gateway.errors import ConfigError
@@ -35,6 +36,7 @@ from gateway.message.bsmtp_dialogue import BatchLimits
 from gateway.msgqueue.decisions import Admit
 from gateway.msgqueue.entry import Lane
 from gateway.msgqueue.entry import Target as QueueTarget
+from gateway.msgqueue.lock import SharedLock
 from gateway.msgqueue.reports import Reports
 from gateway.msgqueue.store import Queue
 from gateway.receive.admission import FindWay
@@ -133,10 +135,23 @@ class Parts:
             self.queue, self.disk, self.config.receive, find_way=self._find_way(), name_of=self._name_of
         )
 
-    def deliverer(self, is_stopping: Callable[[], bool] = lambda: False) -> Deliverer:
-        """The stage from the inbox to where mail is kept."""
-        targets = [self._target() for _ in range(self.config.deliver.connection_count)]
-        return Deliverer(self.queue, targets, self.config.deliver, is_stopping, self._robots())
+    def deliverers(self, is_stopping: Callable[[], bool] = lambda: False) -> list[Deliverer]:
+        """The stage from the inbox to where mail is kept, for each place: none waits for another."""
+        delivery = self.config.delivery
+        robots = self._robots()
+        lock = SharedLock(self.queue.lock(LOCK))
+        only = len(delivery.places) == 1
+        return [
+            Deliverer(
+                self.queue,
+                [self._target(place.target) for _ in range(place.connection_count)],
+                self.config.deliver,
+                is_stopping,
+                robots,
+                None if only else Share(partial(delivery.is_for, place), lock),
+            )
+            for place in delivery.places
+        ]
 
     def reporter(self) -> Reporter:
         """The stage that tells senders what became of their mail."""
@@ -317,13 +332,13 @@ class Parts:
             return None
         return QueueTarget(mailbox, node, min(self.config.report.nice, way.of().lane.nice))
 
-    def _target(self) -> Target:
-        match self.config.target:
-            case MaildirTargetSettings() as settings:
+    def _target(self, settings: TargetSettings) -> Target:
+        match settings:
+            case MaildirTargetSettings():
                 return MaildirTarget(settings, self.disk)
-            case SendmailTargetSettings() as settings:
+            case SendmailTargetSettings():
                 return SendmailTarget(settings)
-            case BatchTargetSettings() as settings:
+            case BatchTargetSettings():
                 return BatchTarget(settings)
-            case settings:
+            case SmtpTargetSettings():
                 return SmtpTarget(settings)

@@ -4,6 +4,7 @@ import logging
 import os
 import time
 from collections.abc import Callable
+from functools import partial
 
 from gateway.daemon.news_parts import NewsParts
 from gateway.daemon.parts import Parts
@@ -56,7 +57,10 @@ def make_stages(parts: Parts, is_stopping: Callable[[], bool]) -> list[Stage]:
     return [
         Stage(BATCH, lambda: _batch(parts), RESCAN_SECONDS),
         Stage(TOSS, lambda: _toss(parts, is_stopping), interval_seconds),
-        Stage(DELIVER, lambda: _deliver(parts, parts.deliverer(is_stopping)), RESCAN_SECONDS),
+        *(
+            Stage(DELIVER, partial(_deliver, deliverer), RESCAN_SECONDS)
+            for deliverer in parts.deliverers(is_stopping)
+        ),
         Stage(REPORT, lambda: _report(parts), REPORT_SECONDS),
         Stage(HOUSEKEEPING, lambda: _keep_house(parts), HOUSEKEEPING_SECONDS),
         *news,
@@ -81,12 +85,10 @@ def _batch(parts: Parts | NewsParts) -> Run:
     return run
 
 
-def _deliver(parts: Parts, deliverer: Deliverer) -> Run:
-    inbox = Inbox(parts.queue)
-
+def _deliver(deliverer: Deliverer) -> Run:
     def run() -> float | None:
         deliverer.run_once()
-        seconds = inbox.next_try_seconds()
+        seconds = deliverer.next_try_seconds()
         return None if seconds is None else max(0.0, seconds)
 
     return run

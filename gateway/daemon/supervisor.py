@@ -144,30 +144,29 @@ class Supervisor:
     """All workers together.
 
     Args:
-        stages: what to run, a thread each.
+        stages: what to run, a thread each; several may have one name, and are woken together.
         backoff: how long a stage that failed waits.
     """
 
     def __init__(self, stages: Sequence[Stage], backoff: Backoff | None = None) -> None:
-        self._workers = {stage.name: Worker(stage, backoff) for stage in stages}
+        self._workers = [Worker(stage, backoff) for stage in stages]
 
     def start(self) -> None:
         """Start every worker."""
-        for worker in self._workers.values():
+        for worker in self._workers:
             worker.start()
 
     def wake(self, *names: str) -> None:
         """Wake the workers with these names, or all if none is given; unknown names are ignored."""
-        for name in names or tuple(self._workers):
-            worker = self._workers.get(name)
-            if worker is not None:
+        for worker in self._workers:
+            if not names or worker.name in names:
                 worker.wake()
 
     def stop(self) -> None:
         """Let every run that is under way finish, then end the threads."""
-        for worker in self._workers.values():
+        for worker in self._workers:
             worker.ask_stop()
-        for worker in self._workers.values():
+        for worker in self._workers:
             if not worker.join(TELL_AFTER_SECONDS):
                 _LOG.info("waiting for %s to finish", worker.name)
                 worker.join()

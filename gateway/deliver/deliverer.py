@@ -6,12 +6,14 @@ most ``2 * page_count`` messages: a Maildir finds what it has, a mail server may
 1047 describes. They are tried one by one, behind all others, with a commit each, so that a message which ends
 this program, or makes a server hang up, holds up no other and is found.
 
-One process at a time delivers. A fault of ours in one message stays with that message: it is
-logged with its traceback, counted, and set aside when it happens again and again.
+One process at a time delivers; in it there is a deliverer for each place, for the recipients that are for it.
+A fault of ours in one message stays with that message: it is logged with its traceback, counted, and set aside
+when it happens again and again.
 """
 
 import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 
 from gateway.deliver.crew import Crew, Done
@@ -21,12 +23,13 @@ from gateway.deliver.retry import RetrySchedule
 from gateway.deliver.target import Body, Job, Target, same_for_all
 from gateway.errors import GatewayError
 from gateway.message.envelope import LateAction
+from gateway.msgqueue.due import Takes
 from gateway.msgqueue.entry import Outcome, QueuedMessage, Verdict
 from gateway.msgqueue.inbox import Inbox
 from gateway.msgqueue.reports import EXPIRED_STATUS, TOO_LATE_TEXT
 from gateway.msgqueue.store import Queue
 
-__all__ = ["LOCK", "DeliverResult", "DeliverSettings", "Deliverer"]
+__all__ = ["LOCK", "DeliverResult", "DeliverSettings", "Deliverer", "Share"]
 
 LOCK = "deliver"
 UNTRIED_PAGE_COUNT = 500
@@ -46,12 +49,23 @@ class DeliverSettings:
     Args:
         retry: when to try again and when to give up.
         page_count: messages begun in one commit; twice as many may be without a recorded outcome.
-        connection_count: targets that work at the same time.
     """
 
     retry: RetrySchedule = field(default_factory=RetrySchedule)
     page_count: int = 32
-    connection_count: int = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """What one of several deliverers of a process works on.
+
+    Args:
+        takes: whether a recipient is meant; it must not raise.
+        lock: held while one of them works, so that no other process does.
+    """
+
+    takes: Takes
+    lock: AbstractContextManager[None]
 
 
 Robot = Callable[[QueuedMessage, Body], Outcome]
@@ -67,6 +81,7 @@ class Deliverer:
         settings: how.
         is_stopping: asked between two messages.
         robots: what takes mail for some mailboxes itself, by mailbox in lower case.
+        share: what of the inbox it works on, beside other deliverers of this process; None: all of it.
     """
 
     def __init__(
@@ -76,9 +91,11 @@ class Deliverer:
         settings: DeliverSettings | None = None,
         is_stopping: Callable[[], bool] = lambda: False,
         robots: Mapping[str, Robot] | None = None,
+        share: Share | None = None,
     ) -> None:
         self._robots = robots or {}
-        self._queue = queue
+        self._inbox = Inbox(queue, None if share is None else share.takes)
+        self._lock = queue.lock(LOCK) if share is None else share.lock
         self._targets = targets
         self._settings = settings or DeliverSettings()
         self._is_stopping = is_stopping
@@ -93,9 +110,9 @@ class Deliverer:
             StoreBusy: another process delivers.
             StoreError: the queue refused; what was recorded stays.
         """
-        with self._queue.lock(LOCK):
+        with self._lock:
             run = _Run(
-                self._queue,
+                self._inbox,
                 Crew(self._targets),
                 self._settings,
                 self._is_stopping,
@@ -107,13 +124,17 @@ class Deliverer:
                 run.one_by_one()
         return run.recorder.result
 
+    def next_try_seconds(self) -> float | None:
+        """Seconds until the next delivery is due (0 or less: now), or None if nothing waits."""
+        return self._inbox.next_try_seconds()
+
 
 class _Run:
     """One run: who works, and what is not recorded yet."""
 
     def __init__(
         self,
-        queue: Queue,
+        inbox: Inbox,
         crew: Crew,
         settings: DeliverSettings,
         is_stopping: Callable[[], bool],
@@ -122,8 +143,8 @@ class _Run:
         is_early: bool,
     ) -> None:
         self._robots = robots
-        self._queue = queue
-        self._inbox = Inbox(queue)
+        self._inbox = inbox
+        self._queue = inbox.queue
         self.recorder = Recorder(self._inbox, settings.retry)
         self._crew = crew
         self._page_count = settings.page_count

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Self
 
 from gateway.deliver.crew import Done
 from gateway.deliver.outcome import one_line
@@ -30,6 +31,15 @@ class DeliverResult:
     dead_count: int = 0
     crash_count: int = 0
     is_target_down: bool = False
+
+    def __iadd__(self, other: "DeliverResult") -> Self:
+        """Count what another deliverer did as well."""
+        self.delivered_count += other.delivered_count
+        self.deferred_count += other.deferred_count
+        self.dead_count += other.dead_count
+        self.crash_count += other.crash_count
+        self.is_target_down |= other.is_target_down
+        return self
 
 
 class Recorder:

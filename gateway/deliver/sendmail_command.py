@@ -54,7 +54,7 @@ def refuse_own_program(program: str) -> None:
     """
     if Path(program).resolve().name in OWN_PROGRAMS:
         raise ConfigError(
-            f"deliver.command: {program} is nncp-gateway itself, and mail would go round; allowed: the mail"
+            f"{program} is nncp-gateway itself, and mail would go round; allowed: the mail"
             " server's own command, such as /usr/sbin/sendmail"
         )
 

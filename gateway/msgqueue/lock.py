@@ -2,6 +2,8 @@
 
 import fcntl
 import os
+import threading
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 from gateway.durable import store_errors
@@ -31,3 +33,28 @@ class StageLock:
         if self._fd is not None:
             os.close(self._fd)
             self._fd = None
+
+
+class SharedLock:
+    """A lock that several threads of this process hold together, as long as any of them needs it.
+
+    Args:
+        lock: what keeps other processes out.
+    """
+
+    def __init__(self, lock: AbstractContextManager[None]) -> None:
+        self._lock = lock
+        self._guard = threading.Lock()
+        self._holder_count = 0
+
+    def __enter__(self) -> None:
+        with self._guard:
+            if not self._holder_count:
+                self._lock.__enter__()
+            self._holder_count += 1
+
+    def __exit__(self, *_: object) -> None:
+        with self._guard:
+            self._holder_count -= 1
+            if not self._holder_count:
+                self._lock.__exit__(None, None, None)

@@ -211,7 +211,7 @@ class Table:
     def _find(self, address: str) -> _Entry | None:
         if "@" not in address:
             return None
-        domains = tuple(_domains_for(domain_of(address)))
+        domains = tuple(domains_for(domain_of(address)))
         found = self._find_local(local_part_of(address).lower(), domains)
         if found is None:
             found = next((self._by_domain[domain] for domain in domains if domain in self._by_domain), None)
@@ -227,7 +227,8 @@ class Table:
         return next((entry for key, entry in starred if key.fits(local)), None)
 
 
-def _domains_for(domain: str) -> Iterator[str]:
+def domains_for(domain: str) -> Iterator[str]:
+    """What may name a domain, the most exact first: itself, ``.domain`` for each above it, and the star."""
     yield domain
     if not domain.startswith("["):
         dot = domain.find(".")

@@ -8,7 +8,7 @@ from gateway.batch.choices import Choice, FindChoices
 from gateway.batch.policy import BatchSettings, LanePolicy
 from gateway.ids import NodeId
 from gateway.msgqueue.entry import Form
-from gateway.routing.table import Route, Table
+from gateway.routing.table import LocalRoute, Route, Table
 from gateway.routing.urgency import Urgency
 from gateway.schedule.window import seconds_open, seconds_until_open
 from gateway.status.phrases import age_text
@@ -27,6 +27,7 @@ class Ways:
         settings: how mail travels.
         via_of: through whom.
         moment: what the clock on the wall says.
+        place_of: where mail for somebody here is delivered to, in words.
     """
 
     table: Table
@@ -34,6 +35,7 @@ class Ways:
     settings: BatchSettings
     via_of: ViaOf
     moment: datetime
+    place_of: Callable[[str], str]
 
 
 def route_lines(ways: Ways, address: str, size_bytes: int | None, urgency: Urgency) -> Iterator[str]:
@@ -47,6 +49,8 @@ def route_lines(ways: Ways, address: str, size_bytes: int | None, urgency: Urgen
     """
     yield ways.table.explain(address)
     route = ways.table.route(address)
+    if isinstance(route, LocalRoute):
+        yield f"goes to {ways.place_of(address)}"
     if not isinstance(route, Route):
         return
     choices = ways.find_choices(route)

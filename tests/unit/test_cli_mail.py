@@ -236,7 +236,9 @@ def test_queue_shows_both_ends(nodes: tuple[GatewayNode, GatewayNode]) -> None:
 def test_route_explains(nodes: tuple[GatewayNode, GatewayNode]) -> None:
     a, _ = nodes
     assert a.run("route", BOB).out.startswith(f"{BOB}: to node b (rule b.test)\nnode b: niceness of urgent")
-    assert a.run("route", ALICE).out == f"{ALICE}: delivered here (rule a.test)\n"
+    assert a.run("route", ALICE).out == (
+        f"{ALICE}: delivered here (rule a.test)\ngoes to the Maildir {a.mailbox} (deliver)\n"
+    )
     assert "refused: 5.7.1" in a.run("route", "x@c.test").out
     assert a.run("route", "a b@c", is_checked=False).status == 65
 
@@ -264,6 +266,18 @@ def test_route_explains_what_becomes_of_mail_from_a_neighbour(
 ) -> None:
     a, _ = nodes
     assert said in a.run("route", "--from", "b", *words).out
+
+
+def test_several_places_are_explained_and_each_gets_its_mail(nodes: tuple[GatewayNode, GatewayNode]) -> None:
+    a, _ = nodes
+    other = '[[deliver.other]]\ndomains = ["village.test"]\nto = "maildir"\npath = "village/{local}"\n'
+    a.config_path.write_text(f"{a.config_path.read_text()}\n{other}")
+    place = f"the Maildir {a.home}/village/{{local}}"
+    assert f"goes to {place} (deliver.other[1])\n" in a.run("route", "carl@village.test").out
+    assert f"delivered here: a.test, village.test\nof that, village.test: to {place}\n" in a.run("check").out
+    a.send(BOB, ["carl@village.test", ALICE], mail(1, BOB, ALICE))
+    assert a.run("deliver").out == "2 delivered, 0 deferred, 0 dead\n"
+    assert len(a.mails()) == len(list((a.home / "village" / "carl" / "new").iterdir())) == 1
 
 
 def test_route_says_what_an_address_lacks(nodes: tuple[GatewayNode, GatewayNode]) -> None:

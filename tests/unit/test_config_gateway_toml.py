@@ -174,8 +174,8 @@ def test_each_place_to_deliver_to_is_understood(
     found = load(f'[node]\nhostname = "gw.a.test"\n[deliver]\n{lines}\nconnections = 7\n')
     if isinstance(target, SmtpTargetSettings) and isinstance(target.place, UnixPlace):
         target = replace(target, place=UnixPlace(target.place.path.replace("HOME", str(home))))
-    assert found.target == target
-    assert found.deliver.connection_count == 7
+    (place,) = found.delivery.places
+    assert (place.target, place.connection_count) == (target, 7)
 
 
 def test_an_empty_file_has_safe_defaults(load: Load, home: Path) -> None:
@@ -188,7 +188,8 @@ def test_an_empty_file_has_safe_defaults(load: Load, home: Path) -> None:
     assert config.state_directory == home / "state"
     assert config.nncp.path == home / "nncp.hjson"
     assert config.batch.default.form is Form.SENDMAIL
-    assert config.target == SmtpTargetSettings(TcpPlace("127.0.0.1", 25), config.hostname)
+    (place,) = config.delivery.places
+    assert place.target == SmtpTargetSettings(TcpPlace("127.0.0.1", 25), config.hostname)
     assert config.mail_log is None
     assert not config.online.is_wanted
 
@@ -299,8 +300,9 @@ def test_relative_paths_are_beside_the_file(load: Load, home: Path) -> None:
     )
     assert config.state_directory == home.parent / "elsewhere"
     assert config.mail_log == home / "mail.log"
-    assert isinstance(config.target, MaildirTargetSettings)
-    assert config.target.path == f"{home}/mail/{{domain}}/{{local}}"
+    (place,) = config.delivery.places
+    assert isinstance(place.target, MaildirTargetSettings)
+    assert place.target.path == f"{home}/mail/{{domain}}/{{local}}"
 
 
 def test_every_section_reaches_its_stage(load: Load) -> None:
@@ -372,7 +374,9 @@ def test_every_section_reaches_its_stage(load: Load) -> None:
     policy = config.batch.policy(bob)
     assert (policy.form, policy.max_count, policy.level) == (Form.GATEWAY, 7, 19)
     assert config.batch.default.max_count == 5
-    assert config.target == SendmailTargetSettings(("/usr/lib/sendmail", "-i", "-oem"), 300.0)
+    assert config.delivery.places[0].target == SendmailTargetSettings(
+        ("/usr/lib/sendmail", "-i", "-oem"), 300.0
+    )
     assert config.deliver.retry.max_attempts == 3
     assert config.receive.max_batch_bytes == 5000
     assert config.receive.local_domains == ("own.test", "here.test")
@@ -434,6 +438,18 @@ def test_every_section_reaches_its_stage(load: Load) -> None:
         ("[deliver]\ncommand = ['sendmail']", "deliver.command: does not begin with", "absolute path"),
         ("[deliver]\ncommand = []", "deliver.command: is too small", "absolute path"),
         ("[deliver]\ndomains = ['a@b.test']", "deliver.domains[1]: is not a domain", "example.org"),
+        ("[[deliver.other]]\nto = 'lmtp'", "deliver.other[1].domains: is missing", "a list of domains"),
+        ("[[deliver.other]]\ndomains = []", "deliver.other[1].domains: is too small", "a list of domains"),
+        (
+            "[deliver]\ndomains = ['b.test']\n[[deliver.other]]\ndomains = ['B.test']",
+            "deliver.other.domains: 'B.test' has two targets",
+            "each domain once",
+        ),
+        (
+            "[[deliver.other]]\ndomains = ['b.test']\nmax_attempts = 1",
+            "deliver.other[1].max_attempts: is not a key",
+            "domains",
+        ),
         ("[deliver]\naddress = '127.0.0.1'", "deliver.address: is not ADDRESS:PORT", "HOST:PORT"),
         ("[log]\nlevel = 'loud'", "log.level: 'loud' is not one of", '"warning"'),
         ("[queue]\nreserve_bytes = -1", "queue.reserve_bytes: -1 is too small", "bytes from 0"),
@@ -456,6 +472,45 @@ def test_our_own_sendmail_may_not_be_the_one_that_delivers(load: Load, tmp_path:
     (tmp_path / "sendmail").symlink_to(tmp_path / program)
     with pytest.raises(ConfigError, match=r"deliver\.command: .*/sendmail is nncp-gateway itself"):
         load(f'[deliver]\nto = "sendmail"\ncommand = ["{tmp_path}/sendmail", "-i"]')
+
+
+def test_every_command_of_a_place_is_looked_at(load: Load, tmp_path: Path) -> None:
+    (tmp_path / "nncp-gateway").touch()
+    (tmp_path / "sendmail").symlink_to(tmp_path / "nncp-gateway")
+    own = f'to = "sendmail"\ncommand = ["{tmp_path}/sendmail", "-i"]\n'
+    others = [f'[[deliver.other]]\ndomains = ["{domain}"]\n' for domain in ("b.test", "B.test")]
+    lines = refusal(load, f"[deliver]\n{own}{others[0]}{own}{others[1]}")
+    assert [line.split(": ")[1] for line in lines] == [
+        "deliver.command",
+        "deliver.other[1].command",
+        "deliver.other.domains",
+    ]
+
+
+def test_each_domain_has_its_place(load: Load, home: Path) -> None:
+    config = load("""
+        [[route]]
+        pattern = "carl@far.test"
+        local = true
+        [deliver]
+        domains = ["b.test", ".village.test"]
+        [[deliver.other]]
+        domains = ["village.test"]
+        to = "maildir"
+        path = "mail/{local}"
+        connections = 2
+        [[deliver.other]]
+        domains = ["list.test", "far.test"]
+        to = "sendmail"
+        """)
+    text_for = config.delivery.text_for
+    assert text_for("bob@b.test") == text_for("x@y.village.test") == "127.0.0.1:25 by SMTP (deliver)"
+    assert text_for("bob@village.test") == f"the Maildir {home}/mail/{{local}} (deliver.other[1])"
+    assert text_for("carl@far.test") == "the command /usr/sbin/sendmail -i (deliver.other[2])"
+    assert [place.connection_count for place in config.delivery.places] == [4, 2, 4]
+    assert config.table.route("bob@village.test") == config.table.route("x@list.test") == LocalRoute()
+    assert config.local_domains == ("b.test", ".village.test", "village.test", "list.test", "far.test")
+    assert config.receive.local_domains == (*config.local_domains, "carl@far.test")
 
 
 def test_all_errors_come_at_once(load: Load) -> None:
@@ -605,7 +660,7 @@ DIFFERENT = {
     "submission": {"listen", "listen_tls", "certificate", "key", "passwords", "senders"},
     "online": {"listen"},
     "batch": set(BatchKeys.model_fields),
-    "deliver": {"domains", "command", "path", "max_age_seconds", "max_attempts"},
+    "deliver": {"domains", "command", "path", "max_age_seconds", "max_attempts", "other"},
     "log": {"mail"},
     "news": {"pathhost", "remote_control_address", "peer", "area", "rnews", "reader"},
     "nntp": {

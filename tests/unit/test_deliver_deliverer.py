@@ -5,11 +5,12 @@ import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from gateway.deliver.deliverer import LOCK, Deliverer, DeliverSettings
+from gateway.deliver.deliverer import LOCK, Deliverer, DeliverSettings, Share
 from gateway.deliver.retry import RetrySchedule
 from gateway.deliver.target import Job, TargetDown, same_for_all
 from gateway.durable import Disk
@@ -19,6 +20,7 @@ from gateway.message.envelope import DeliverBy, Envelope, LateAction, MailOption
 from gateway.msgqueue.entry import NewMessage, Outcome, QueuedMessage, Role, State, Target, Verdict
 from gateway.msgqueue.inbox import CRASH_LIMIT, Inbox
 from gateway.msgqueue.insertion import LARGE_BYTES
+from gateway.msgqueue.lock import SharedLock
 from gateway.msgqueue.store import Queue
 from gateway.msgqueue.views import DeliveryView, MessageView, list_messages, show_message
 from tests.support.messages import NODE_A, NODE_B, new_message
@@ -377,3 +379,68 @@ def test_a_person_who_held_a_recipient_meanwhile_is_obeyed(queue: Queue) -> None
     begun = Inbox(queue).record([], begin=[message])
     assert [one.envelope.recipients for one in begun.messages] == [("carl@b.test",)]
     assert [delivery.state for delivery in deliveries(queue, message_id)] == [State.HELD, State.QUEUED]
+
+
+def shares(queue: Queue, *domains: str) -> Iterator[Share]:
+    """A deliverer for each domain, beside the others."""
+    lock = SharedLock(queue.lock(LOCK))
+    for domain in domains:
+        yield Share(partial(is_below, domain), lock)
+
+
+def is_below(domain: str, recipient: str) -> bool:
+    return recipient.endswith("@" + domain)
+
+
+@pytest.mark.parametrize("is_early", [False, True])
+def test_each_of_several_places_gets_its_own_recipients(queue: Queue, *, is_early: bool) -> None:
+    both, theirs = put(queue, "bob@b.test", "carl@c.test", "dora@b.test"), put(queue, "carl@c.test")
+    tried = []
+    for share in shares(queue, "b.test", "c.test", "d.test"):
+        target = Scripted(lambda message: [DELIVERED] * len(message.envelope.recipients))
+        deliverer = Deliverer(queue, [target], share=share)
+        assert (deliverer.next_try_seconds() is None) == share.takes("x@d.test")
+        deliverer.run_once(is_early=is_early)
+        assert deliverer.next_try_seconds() is None
+        tried += [(message.id, message.envelope.recipients) for message in target.tried]
+    assert tried == [
+        (both, ("bob@b.test", "dora@b.test")),
+        (both, ("carl@c.test",)),
+        (theirs, ("carl@c.test",)),
+    ]
+
+
+def test_a_place_that_hangs_holds_up_no_other_and_keeps_other_processes_out(queue: Queue) -> None:
+    put(queue, "bob@b.test", "carl@c.test")
+    is_asked, may_answer = threading.Event(), threading.Event()
+
+    def hang(_message: QueuedMessage) -> Sequence[Outcome]:
+        is_asked.set()
+        assert may_answer.wait(60)
+        return [DELIVERED]
+
+    hanging, quick = shares(queue, "b.test", "c.test")
+    stuck = threading.Thread(target=Deliverer(queue, [Scripted(hang)], share=hanging).run_once)
+    stuck.start()
+    try:
+        assert is_asked.wait(60)
+        result = Deliverer(queue, [Scripted(lambda _: [DELIVERED])], share=quick).run_once()
+        assert result.delivered_count == 1
+        with pytest.raises(StoreBusy):
+            Deliverer(queue, []).run_once()
+    finally:
+        may_answer.set()
+        stuck.join()
+    assert Deliverer(queue, []).run_once().delivered_count == 0
+    assert Inbox(queue).begun() is None
+
+
+def test_what_broke_off_in_one_place_is_tried_again_there_alone(queue: Queue) -> None:
+    message_id = put(queue, "bob@b.test", "carl@c.test")
+    mine, other = shares(queue, "b.test", "c.test")
+    for share in (mine, other):
+        Deliverer(queue, [Scripted(lambda _: [CUT])], share=share).run_once()
+    target = Scripted(lambda _: [DELIVERED])
+    Deliverer(queue, [target], share=other).run_once(is_early=True)
+    assert [message.envelope.recipients for message in target.tried] == [("carl@c.test",)]
+    assert [delivery.state for delivery in deliveries(queue, message_id)] == [State.QUEUED, State.DELIVERED]

@@ -34,7 +34,9 @@ def via_of(node: NodeId) -> tuple[str, ...]:
 def told(address: str, size_bytes: int | None = None, moment: datetime = NOON) -> list[str]:
     """All lines."""
     limits = SizeLimits(outgoing={NODE_A.text: 1000})
-    ways = Ways(TABLE, make_find_choices(NODES.__getitem__, SETTINGS, limits), SETTINGS, via_of, moment)
+    ways = Ways(
+        TABLE, make_find_choices(NODES.__getitem__, SETTINGS, limits), SETTINGS, via_of, moment, str.upper
+    )
     return list(route_lines(ways, address, size_bytes, Urgency.URGENT))
 
 
@@ -64,4 +66,7 @@ def test_a_message_of_a_size_has_one_way(size_bytes: int) -> None:
 
 def test_an_open_window_and_local_delivery() -> None:
     assert "node sat: windows 22:00-06:00: open now" in told("x@far.test", moment=NOON.replace(hour=23))
-    assert told("bob@a.test", 10) == ["bob@a.test: delivered here (rule a.test)"]
+    assert told("bob@a.test", 10) == [
+        "bob@a.test: delivered here (rule a.test)",
+        "goes to BOB@A.TEST",
+    ]
