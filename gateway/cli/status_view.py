@@ -9,10 +9,12 @@ import click
 
 from gateway.cli.commands import Invocation
 from gateway.config.nncp import load_nncp_config
+from gateway.daemon.news_look import look_at_news
 from gateway.durable import Disk
-from gateway.errors import StoreError
+from gateway.errors import ConfigError, StoreError
 from gateway.exits import OK
 from gateway.ids import NodeId
+from gateway.ingest.pipe_commands import NO_NEWS_TEXT
 from gateway.moment import read_moment
 from gateway.msgqueue.entry import LaneFigures
 from gateway.msgqueue.held import HeldFigures, HeldMail
@@ -21,6 +23,8 @@ from gateway.spool.link_state import LinkStates
 from gateway.spool.store import Spool
 from gateway.status.links import LinkStatus, link_status
 from gateway.status.links_text import status_json, status_lines
+from gateway.status.news import NewsStatus
+from gateway.status.news_text import news_json, news_lines
 
 STALE = 1
 """Somebody was silent for longer than ``--stale`` says: for monitors, which take 1 for a warning."""
@@ -33,12 +37,13 @@ LanesByHop = Mapping[NodeId, Sequence[LaneFigures]]
 
 @dataclass(frozen=True, slots=True)
 class _Sources:
-    """Where everything is read from; ``lanes`` and ``held`` are None where the queue can't be looked at."""
+    """Where everything is read from; ``lanes``, ``held``, ``news``: None where nothing can be looked at."""
 
     book: Book
     spool_root: Path
     lanes: LanesByHop | None
     held: Mapping[NodeId, HeldFigures] | None = None
+    news: NewsStatus | None = None
 
 
 @click.command()
@@ -58,6 +63,7 @@ class _Sources:
     metavar="FILE",
     help="Read this NNCP configuration alone; no gateway.toml is needed, and no outbox shown.",
 )
+@click.option("--news", "is_news", is_flag=True, help="How news stands instead: endpoint, feeds, store.")
 @click.pass_obj
 def status(
     invocation: Invocation,
@@ -66,13 +72,18 @@ def status(
     is_json: bool,
     stale_hours: float | None,
     nncp_path: Path | None,
+    is_news: bool,
 ) -> int:
-    """Show the links with each NODE, or with every neighbour.
+    """Show the links with each NODE, or with every neighbour, and how news stands.
 
     When it was met last, what went wrong, how much went each way and how fast, what waits, when it is
     called next, and the session that runs. No daemon is needed.
     """
-    with _open(invocation, nncp_path) as sources:
+    if is_news:
+        if nodes or nncp_path is not None or stale_hours is not None:
+            raise click.UsageError("--news stands alone, or with --json")
+        return _show_news(invocation, is_json=is_json)
+    with _open(invocation, nncp_path, is_news_looked_at=not nodes and not is_json) as sources:
         chosen = _choose(sources.book, nodes)
         links = [_look(node, sources) for node in chosen]
     stale_seconds = None if stale_hours is None else stale_hours * HOUR_SECONDS
@@ -88,12 +99,25 @@ def status(
             click.echo(line)
         if not links:
             click.echo(NO_NEIGHBOURS)
+        if sources.news is not None:
+            for line in news_lines(sources.news):
+                click.echo(line)
     is_stale = stale_seconds is not None and any(link.is_silent_for(stale_seconds) for link in links)
     return STALE if is_stale else OK
 
 
+def _show_news(invocation: Invocation, *, is_json: bool) -> int:
+    with invocation.open() as parts:
+        if parts.news is None:
+            raise ConfigError(NO_NEWS_TEXT)
+        found = look_at_news(parts.config, parts.news)
+    for line in [news_json(found)] if is_json else news_lines(found):
+        click.echo(line)
+    return OK
+
+
 @contextmanager
-def _open(invocation: Invocation, nncp_path: Path | None) -> Iterator[_Sources]:
+def _open(invocation: Invocation, nncp_path: Path | None, *, is_news_looked_at: bool) -> Iterator[_Sources]:
     if nncp_path is not None:
         config = load_nncp_config(nncp_path, invocation.environ)
         yield _Sources(config.book, config.spool, None)
@@ -108,7 +132,10 @@ def _open(invocation: Invocation, nncp_path: Path | None) -> Iterator[_Sources]:
         return
     with parts:
         held = HeldMail(parts.queue).figures()
-        yield _Sources(parts.book, parts.spool.root, parts.flusher().lanes_by_hop(), held)
+        news = None
+        if parts.news is not None and is_news_looked_at:
+            news = look_at_news(parts.config, parts.news)
+        yield _Sources(parts.book, parts.spool.root, parts.flusher().lanes_by_hop(), held, news)
 
 
 def _choose(book: Book, names: Sequence[str]) -> list[Node]:

@@ -51,7 +51,7 @@ class NewsParts:
         self.config = config
         self._book = book
         self._spool = spool
-        self._disk = disk
+        self.disk = disk
         self._reserve_bytes = reserve_bytes
         self.queue = Queue(config.queue_directory, disk, reserve_bytes=reserve_bytes)
         self._reader: ReaderStore | None = None
@@ -77,7 +77,7 @@ class NewsParts:
             if self._reader is None and config.reader is not None:
                 try:
                     self._reader = ReaderStore(
-                        config.reader_directory, self._disk, config.reader, reserve_bytes=self._reserve_bytes
+                        config.reader_directory, self.disk, config.reader, reserve_bytes=self._reserve_bytes
                     )
                 except StoreError as error:
                     _LOG.error(
@@ -105,7 +105,7 @@ class NewsParts:
         config = self.config
         return NewsReceiver(
             self._batches(),
-            self._disk,
+            self.disk,
             config.origins,
             max_batch_bytes=config.max_batch_bytes,
             max_quarantine_bytes=config.max_quarantine_bytes,
@@ -117,11 +117,11 @@ class NewsParts:
 
     def newsfix(self) -> NewsfixReceiver:
         """The handler from a request to what it asks for."""
-        return NewsfixReceiver(self.remote_desk(), self._disk, self.config.max_quarantine_bytes)
+        return NewsfixReceiver(self.remote_desk(), self.disk, self.config.max_quarantine_bytes)
 
     def intake(self) -> RnewsIntake:
         """The way in for batches of local programs."""
-        return RnewsIntake(self._batches(), self._disk, self.config.max_batch_bytes, self.config.feed_of)
+        return RnewsIntake(self._batches(), self.disk, self.config.max_batch_bytes, self.config.feed_of)
 
     def deliverer(self) -> NewsDeliverer:
         """The stage from the queue to the servers and programs beside us."""
@@ -130,7 +130,7 @@ class NewsParts:
             name: NntpTarget(settings) for name, settings in config.peers.items()
         }
         if config.rnews is not None:
-            targets[RNEWS_NAME] = RnewsTarget(config.rnews, self.queue.directory, self._disk)
+            targets[RNEWS_NAME] = RnewsTarget(config.rnews, self.queue.directory, self.disk)
         if config.reader is not None:
             targets[READER_NAME] = ReaderTarget(lambda: self.reader)
         return NewsDeliverer(self.queue, targets, config.deliver)

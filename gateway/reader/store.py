@@ -29,7 +29,7 @@ from gateway.reader.fields import field_reader
 from gateway.reader.filing import Candidate, Filer, read_candidate
 from gateway.reader.marks import Marks
 from gateway.reader.schema import MIGRATIONS
-from gateway.reader.values import NO_DESCRIPTION, Added, Filing, GroupLine, ReaderRules, Status
+from gateway.reader.values import NO_DESCRIPTION, Added, Filing, GroupLine, ReaderRules, Status, StoreFigures
 
 DATABASE_NAME = "reader.sqlite"
 
@@ -93,6 +93,15 @@ class ReaderStore:
     def new_groups(self, since_seconds: float) -> list[GroupLine]:
         """The groups that came to be since a moment, in unix seconds."""
         return self._group_lines(None, since_seconds)
+
+    def figures(self) -> StoreFigures:
+        """How much is kept."""
+        with self._database.reading() as connection:
+            count, size_bytes, oldest_at = connection.execute(
+                "SELECT count(*), coalesce(sum(size_bytes), 0), min(arrived_at) FROM article"
+            ).fetchone()
+        age_seconds = None if oldest_at is None else max(0.0, self._database.clock.now() - oldest_at)
+        return StoreFigures(len(self.groups()), count, size_bytes, age_seconds)
 
     def group(self, name: str) -> GroupFigures | None:
         """The figures of a group; None: it is not there."""

@@ -62,6 +62,23 @@ class GroupLine:
 
 
 @dataclass(frozen=True, slots=True)
+class StoreFigures:
+    """How much is kept.
+
+    Args:
+        group_count: groups that lists show.
+        article_count: articles.
+        size_bytes: of them together.
+        oldest_age_seconds: since the first of them came; None: there is none.
+    """
+
+    group_count: int
+    article_count: int
+    size_bytes: int
+    oldest_age_seconds: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class ReaderRules:
     """What is kept, and for how long.
 

@@ -65,6 +65,7 @@ def test_an_article_is_fed_carried_and_read_and_the_answer_comes_back(place: Pat
         with NntpClient(place / "a.nntp") as local:
             assert local.answer()[0] == 200
             assert local.take_this(3)[0] == 239
+        assert f"  endpoint:        {place}/a.nntp answers: 200 " in a.run("status").out
     assert not (place / "a.nntp").exists()
     assert "event=received message-id=<1@a.test> to=" in a.log_text()
 
