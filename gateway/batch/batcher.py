@@ -28,7 +28,7 @@ from gateway.batch.joining import join_copies
 from gateway.batch.policy import BatchSettings, LanePolicy, is_closable, seconds_until_closable
 from gateway.errors import UnknownNode
 from gateway.ids import NodeId
-from gateway.maillog import log_mail
+from gateway.maillog import lines_together, log_mail
 from gateway.msgqueue.entry import (
     Batch,
     BatchState,
@@ -325,13 +325,14 @@ class Batcher:
     ) -> None:
         name = target.node.name if target.area is None else f"{AREA_PREFIX}{target.area.name}"
         write = partial(log_mail, "sent", node=name, batch=batch.id.text, packet=sealed.packet.text)
-        for message in messages:
-            for recipient in message.envelope.recipients:
-                write(
-                    id=message.id,
-                    message_id=message.message_id,
-                    from_=message.envelope.sender,
-                    to=recipient,
-                    size=message.size_bytes,
-                    status="2.0.0",
-                )
+        with lines_together():
+            for message in messages:
+                for recipient in message.envelope.recipients:
+                    write(
+                        id=message.id,
+                        message_id=message.message_id,
+                        from_=message.envelope.sender,
+                        to=recipient,
+                        size=message.size_bytes,
+                        status="2.0.0",
+                    )

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from gateway.errors import ConfigError
+from gateway.maillog import are_lines_together
 
 MAIL_LOGGER = "gateway.mail"
 LOOK_SECONDS = 0.5
@@ -18,9 +19,13 @@ _DATE_FORMAT = "%Y-%m-%dT%H:%M:%S%z"
 
 
 class _MailLogFile(logging.handlers.WatchedFileHandler):
-    """Looks now and then whether its file was moved away, and not before each line."""
+    """Writes lines that come together by one call; looks now and then whether its file was moved away."""
 
     _look_at = 0.0
+
+    def __init__(self, path: Path) -> None:
+        self._held: list[str] = []
+        super().__init__(path, encoding="utf-8")
 
     def reopenIfNeeded(self) -> None:  # noqa: N802 - the library's name
         """Open the file again if it was moved away."""
@@ -28,6 +33,42 @@ class _MailLogFile(logging.handlers.WatchedFileHandler):
         if now >= self._look_at:
             self._look_at = now + LOOK_SECONDS
             super().reopenIfNeeded()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Take a line."""
+        self._held.append(f"{self.format(record)}\n")
+        if not are_lines_together():
+            self.flush()
+
+    def flush(self) -> None:
+        """Write what is held."""
+        self.acquire()
+        try:
+            if self._held:
+                lines, self._held = self._held, []
+                self.reopenIfNeeded()
+                self.stream = self.stream or self._open()
+                self.stream.write("".join(lines))
+            super().flush()
+        except (OSError, ValueError):
+            # As the library does it: a log that can't be written keeps nothing else from being done.
+            self.handleError(logging.makeLogRecord({"msg": "mail log"}))
+        finally:
+            self.release()
+
+
+class _MailFormatter(logging.Formatter):
+    """Makes the text of a moment once a second, and not for each line."""
+
+    _second = -1
+    _text = ""
+
+    def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:  # noqa: N802 - as above
+        """The moment of a line, to the second."""
+        second = int(record.created)
+        if second != self._second:
+            self._text, self._second = super().formatTime(record, datefmt), second
+        return self._text
 
 
 def set_up_logging(
@@ -61,8 +102,8 @@ def set_up_logging(
     mail.addHandler(logging.NullHandler())
     if mail_log is not None:
         try:
-            file = _MailLogFile(mail_log, encoding="utf-8")
+            file = _MailLogFile(mail_log)
         except OSError as error:
             raise ConfigError(f"log.mail: cannot open {mail_log}: {error.strerror}") from None
-        file.setFormatter(logging.Formatter(_MAIL_FORMAT, _DATE_FORMAT))
+        file.setFormatter(_MailFormatter(_MAIL_FORMAT, _DATE_FORMAT))
         mail.addHandler(file)

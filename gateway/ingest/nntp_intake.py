@@ -12,6 +12,7 @@ from collections.abc import Callable
 from concurrent.futures import Executor, Future
 
 from gateway.errors import GatewayError
+from gateway.maillog import lines_together
 from gateway.msgqueue.history import Fate
 from gateway.msgqueue.store import INLINE_BODY_BYTES
 from gateway.newsdesk.desk import Accepted, Judgement, NewsDesk, Note, Origin, log_article, note_of
@@ -98,8 +99,9 @@ class ArticleIntake:
         self._commits_count -= 1
         error = committed.exception()
         if error is None:
-            for one, fate in zip(group, committed.result(), strict=True):
-                _tell(one, fate)
+            with lines_together():
+                for one, fate in zip(group, committed.result(), strict=True):
+                    _tell(one, fate)
         elif len(group) == 1 or isinstance(error, GatewayError):
             _tell_all(group, _as_fault(error))
         else:

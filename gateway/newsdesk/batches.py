@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from gateway.errors import BadBatch
 from gateway.ids import NodeId, PacketId
+from gateway.maillog import lines_together
 from gateway.msgqueue.bodies import StagedBody
 from gateway.msgqueue.history import Fate, NewArticle
 from gateway.msgqueue.payload import Payload
@@ -84,8 +85,9 @@ class BatchDesk:
             shelf.abandon()
             raise
         shelf.release()
-        for note, fate in zip(notes, put.fates, strict=True):
-            log_article(note, fate, origin)
+        with lines_together():
+            for note, fate in zip(notes, put.fates, strict=True):
+                log_article(note, fate, origin)
         counts = {fate: put.fates.count(fate) for fate in Fate}
         return BatchTaken(put.is_duplicate, counts[Fate.NEW], counts[Fate.KNOWN], counts[Fate.REFUSED])
 

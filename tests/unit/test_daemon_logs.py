@@ -1,4 +1,5 @@
 import logging
+import threading
 from collections.abc import Generator
 from pathlib import Path
 
@@ -6,7 +7,7 @@ import pytest
 
 from gateway.daemon.logs import set_up_logging
 from gateway.errors import ConfigError
-from gateway.maillog import log_mail
+from gateway.maillog import lines_together, log_mail
 from tests.support.gateways import kept_logging
 from tests.support.processes import wait_until
 
@@ -40,7 +41,7 @@ def test_the_mail_log_can_have_a_file_and_is_complete_at_any_level(
         written_count += 1
         return path.exists()
 
-    wait_until(write, 20, "the file to be opened again")
+    wait_until(write, 60, "the file to be opened again")
     assert path.read_text().endswith(" event=received id=2\n")
     lines = (moved.read_text() + path.read_text()).splitlines()
     assert [line.rpartition("=")[2] for line in lines] == ["1", *["2"] * written_count]
@@ -72,3 +73,39 @@ def test_a_pipe_says_nothing_of_the_mail_log(tmp_path: Path, capsys: pytest.Capt
     set_up_logging("warning", tmp_path / "mail.log", {}, is_pipe=True)
     log_mail("received", id="2")
     assert (tmp_path / "mail.log").read_text().endswith(" event=received id=2\n")
+
+
+def test_lines_that_come_together_are_written_at_their_end_and_in_order(tmp_path: Path) -> None:
+    path = tmp_path / "mail.log"
+    set_up_logging("info", path, {})
+    with lines_together():
+        with lines_together():
+            log_mail("received", id="1")
+        log_mail("received", id="2")
+        assert path.read_text() == ""
+    assert [line.rpartition("=")[2] for line in path.read_text().splitlines()] == ["1", "2"]
+
+
+def test_a_line_of_another_thread_does_not_wait_for_lines_that_come_together(tmp_path: Path) -> None:
+    path = tmp_path / "mail.log"
+    set_up_logging("info", path, {})
+    with lines_together():
+        log_mail("received", id="1")
+        other = threading.Thread(target=log_mail, args=("received",), kwargs={"id": "2"})
+        other.start()
+        other.join()
+        assert [line.rpartition("=")[2] for line in path.read_text().splitlines()] == ["1", "2"]
+
+
+def test_a_mail_log_that_can_not_be_written_is_told_of_and_stops_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    set_up_logging("info", tmp_path / "mail.log", {})
+    file = logging.getLogger("gateway.mail").handlers[-1]
+    assert isinstance(file, logging.FileHandler)
+    assert file.stream is not None
+    file.stream.close()
+    log_mail("received", id="1")
+    with lines_together():
+        log_mail("received", id="2")
+    assert capsys.readouterr().err.count("I/O operation on closed file") == 2
