@@ -48,7 +48,6 @@ class Told(StrEnum):
     REPORTED = "reported"
     NULL_SENDER = "no sender to tell"
     IS_REPORT = "it is a report itself"
-    LOOP = "it went in circles"
     UNWANTED = "the sender did not want to know"
     SENDER_REFUSED = "the sender was refused"
     NOT_ITS_SENDER = "the sender is not known as one of the neighbour that brought it"

@@ -1,9 +1,11 @@
 """Who gets a report: one table of rules. Pure.
 
 The first rule that holds says why nobody is told; if none does, the sender is. A report always has the
-null sender, so that it never causes another one.
+null sender, so that it never causes another one. So the sender of a message that went in circles is told as
+well: the report ends where it would go round itself.
 
-Spec: RFC 3461 sections 4.1 and 6.2; RFC 3464 section 2; RFC 5321 section 4.5.5; RFC 3834 section 2.
+Spec: RFC 3461 sections 4.1 and 6.2; RFC 3464 section 2; RFC 5321 sections 4.5.5, 6.1 and 6.3; RFC 3834
+section 2.
 """
 
 import re
@@ -15,7 +17,6 @@ from gateway.message.envelope import Notify, RecipientOptions
 from gateway.message.header import header_value
 from gateway.msgqueue.reports import Event, Told
 
-LOOP_STATUS = "5.4.6"
 MAILER = "mailer-daemon"
 TYPE_LIMIT_CHARS = 1000
 SENDER_STATUSES = frozenset({"5.1.7", "5.1.8", *(f"5.7.{detail}" for detail in range(20, 28))})
@@ -70,7 +71,6 @@ RULES: tuple[tuple[Callable[[Case], bool], Told], ...] = (
     (lambda case: not case.sender, Told.NULL_SENDER),
     (_is_from_mailer, Told.IS_REPORT),
     (lambda case: _REPORT_TYPE.search(case.content_type) is not None, Told.IS_REPORT),
-    (lambda case: case.status == LOOP_STATUS, Told.LOOP),
     (lambda case: case.status in SENDER_STATUSES, Told.SENDER_REFUSED),
     (_is_unwanted, Told.UNWANTED),
 )

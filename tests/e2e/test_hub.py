@@ -209,8 +209,8 @@ def test_mail_to_an_area_is_what_its_author_may_send(place: Path) -> None:
     assert b.packets(a.id) == []
 
 
-def test_gateways_that_send_in_a_circle_stop(place: Path) -> None:
-    """Three nodes that each take the next one for the way pass a mail on for some rounds, then it is dead."""
+def test_gateways_that_send_in_a_circle_stop_and_tell_the_sender(place: Path) -> None:
+    """What three nodes pass round, as each takes the next one for the way, is dead in the end and bounced once."""
     names = ("a", "b", "c")
     ring = [GatewayNode(place / name, f"{name}.test") for name in names]
     for one, other in zip(ring, [*ring[1:], ring[0]], strict=True):
@@ -228,6 +228,13 @@ def test_gateways_that_send_in_a_circle_stop(place: Path) -> None:
     (dead,) = [each for node in ring for each in node.queue() if each["recipients"][0]["state"] == "dead"]
     assert dead["recipients"][0]["status"] == "5.4.6"
     assert steps_count == 13
+    a, b, _ = ring
+    for _ in range(2):
+        b.run("report")
+        carry(b, a, place / "back")
+    (report,) = a.mails()
+    assert b"Status: 5.4.6" in report
+    assert b"it goes in circles" in report
 
 
 def test_two_that_take_one_another_for_the_way_send_nothing_back(place: Path) -> None:

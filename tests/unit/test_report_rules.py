@@ -51,7 +51,9 @@ def test_what_the_sender_asked_for_counts(
         (case(sender="Mailer-Daemon@a.test"), Told.IS_REPORT),
         (case(content_type=REPORT_TYPE), Told.IS_REPORT),
         (case(content_type="multipart/report; report-type=disposition-notification"), Told.IS_REPORT),
-        (case(status="5.4.6"), Told.LOOP),
+        (case(status="5.4.6"), None),
+        (case(sender="", status="5.4.6"), Told.NULL_SENDER),
+        (case(status="5.4.6", content_type=REPORT_TYPE), Told.IS_REPORT),
         (case(status="5.1.8"), Told.SENDER_REFUSED),
         (case(status="5.7.23"), Told.SENDER_REFUSED),
         (case(status="5.7.1"), None),
@@ -59,9 +61,7 @@ def test_what_the_sender_asked_for_counts(
         (case(content_type="multipart/report; report-type=feedback-report"), None),
     ],
 )
-def test_reports_loops_and_senders_who_were_refused_are_answered_by_nobody(
-    given: Case, told: Told | None
-) -> None:
+def test_reports_and_senders_who_were_refused_are_answered_by_nobody(given: Case, told: Told | None) -> None:
     assert why_untold(given) is told
 
 
