@@ -6,9 +6,9 @@ most ``2 * page_count`` messages: a Maildir finds what it has, a mail server may
 1047 describes. They are tried one by one, behind all others, with a commit each, so that a message which ends
 this program, or makes a server hang up, holds up no other and is found.
 
-One process at a time delivers; in it is a deliverer for each place, for the recipients that are there. A fault
-of ours in one message stays with that message: it is logged with its traceback, counted, and set aside when it
-happens again and again.
+One process at a time delivers; in it is a deliverer for each place, for the recipients that are there. A
+fault of ours in one message stays with that message: it is logged with its traceback, counted, and set
+aside when it happens again and again.
 """
 
 import contextlib

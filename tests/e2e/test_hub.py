@@ -210,7 +210,7 @@ def test_mail_to_an_area_is_what_its_author_may_send(place: Path) -> None:
 
 
 def test_gateways_that_send_in_a_circle_stop_and_tell_the_sender(place: Path) -> None:
-    """What three nodes pass round, as each takes the next one for the way, is dead in the end and bounced once."""
+    """What three nodes pass round, each to the next, is dead after some rounds and bounced once."""
     names = ("a", "b", "c")
     ring = [GatewayNode(place / name, f"{name}.test") for name in names]
     for one, other in zip(ring, [*ring[1:], ring[0]], strict=True):
