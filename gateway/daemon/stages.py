@@ -36,6 +36,8 @@ NAMES = (SMTP, LMTP, SUBMISSION, PIPE, BATCH, TOSS, DELIVER, REPORT, ONLINE, NNT
 
 RESCAN_SECONDS = 30.0
 """Other processes put mail in the queue too; if their wake is lost, it is found by then."""
+HANDED_ON_PAUSE_SECONDS = 0.02
+"""Between two runs of a stage that whole batches wake, and not each message."""
 REPORT_SECONDS = 5.0
 """How often dead letters are looked for; that costs next to nothing."""
 LATE_SECONDS = 600.0
@@ -56,7 +58,9 @@ def make_stages(parts: Parts, is_stopping: Callable[[], bool]) -> list[Stage]:
     news = [] if parts.news is None else make_news_stages(parts.news)
     return [
         Stage(BATCH, lambda: _batch(parts), RESCAN_SECONDS),
-        Stage(TOSS, lambda: _toss(parts, is_stopping), interval_seconds),
+        Stage(
+            TOSS, lambda: _toss(parts, is_stopping), interval_seconds, pause_seconds=HANDED_ON_PAUSE_SECONDS
+        ),
         *(
             Stage(DELIVER, partial(_deliver, deliverer), RESCAN_SECONDS)
             for deliverer in parts.deliverers(is_stopping)
@@ -71,7 +75,12 @@ def make_news_stages(news: NewsParts) -> list[Stage]:
     """The stages of news: threads of their own, so that mail never waits for them."""
     return [
         Stage(NEWS_BATCH, lambda: _batch(news), RESCAN_SECONDS),
-        Stage(NEWS_DELIVER, lambda: _deliver_news(news), RESCAN_SECONDS),
+        Stage(
+            NEWS_DELIVER,
+            lambda: _deliver_news(news),
+            RESCAN_SECONDS,
+            pause_seconds=HANDED_ON_PAUSE_SECONDS,
+        ),
     ]
 
 

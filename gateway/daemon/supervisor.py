@@ -16,6 +16,7 @@ run is never interrupted; ``stop`` waits for it, and tells a run that lasts for 
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -28,7 +29,7 @@ LONGEST_BACKOFF_SECONDS = 300.0
 BUSY_WAIT_SECONDS = 1.0
 """Somebody else runs this stage by hand: look again soon, it is no fault."""
 SHORTEST_PAUSE_SECONDS = 0.2
-"""Between two runs: what woke a stage a hundred times meanwhile is done in one."""
+"""Between two runs: what woke a stage a hundred times meanwhile is done in one. After a rest none."""
 TELL_AFTER_SECONDS = 1.0
 """A stop that takes longer says what it waits for."""
 
@@ -44,6 +45,7 @@ class Stage:
         name: of the thread and in logs.
         build: makes the run, at the start and again after a bug.
         rescan_seconds: run at least this often, woken or not.
+        pause_seconds: between two runs at least, however often it is woken.
         ask_end: tells a run to end that would not by itself, from another thread; None: every run ends.
     """
 
@@ -51,6 +53,7 @@ class Stage:
     build: Callable[[], Run]
     rescan_seconds: float
     ask_end: Callable[[], None] | None = None
+    pause_seconds: float = SHORTEST_PAUSE_SECONDS
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,8 +111,9 @@ class Worker:
             self._woken.clear()
             wait_seconds, is_wakeable = self._run_once()
             if is_wakeable:
+                ended_at = time.monotonic()
                 self._woken.wait(wait_seconds)
-                self._stopping.wait(SHORTEST_PAUSE_SECONDS)
+                self._stopping.wait(max(0.0, ended_at + self._stage.pause_seconds - time.monotonic()))
             else:
                 self._stopping.wait(wait_seconds)
 

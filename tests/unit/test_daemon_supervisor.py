@@ -11,7 +11,7 @@ from tests.support.processes import wait_until
 
 QUICK = Backoff(first_seconds=0.01, longest_seconds=0.05)
 LONG_SECONDS = 3600.0
-WAIT_SECONDS = 20
+WAIT_SECONDS = 60
 
 
 class Counted:
@@ -73,6 +73,22 @@ def test_a_stage_runs_at_the_start_and_when_it_is_woken(start: Start) -> None:
     supervisor.wake()
     stage.wait_runs(3)
     supervisor.wake("unknown")
+
+
+def test_a_stage_that_rested_runs_at_once_and_then_not_before_its_pause_is_over(start: Start) -> None:
+    begun_at: list[float] = []
+    stage = Counted(lambda _: begun_at.append(time.monotonic()))
+    pause_seconds = 1.0
+    supervisor = start(Stage("a", stage.build, LONG_SECONDS, pause_seconds=pause_seconds))
+    stage.wait_runs(1)
+    wait_until(lambda: time.monotonic() > begun_at[0] + pause_seconds, WAIT_SECONDS, "a rest")
+    woken_at = time.monotonic()
+    supervisor.wake("a")
+    stage.wait_runs(2)
+    supervisor.wake("a")
+    stage.wait_runs(3)
+    assert begun_at[1] - woken_at < pause_seconds
+    assert begun_at[2] - begun_at[1] >= pause_seconds
 
 
 def test_a_stage_runs_again_when_it_wants_to(start: Start) -> None:
