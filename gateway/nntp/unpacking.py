@@ -149,6 +149,8 @@ class _Gzip:
     def take(self, data: bytes) -> tuple[bytes, bytes]:
         piece = self._stream.decompress(data, PIECE_BYTES)
         self.has_ended = self._stream.eof
+        # A full piece may leave some more of a match in zlib, all input taken.
+        self.has_more = not self.has_ended and len(piece) == PIECE_BYTES
         return piece, self._stream.unused_data if self.has_ended else self._stream.unconsumed_tail
 
 

@@ -5,7 +5,7 @@ import tracemalloc
 import pytest
 import zstandard
 
-from gateway.errors import BadBatch
+from gateway.errors import BadBatch, CutShortBatch
 from gateway.nntp.unpacking import Packing, packing_header, unpack
 from tests.support.lzw import compress
 
@@ -42,6 +42,21 @@ def test_unpacking_holds_little_at_a_time(packing: Packing, packed: bytes) -> No
 def test_members_in_a_row_are_one_text(packing: Packing, packed: bytes) -> None:
     pieces = [packed[at : at + 3] for at in range(0, len(packed), 3)]
     assert b"".join(unpack(packing, [packed], 100)) == b"".join(unpack(packing, pieces, 100)) == b"one two"
+
+
+def test_all_that_is_there_of_a_cut_batch_comes_out_however_it_is_fed() -> None:
+    packed = gzip.compress(bytes(range(37)) * 5000, mtime=0)
+
+    def size_bytes(cut: int, step: int) -> int:
+        pieces = (packed[at : min(at + step, cut)] for at in range(0, cut, step))
+        found = 0
+        with pytest.raises(CutShortBatch):
+            for piece in unpack(Packing.GUNBATCH, pieces, MIB):
+                found += len(piece)
+        return found
+
+    for cut in range(len(packed) // 3, len(packed)):
+        assert size_bytes(cut, 1) == size_bytes(cut, cut)
 
 
 @pytest.mark.parametrize(
