@@ -1,7 +1,8 @@
 """Before a carrier leaves: what waits in open lanes becomes packets, so that it travels along.
 
 Contract: a flush never keeps the carrier from leaving: what fails is logged, and what is not made in
-time is made later. The lanes of one neighbour are closed for carriers once in an interval at most,
+time is made later. What waits for an area is closed for a carrier to any of its subscribers, and passed on
+to all of them at once. The lanes of one neighbour are closed for carriers once in an interval at most,
 counted in the queue, over all processes; a flush within it is not dropped but put off to its end, when
 whoever runs the batcher does it.
 """
@@ -17,7 +18,7 @@ from gateway.ids import NICE_MAX, NodeId
 from gateway.msgqueue.entry import LaneFigures
 from gateway.msgqueue.outbox import Outbox
 from gateway.msgqueue.store import Queue
-from gateway.nodes import Book
+from gateway.nodes import Book, Node
 from gateway.tx.exec_packet import resolve_via
 
 _LOG = logging.getLogger(__name__)
@@ -36,6 +37,7 @@ class Flusher:
         batcher: makes the packets.
         interval_seconds: the least time between two flushes of one neighbour's lanes.
         pause: waits for so many seconds.
+        pass_on: brings what was just sealed for areas to their subscribers.
     """
 
     def __init__(
@@ -45,12 +47,14 @@ class Flusher:
         batcher: Batcher,
         interval_seconds: float,
         pause: Callable[[float], None] = time.sleep,
+        pass_on: Callable[[], object] = lambda: None,
     ) -> None:
         self._outbox = Outbox(queue)
         self._book = book
         self._batcher = batcher
         self._interval_seconds = interval_seconds
         self._pause = pause
+        self._pass_on = pass_on
 
     def flush(self, hop: NodeId | None) -> None:
         """Make packets of what leaves through a neighbour, before a carrier to it leaves.
@@ -127,8 +131,7 @@ class Flusher:
         """What waits, by the neighbour through which it leaves; as ``lanes_through``."""
         by_hop: dict[NodeId, list[LaneFigures]] = {}
         for figures in self._outbox.lanes():
-            hop = self._first_hop(figures.lane.node)
-            if hop is not None:
+            for hop in self._first_hops(figures.lane.node):
                 by_hop.setdefault(hop, []).append(figures)
         return by_hop
 
@@ -136,15 +139,26 @@ class Flusher:
         deadline = time.monotonic() + WAIT_LIMIT_SECONDS
         while True:
             try:
-                return self._batcher.run_once(only=nodes)
+                result = self._batcher.run_once(only=nodes)
             except StoreBusy:
                 if time.monotonic() >= deadline:
                     raise
                 self._pause(_POLL_SECONDS)
+                continue
+            if result.packet_count and any(map(self._book.find_area_id, nodes)):
+                self._pass_on()
+            return result
 
-    def _first_hop(self, node_id: NodeId) -> NodeId | None:
-        node = self._book.find_id(node_id)
-        if node is None:
-            return None
+    def _first_hops(self, lane_id: NodeId) -> set[NodeId]:
+        """The neighbours through which a lane leaves: one, or those of all who subscribe to an area."""
+        node = self._book.find_id(lane_id)
+        if node is not None:
+            return {self._first_hop(node)}
+        area = self._book.find_area_id(lane_id)
+        members = () if area is None else map(self._book.find_id, area.subs)
+        own = self._book.self_node
+        return {self._first_hop(member) for member in members if member is not None and member.id != own.id}
+
+    def _first_hop(self, node: Node) -> NodeId:
         via = resolve_via(self._book, node, None)
         return (via[0] if via else node).id

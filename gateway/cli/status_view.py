@@ -25,6 +25,7 @@ from gateway.status.links import LinkStatus, link_status
 from gateway.status.links_text import status_json, status_lines
 from gateway.status.news import NewsStatus
 from gateway.status.news_text import news_json, news_lines
+from gateway.tx.area_packet import AREA_PREFIX
 
 STALE = 1
 """Somebody was silent for longer than ``--stale`` says: for monitors, which take 1 for a warning."""
@@ -90,7 +91,10 @@ def status(
 
     def name_of(node_id: NodeId) -> str:
         node = sources.book.find_id(node_id)
-        return node_id.text if node is None else node.name
+        if node is not None:
+            return node.name
+        area = sources.book.find_area_id(node_id)
+        return node_id.text if area is None else f"{AREA_PREFIX}{area.name}"
 
     if is_json:
         click.echo(status_json(links, name_of, stale_seconds))

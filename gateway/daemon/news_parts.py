@@ -3,6 +3,7 @@
 import logging
 import os
 import threading
+from collections.abc import Callable
 
 from gateway.batch.batcher import Batcher
 from gateway.batch.flusher import Flusher
@@ -96,9 +97,14 @@ class NewsParts:
         """The stage from the queue to packets."""
         return Batcher(self.queue, self._book, self._spool, self.config.batch, os.urandom)
 
-    def flusher(self, interval_seconds: float) -> Flusher:
-        """What closes lanes of news before a carrier leaves."""
-        return Flusher(self.queue, self._book, self.batcher(), interval_seconds)
+    def flusher(self, interval_seconds: float, pass_on: Callable[[], object]) -> Flusher:
+        """What closes lanes of news before a carrier leaves.
+
+        Args:
+            interval_seconds: the least time between two flushes of one neighbour's lanes.
+            pass_on: brings what was just sealed for areas to their subscribers.
+        """
+        return Flusher(self.queue, self._book, self.batcher(), interval_seconds, pass_on=pass_on)
 
     def receiver(self) -> NewsReceiver:
         """The handler from a payload to the queue."""

@@ -107,7 +107,7 @@ class Parts:
         interval_seconds = self.config.batch.flush_interval_seconds
         flushers = [Flusher(self.queue, self.book, self.batcher(), interval_seconds)]
         if self.news is not None:
-            flushers.append(self.news.flusher(interval_seconds))
+            flushers.append(self.news.flusher(interval_seconds, self._pass_on))
         return Flushers(flushers)
 
     def links(self) -> LinkStates:
@@ -301,6 +301,10 @@ class Parts:
             author=author,
             packet=packet,
         )
+
+    def _pass_on(self) -> None:
+        """Bring what we sent to areas to their subscribers."""
+        self.tosser().run_once(frozenset({self.book.self_node.id}))
 
     def _routes(self) -> Routes:
         return Routes(self.config.table, self.find_choices, self.config.pipe.max_recipients)

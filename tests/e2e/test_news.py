@@ -159,6 +159,22 @@ def test_an_area_is_one_feed_for_all_who_subscribe(place: Path) -> None:
     assert [news_queue_counts(node) for node in nodes] == [(4, 0)] * 3
 
 
+def test_what_waits_for_an_area_travels_with_the_first_carrier(place: Path) -> None:
+    """A stick takes an article for an area along, however long its batch might still wait."""
+    a, b = nodes = [GatewayNode(place / name, f"{name}.test") for name in "ab"]
+    pair(a, b)
+    make_area("news", nodes)
+    for node in nodes:
+        give_news(node)
+        table = '\n[[news.area]]\narea = "news"\nfeed = "*"\naccept = "*"\nmax_age_seconds = 86400\n'
+        node.config_path.write_text(node.config_path.read_text() + table)
+    hand_in(a, [article(1)])
+    assert "for area:news, " in a.run("status", "b").out
+    a.carry_to(b, place / "stick")
+    b.run("toss")
+    assert news_queue_counts(b) == (1, 0)
+
+
 def test_a_stock_node_reads_our_batches_and_we_read_what_it_sends(
     place: Path, inns: dict[str, InnInstance]
 ) -> None:

@@ -17,6 +17,7 @@ from tests.support.tossing import Pair
 NAME = "news"
 _KEYS = make_keys("area news")
 AREA_ID = node_id_of(_KEYS.exchpub)
+AREA_KEYS = (_KEYS.exchpub, _KEYS.exchprv)
 
 
 class AreaNodes(Pair):

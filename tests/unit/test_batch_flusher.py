@@ -15,7 +15,9 @@ from gateway.ids import NodeId
 from gateway.msgqueue.entry import Form
 from gateway.msgqueue.outbox import Outbox
 from gateway.msgqueue.store import Queue
+from gateway.nodes import Area, Book
 from gateway.spool.layout import Box
+from tests.support.areas import AREA_ID, AREA_KEYS, NAME
 from tests.support.messages import NODE_C, new_message
 from tests.support.nodes import make_books, make_spool
 from tests.support.queue_clock import SetClock
@@ -200,3 +202,24 @@ def test_a_queue_that_refuses_keeps_no_carrier_from_leaving(
         site.flusher.flush(site.id("b"))
     assert "what waits in the outbox stays there" in caplog.text
     site.open()
+
+
+def test_what_waits_for_an_area_leaves_with_a_carrier_to_any_who_subscribes(site: Site) -> None:
+    own, others = site.books["a"], (site.id("c"), site.id("d"))
+    site.books["a"] = Book(own.own, own.nodes, {NAME: Area(NAME, AREA_ID, *AREA_KEYS, others)})
+    site.reopen()
+    passed: list[int] = []
+
+    def pass_on() -> None:
+        passed.append(len(list(site.spool.jobs(site.id("a"), Box.TX))))
+
+    flusher = Flusher(site.queue, site.books["a"], site.batcher, 0, site.pause, pass_on)
+    site.queue.put(new_message(node=AREA_ID, nice=96)).result()
+    assert [hop in flusher.lanes_by_hop() for hop in (site.id("b"), *others)] == [True, False, True]
+    assert flusher.has_open_lane(site.id("d"))
+    # What is for c travels through b.
+    assert flusher.flush_now(site.id("b")).packet_count == 1
+    assert passed == [1]
+    site.put("d")
+    flusher.flush(site.id("d"))
+    assert passed == [1]
