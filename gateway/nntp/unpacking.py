@@ -27,7 +27,7 @@ GZIP_MAGIC = b"\x1f\x8b"
 BZIP2_MAGIC = b"BZh"
 ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
 PIECE_BYTES = 64 * 1024
-"""What one call of a library gives at most, where it can be told."""
+"""What one call of a library gets, and gives at most, where it can be told."""
 FED_BYTES = 256
 """What is fed at once to a decoder that can not be told; that is 11 MiB at most of zstd or compress."""
 WINDOW_LIMIT_BYTES = 64 * 1024 * 1024
@@ -83,17 +83,26 @@ def unpack(packing: Packing, source: Iterable[bytes], limit_bytes: int) -> Itera
 
 
 def _unpacked(packing: Packing, source: Iterable[bytes]) -> Iterator[bytes]:
-    pieces = iter(source)
-    head = b""
-    for piece in pieces:
-        head += piece
-        if len(head) >= len(ZSTD_MAGIC):
-            break
+    blocks = _in_blocks(source)
+    head = next(blocks, b"")
     expander = _expander(packing, head)
     yield from expander.feed(head)
-    for piece in pieces:
-        yield from expander.feed(piece)
+    for block in blocks:
+        yield from expander.feed(block)
     yield expander.finish()
+
+
+def _in_blocks(source: Iterable[bytes]) -> Iterator[bytes]:
+    """Bytes in blocks of one size: of damaged input zstd says different things when it is cut differently."""
+    held = bytearray()
+    for piece in source:
+        held += piece
+        whole_bytes = len(held) - len(held) % PIECE_BYTES
+        for at in range(0, whole_bytes, PIECE_BYTES):
+            yield bytes(held[at : at + PIECE_BYTES])
+        del held[:whole_bytes]
+    if held:
+        yield bytes(held)
 
 
 def _expander(packing: Packing, head: bytes) -> _Expander:
