@@ -22,7 +22,6 @@ from tests.support.terminal import open_pty
 ROWS, COLUMNS = 24, 80
 WAIT_SECONDS = 60.0
 POLL_SECONDS = 0.05
-END_SECONDS = 5.0
 _TOKEN = re.compile(
     r"\x1b\[(?P<numbers>[?0-9;]*)(?P<final>[A-Za-z])|\x1b[()][0-9AB]|\x1b(?P<short>[78=>MDEc])"
     r"|(?P<control>[\x00-\x1f\x7f])|(?P<text>[^\x00-\x1f\x7f])"
@@ -155,9 +154,9 @@ class Seat:
         os.write(self._ours, keys.encode())
 
     def wait_for(self, pattern: str) -> str:
-        """Wait until the screen shows a pattern; returns what it shows."""
+        """Wait until the screen shows a pattern and the program waits too; returns what it shows."""
         deadline = time.monotonic() + WAIT_SECONDS * slowness()
-        while not re.search(pattern, self.screen.text()):
+        while not (re.search(pattern, self.screen.text()) and self._is_waiting()):
             assert time.monotonic() < deadline, f"no {pattern!r} on the screen:\n{self.screen.text()}"
             self._read()
         return self.screen.text()
@@ -169,6 +168,14 @@ class Seat:
             assert time.monotonic() < deadline, f"it does not end:\n{self.screen.text()}"
             self._read()
         return self._child.returncode
+
+    def _is_waiting(self) -> bool:
+        """Whether it sleeps, and all that it wrote is shown.
+
+        tin, for one, writes a question and then throws away what was typed before it asks.
+        """
+        state = Path(f"/proc/{self._child.pid}/stat").read_text().rpartition(")")[2].split()[0]
+        return state == "S" and not select.select([self._ours], [], [], 0)[0]
 
     def _read(self) -> None:
         if select.select([self._ours], [], [], POLL_SECONDS)[0]:
