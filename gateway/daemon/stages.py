@@ -38,6 +38,8 @@ RESCAN_SECONDS = 30.0
 """Other processes put mail in the queue too; if their wake is lost, it is found by then."""
 HANDED_ON_PAUSE_SECONDS = 0.02
 """Between two runs of a stage that whole batches wake, and not each message."""
+KEPT_OPEN_SECONDS = 2.0
+"""Connections to news servers, behind the last articles: more may come at once."""
 REPORT_SECONDS = 5.0
 """How often dead letters are looked for; that costs next to nothing."""
 LATE_SECONDS = 600.0
@@ -105,11 +107,19 @@ def _deliver(deliverer: Deliverer) -> Run:
 
 def _deliver_news(news: NewsParts) -> Run:
     deliverer, inbox = news.deliverer(), Inbox(news.queue)
+    used_at: float | None = None
 
     def run() -> float | None:
-        deliverer.run_once()
-        seconds = inbox.next_try_seconds()
-        return None if seconds is None else max(0.0, seconds)
+        nonlocal used_at
+        done = deliverer.run_once(is_kept_open=True)
+        now = time.monotonic()
+        if not done.is_empty:
+            used_at = now
+        elif used_at is not None and now >= used_at + KEPT_OPEN_SECONDS:
+            deliverer.close()
+            used_at = None
+        waits = [inbox.next_try_seconds(), None if used_at is None else used_at + KEPT_OPEN_SECONDS - now]
+        return min((max(0.0, seconds) for seconds in waits if seconds is not None), default=None)
 
     return run
 

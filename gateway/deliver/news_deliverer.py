@@ -1,21 +1,22 @@
 """The deliverer of news: brings what is due in the news inbox to each target, a page at a time.
 
-Contract: the outcomes of a page are recorded in one commit, before the next page is tried. A crash
-before that commit makes the targets see these articles again, and they know them by their
-Message-IDs. A fault of ours in one article stays with that article.
+Contract: the outcomes of a page are recorded in one commit, while the next page is brought, and before the
+one behind that. A crash before that commit makes the targets see these articles again, and they know them
+by their Message-IDs. A fault of ours in one article stays with that article.
 
 One process at a time delivers news.
 """
 
 import logging
 from collections.abc import Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 from gateway.deliver.news_target import Delivery, NewsTarget
 from gateway.deliver.outcome import of_error, one_line
 from gateway.deliver.retry import RetrySchedule
 from gateway.errors import GatewayError
-from gateway.maillog import log_mail
+from gateway.maillog import lines_together, log_mail
 from gateway.msgqueue.entry import Outcome, QueuedMessage, Verdict
 from gateway.msgqueue.inbox import Inbox
 from gateway.msgqueue.store import Queue
@@ -58,6 +59,11 @@ class NewsDeliverResult:
     crash_count: int = 0
     is_target_down: bool = False
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing was due."""
+        return not (self.delivered_count or self.deferred_count or self.dead_count or self.crash_count)
+
 
 @dataclass(frozen=True, slots=True)
 class _Part:
@@ -81,61 +87,86 @@ class NewsDeliverer:
         self, queue: Queue, targets: Mapping[str, NewsTarget], settings: NewsDeliverSettings | None = None
     ) -> None:
         self._queue = queue
-        self._inbox = Inbox(queue)
         self._targets = targets
         self._settings = settings or NewsDeliverSettings()
 
-    def run_once(self, *, is_early: bool = False) -> NewsDeliverResult:
+    def run_once(self, *, is_early: bool = False, is_kept_open: bool = False) -> NewsDeliverResult:
         """Try every delivery that is due, once.
 
         Args:
             is_early: also those whose next try is still to come.
+            is_kept_open: connections are kept for the next run, until ``close``.
 
         Raises:
             StoreBusy: another process delivers news.
             StoreError: the queue refused; what was recorded stays.
         """
-        result = NewsDeliverResult()
-        down: dict[str, Outcome] = {}
-        last_seq = 0
         try:
-            with self._queue.lock(LOCK):
-                while page := self._inbox.due(
-                    self._settings.page_count, is_early=is_early, after_seq=last_seq
-                ):
-                    for part in _parts(page):
-                        self._deliver(part, down, result)
-                    last_seq = page[-1].seq
-        finally:
+            with self._queue.lock(LOCK), ThreadPoolExecutor(1, "news-record") as recording:
+                run = _Run(self._queue, self._targets, self._settings, recording)
+                run.work(is_early=is_early)
+        except BaseException:
             self.close()
-        result.is_target_down = bool(down)
-        return result
+            raise
+        if not is_kept_open:
+            self.close()
+        return run.result
 
     def close(self) -> None:
         """Let go of all connections."""
         for target in self._targets.values():
             target.close()
 
-    def _deliver(self, part: _Part, down: dict[str, Outcome], result: NewsDeliverResult) -> None:
+
+class _Run:
+    """One run; outcomes are recorded by another thread, those of one page at a time."""
+
+    def __init__(
+        self,
+        queue: Queue,
+        targets: Mapping[str, NewsTarget],
+        settings: NewsDeliverSettings,
+        recording: ThreadPoolExecutor,
+    ) -> None:
+        self.result = NewsDeliverResult()
+        self._queue = queue
+        self._inbox = Inbox(queue)
+        self._targets = targets
+        self._settings = settings
+        self._recording = recording
+        self._recorded: Future[None] | None = None
+        self._down: dict[str, Outcome] = {}
+
+    def work(self, *, is_early: bool) -> None:
+        """Bring all pages."""
+        last_seq = 0
+        while page := self._inbox.due(self._settings.page_count, is_early=is_early, after_seq=last_seq):
+            for part in _parts(page):
+                self._deliver(part)
+            last_seq = page[-1].seq
+        self._wait_recorded()
+        self.result.is_target_down = bool(self._down)
+
+    def _deliver(self, part: _Part) -> None:
         target = self._targets.get(part.target)
-        known = NO_TARGET if target is None else down.get(part.target)
+        known = NO_TARGET if target is None else self._down.get(part.target)
         if target is None or known is not None:
-            self._record(part, [known or NO_TARGET] * len(part.articles), result)
+            self._record(part, [known or NO_TARGET] * len(part.articles))
             return
         try:
             delivery = self._try(target, part)
         except Exception as error:  # noqa: BLE001 - a bug of ours stays with its article
             target.close()
             if len(part.articles) == 1:
-                self._record_crash(part, error, result)
+                self._record_crash(part, error)
                 return
             # One of them is to blame: each is brought alone.
             for article, seq in zip(part.articles, part.delivery_seqs, strict=True):
-                self._deliver(_Part(part.target, [article], [seq]), down, result)
+                self._deliver(_Part(part.target, [article], [seq]))
             return
         if delivery.is_down:
-            down[part.target] = delivery.outcomes[-1]
-        self._record(part, delivery.outcomes, result)
+            self._down[part.target] = delivery.outcomes[-1]
+        self._record(part, delivery.outcomes)
 
     def _try(self, target: NewsTarget, part: _Part) -> Delivery:
         try:
@@ -148,7 +179,7 @@ class NewsDeliverer:
             raise AssertionError("internal error: a target must answer for each article")
         return delivery
 
-    def _record_crash(self, part: _Part, error: Exception, result: NewsDeliverResult) -> None:
+    def _record_crash(self, part: _Part, error: Exception) -> None:
         article = part.articles[0]
         _LOG.error("article %s: a fault in the delivery", article.id, exc_info=error)
         text = one_line(f"{type(error).__name__}: {error}")
@@ -156,9 +187,18 @@ class NewsDeliverer:
         self._inbox.record_crash(part.delivery_seqs, text, wait_seconds)
         outcome = Outcome(Verdict.DEFERRED, "4.3.0", f"internal error: {text}")
         _log("deferred", article, part.target, outcome, wait_seconds)
-        result.crash_count += 1
+        self.result.crash_count += 1
 
-    def _record(self, part: _Part, outcomes: Sequence[Outcome], result: NewsDeliverResult) -> None:
+    def _record(self, part: _Part, outcomes: Sequence[Outcome]) -> None:
+        self._wait_recorded()
+        self._recorded = self._recording.submit(self._write, part, outcomes)
+
+    def _wait_recorded(self) -> None:
+        recorded, self._recorded = self._recorded, None
+        if recorded is not None:
+            recorded.result()
+
+    def _write(self, part: _Part, outcomes: Sequence[Outcome]) -> None:
         settled = [
             self._settings.retry.settle(outcome, article.attempts + 1, article.age_seconds)
             for article, outcome in zip(part.articles, outcomes, strict=True)
@@ -166,15 +206,19 @@ class NewsDeliverer:
         self._inbox.record(
             [(seq, *decided) for seq, decided in zip(part.delivery_seqs, settled, strict=True)]
         )
-        for article, (outcome, wait_seconds) in zip(part.articles, settled, strict=True):
-            event = "dead" if outcome.verdict is Verdict.REFUSED else str(outcome.verdict)
-            _log(event, article, part.target, outcome, wait_seconds)
-            if outcome.verdict is Verdict.DELIVERED:
-                result.delivered_count += 1
-            elif outcome.verdict is Verdict.DEFERRED:
-                result.deferred_count += 1
-            else:
-                result.dead_count += 1
+        with lines_together():
+            for article, (outcome, wait_seconds) in zip(part.articles, settled, strict=True):
+                self._tell(article, part.target, outcome, wait_seconds)
+
+    def _tell(self, article: QueuedMessage, target: str, outcome: Outcome, wait_seconds: float) -> None:
+        event = "dead" if outcome.verdict is Verdict.REFUSED else str(outcome.verdict)
+        _log(event, article, target, outcome, wait_seconds)
+        if outcome.verdict is Verdict.DELIVERED:
+            self.result.delivered_count += 1
+        elif outcome.verdict is Verdict.DEFERRED:
+            self.result.deferred_count += 1
+        else:
+            self.result.dead_count += 1
 
 
 def _parts(page: Sequence[QueuedMessage]) -> list[_Part]:

@@ -25,6 +25,7 @@ from gateway.deliver.news_target import Delivery, ReadBody
 from gateway.deliver.outcome import of_error, one_line
 from gateway.errors import GatewayError
 from gateway.msgqueue.entry import Outcome, QueuedMessage, Verdict
+from gateway.nntp.check_habit import CheckHabit
 from gateway.nntp.feeder import (
     ArticleWanted,
     FeedClosed,
@@ -74,7 +75,7 @@ class NntpTargetSettings:
 
 
 class NntpTarget:
-    """Feeds one server over one connection, kept over the pages of a run.
+    """Feeds one server over one connection, kept until it is closed.
 
     Args:
         settings: which.
@@ -83,12 +84,15 @@ class NntpTarget:
     def __init__(self, settings: NntpTargetSettings) -> None:
         self._settings = settings
         self._session: _Session | None = None
+        self._habit = CheckHabit()
 
     def deliver(self, articles: Sequence[QueuedMessage], read_body: ReadBody) -> Delivery:
         """See ``NewsTarget``."""
         try:
+            if self._session is not None and self._session.is_stale():
+                self._drop()
             if self._session is None:
-                self._session = _Session(self._settings)
+                self._session = _Session(self._settings, self._habit)
         except OSError as error:
             said = one_line(f"cannot connect to {self._settings.name}: {error.strerror or error}")
             return Delivery([Outcome(Verdict.DEFERRED, DOWN_STATUS, said)] * len(articles), is_down=True)
@@ -111,6 +115,8 @@ class NntpTarget:
 
     def _drop(self) -> None:
         session, self._session = self._session, None
+        # It may have what is brought again.
+        self._habit = CheckHabit()
         if session is not None:
             session.abort()
 
@@ -118,14 +124,18 @@ class NntpTarget:
 class _Session:
     """One connection and its dialogue; ``exchange`` moves bytes and returns what happened."""
 
-    def __init__(self, settings: NntpTargetSettings) -> None:
+    def __init__(self, settings: NntpTargetSettings, habit: CheckHabit) -> None:
         self.name = settings.name
-        self.dialogue = FeedDialogue(settings.feed)
+        self.dialogue = FeedDialogue(settings.feed, habit)
         self.is_ready = False
         self.waiting = bytearray()
         self._reply_seconds = settings.reply_seconds
         self._socket = _connect(settings)
         self._socket.setblocking(False)
+
+    def is_stale(self) -> bool:
+        """Whether the server has said or done something while nothing was asked: it leaves."""
+        return bool(select.select([self._socket], [], [], 0.0)[0])
 
     def exchange(self) -> list[FeedEvent]:
         """Send what there is, and wait until something can be sent or was received."""

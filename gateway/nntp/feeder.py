@@ -25,6 +25,7 @@ from typing import ClassVar
 from gateway.errors import LocalProtocolError
 from gateway.message.lines import dot_stuff
 from gateway.nntp.article import is_message_id, shown
+from gateway.nntp.check_habit import CheckHabit
 from gateway.nntp.second_look import Refusal, SecondLook
 
 WINDOW_COUNT = 50
@@ -51,7 +52,7 @@ class FeedSettings:
     Args:
         window_count: articles at a time, offered and not yet answered for, when streaming.
         is_streaming_wanted: MODE STREAM is tried.
-        is_check_skipped: articles are sent unasked: for a peer that wants nearly all, over a long way.
+        is_check_skipped: articles are always sent unasked; else once a peer is known to take nearly all.
         name: for AUTHINFO; "": none.
         password: for AUTHINFO.
     """
@@ -152,10 +153,12 @@ class FeedDialogue:
 
     Args:
         settings: how the peer is fed.
+        habit: what it did with articles before; None: that is not known.
     """
 
     __slots__ = (
         "_data",
+        "_habit",
         "_is_quitting",
         "_is_streaming",
         "_look",
@@ -167,7 +170,8 @@ class FeedDialogue:
         "_wanted",
     )
 
-    def __init__(self, settings: FeedSettings | None = None) -> None:
+    def __init__(self, settings: FeedSettings | None = None, habit: CheckHabit | None = None) -> None:
+        self._habit = habit or CheckHabit()
         self._settings = settings or FeedSettings()
         self._stage = _Stage.GREETING
         self._is_streaming = False
@@ -215,7 +219,7 @@ class FeedDialogue:
         if message_id in self._open or not is_message_id(message_id) or not self.room_count:
             raise LocalProtocolError(f"{shown(message_id.encode())} can not be offered now")
         self._open.add(message_id)
-        if self._is_streaming and self._settings.is_check_skipped:
+        if self._is_streaming and (self._settings.is_check_skipped or not self._habit.is_asking):
             self._wanted.add(message_id)
             return [ArticleWanted(message_id)]
         step = _Step.CHECK if self._is_streaming else _Step.IHAVE
@@ -372,6 +376,8 @@ class FeedDialogue:
 
     def _outcome(self, message_id: str, result: FeedResult, code: int, text: str) -> FeedOutcome:
         self._open.discard(message_id)
+        if result is not FeedResult.LATER:
+            self._habit.note(is_taken=result is FeedResult.ACCEPTED)
         return FeedOutcome(message_id, result, code, text)
 
     def _quit_when_done(self) -> list[FeedEvent]:

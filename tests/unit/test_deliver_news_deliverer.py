@@ -1,6 +1,7 @@
 """Pages of articles go to their targets, and a fault in one article stays with it."""
 
 import stat
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from gateway.deliver.news_target import Delivery, NewsTarget, ReadBody
 from gateway.deliver.retry import RetrySchedule
 from gateway.deliver.rnews_command import RnewsTarget, RnewsTargetSettings
 from gateway.durable import Disk
-from gateway.errors import ConfigError, StoreCorrupt
+from gateway.errors import ConfigError, StoreCorrupt, StoreFull
 from gateway.msgqueue.entry import Outcome, QueuedMessage, Verdict
 from gateway.msgqueue.inbox import CRASH_LIMIT
 from gateway.msgqueue.store import Queue
@@ -70,6 +71,45 @@ def test_each_target_has_its_own_pages_and_outcomes(queue: Queue) -> None:
     assert (result.delivered_count, result.deferred_count, result.is_target_down) == (11, 1, False)
     assert one.pages == two.pages == [[f"<{n}@a.test>" for n in page] for page in (range(4), range(4, 6))]
     assert waiting(queue) == [("<2@a.test>", "two")]
+
+
+def test_the_next_page_is_brought_while_the_outcomes_of_one_are_recorded(
+    tmp_path: Path, clock: SetClock
+) -> None:
+    begun, is_armed = threading.Event(), threading.Event()
+
+    def hook(step: str, _: Path) -> None:
+        if step == "commit" and is_armed.is_set():
+            assert begun.wait(60)
+
+    def decide(each: QueuedMessage) -> Outcome:
+        if "<4@" in each.message_id:
+            begun.set()
+        return TAKEN
+
+    with Queue(tmp_path, Disk(is_syncing=False, hook=hook), clock=clock.make) as queue:
+        fill(queue, 8)
+        is_armed.set()
+        assert deliverer(queue, {"inn": Fake(decide)}).run_once().delivered_count == 8
+        assert waiting(queue) == []
+
+
+def test_a_page_that_can_not_be_recorded_ends_the_run(tmp_path: Path, clock: SetClock) -> None:
+    is_armed = threading.Event()
+
+    def hook(step: str, path: Path) -> None:
+        if step == "commit" and is_armed.is_set():
+            raise StoreFull(f"{path} is full")
+
+    with Queue(tmp_path, Disk(is_syncing=False, hook=hook), clock=clock.make) as queue:
+        fill(queue, 12)
+        is_armed.set()
+        target = Fake(lambda _: TAKEN)
+        with pytest.raises(StoreFull):
+            deliverer(queue, {"inn": target}).run_once()
+        is_armed.clear()
+        assert len(target.pages) == 2
+        assert deliverer(queue, {"inn": target}).run_once().delivered_count == 12
 
 
 def test_a_target_that_is_down_is_left_alone_for_the_rest_of_the_run(queue: Queue, clock: SetClock) -> None:
@@ -142,7 +182,7 @@ def test_a_program_reads_a_batch_on_its_standard_input(queue: Queue, tmp_path: P
     assert not list((tmp_path / "incoming").iterdir())
 
 
-@pytest.mark.parametrize("lines", [("exit 65",), ("exit 75",), ("kill -9 $$",), ("exec sleep 60",)])
+@pytest.mark.parametrize("lines", [("exit 65",), ("exit 75",), ("kill -9 $$",), ("exec sleep 600",)])
 def test_a_program_that_fails_gets_it_all_again(queue: Queue, tmp_path: Path, lines: tuple[str, ...]) -> None:
     fill(queue, 3)
     target = program(tmp_path, *lines)

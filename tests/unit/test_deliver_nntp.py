@@ -1,7 +1,10 @@
 """Each article has its own outcome, whatever the server does."""
 
+import socket
+import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import IO, cast
 
 import pytest
 
@@ -35,7 +38,7 @@ def deliver(
 ) -> dict[str, tuple[str, str]]:
     """Run once; state and text of each article."""
     host, port = (server, 0) if isinstance(server, str) else ("127.0.0.1", server.port)
-    target = NntpTarget(NntpTargetSettings(host, port, feed or FeedSettings(), reply_seconds=10))
+    target = NntpTarget(NntpTargetSettings(host, port, feed or FeedSettings(), reply_seconds=60))
     settings = NewsDeliverSettings(RetrySchedule(first_wait_seconds=60), page_count)
     NewsDeliverer(queue, {"inn": target}, settings).run_once(is_early=True)
     with queue.reading() as connection:
@@ -133,3 +136,74 @@ def test_a_unix_socket_is_a_way_too(queue: Queue, place: Path) -> None:
     ) as server:
         deliver(queue, str(path))
     assert list(server.articles) == ids
+
+
+def taken(command: str, message_id: str) -> str:
+    return f"{'238' if command == 'CHECK' else '239'} {message_id}"
+
+
+def nntp_target(server: NewsServer) -> NntpTarget:
+    return NntpTarget(NntpTargetSettings("127.0.0.1", server.port, FeedSettings(), reply_seconds=60))
+
+
+def test_a_connection_that_is_kept_open_serves_the_next_run(queue: Queue) -> None:
+    with NewsServer(taken) as server:
+        deliverer = NewsDeliverer(queue, {"inn": nntp_target(server)})
+        for count in (3, 6):
+            fill(queue, count)
+            assert deliverer.run_once(is_kept_open=True).delivered_count == 3
+        assert deliverer.run_once(is_kept_open=True).is_empty
+        assert (server.commands.count("MODE"), server.commands.count("QUIT")) == (1, 0)
+        deliverer.close()
+    assert server.commands.count("QUIT") == 1
+
+
+class LeavingServer:
+    """Takes one article over each connection, and leaves.
+
+    Attributes:
+        left: set when it has closed the first one.
+    """
+
+    def __init__(self) -> None:
+        self.left = threading.Event()
+        self._listening = socket.create_server(("127.0.0.1", 0))
+        self.port: int = self._listening.getsockname()[1]
+        self._thread = threading.Thread(target=self._serve, daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """End, after two connections."""
+        self._thread.join(60)
+        self._listening.close()
+
+    def _serve(self) -> None:
+        for _ in range(2):
+            link, _ = self._listening.accept()
+            with link, link.makefile("rwb") as file:
+                self._talk(cast("IO[bytes]", file))
+            self.left.set()
+
+    @staticmethod
+    def _talk(file: IO[bytes]) -> None:
+        words = ["", ""]
+        for status in ("200", "203", "238", "239"):
+            file.write(f"{status} {words[-1]}\r\n".encode())
+            file.flush()
+            if status != "239":
+                words = file.readline().decode().split()
+            while words[0] == "TAKETHIS" and status != "239" and file.readline() != b".\r\n":
+                pass
+
+
+def test_a_server_that_left_meanwhile_gets_articles_over_a_new_connection_at_once(queue: Queue) -> None:
+    server = LeavingServer()
+    target = NntpTarget(NntpTargetSettings("127.0.0.1", server.port, FeedSettings(), reply_seconds=60))
+    deliverer = NewsDeliverer(queue, {"inn": target})
+    fill(queue, 1)
+    assert deliverer.run_once(is_kept_open=True).delivered_count == 1
+    assert server.left.wait(60)
+    fill(queue, 2)
+    assert deliverer.run_once().delivered_count == 1
+    server.close()
+    assert waiting(queue) == []
