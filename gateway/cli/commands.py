@@ -13,6 +13,7 @@ from gateway.errors import ConfigError
 
 if TYPE_CHECKING:
     from gateway.config.gateway_toml import GatewayConfig
+    from gateway.daemon.news_parts import NewsParts
     from gateway.daemon.parts import Parts
     from gateway.msgqueue.store import Queue
 
@@ -80,11 +81,18 @@ class Invocation:
         Raises:
             ConfigError: that of news, and there is no news.
         """
-        if not self.is_news:
-            return parts.queue
+        return self.news_of(parts).queue if self.is_news else parts.queue
+
+    @staticmethod
+    def news_of(parts: "Parts") -> "NewsParts":
+        """What is opened for news.
+
+        Raises:
+            ConfigError: there is no news.
+        """
         if parts.news is None:
             raise ConfigError("there is no news here: pathhost in [news] of gateway.toml is missing")
-        return parts.news.queue
+        return parts.news
 
     def open(self, *, is_pipe: bool = False) -> "Parts":
         """Read the configuration, set up logging, and open queue and spool.

@@ -6,7 +6,7 @@ of everything that left long ago.
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import click
@@ -20,8 +20,8 @@ from gateway.errors import UsageFault
 from gateway.exits import NO_HOST, OK, TRY_LATER, UNAVAILABLE
 from gateway.ids import parse_nice
 from gateway.maillog import log_mail
-from gateway.msgqueue.decisions import Ending
-from gateway.msgqueue.entry import State
+from gateway.msgqueue.decisions import MAIL, Ending, Standing
+from gateway.msgqueue.entry import Lane, State
 from gateway.msgqueue.operations import Operations, Result
 from gateway.msgqueue.selection import Selection
 from gateway.nodes import Book
@@ -89,7 +89,7 @@ def retry(invocation: Invocation, /, **given: Any) -> int:
 @_acting
 @click.pass_obj
 def expire(invocation: Invocation, /, **given: Any) -> int:
-    """Give messages up as if their time were over: dead letters, of which their senders are told."""
+    """Give messages up as if their time were over: dead letters; senders of mail are told, of news nobody."""
     return _run(invocation, "expire", given, lambda _, do, which: do.expire(which))
 
 
@@ -114,9 +114,11 @@ def move(invocation: Invocation, /, *, to_node: str | None, to_nice: str | None,
         raise click.UsageError("say where to: --to-node, --to-nice or both")
 
     def work(parts: Parts, do: Operations, which: Selection) -> list[Result]:
-        lane = None if to_node is None else parts.find_lane(to_node)
-        nice = parse_nice(to_nice) if to_nice is not None else None if lane is None else lane.nice
-        return do.move(which, None if lane is None else lane.node, nice)
+        place = None if to_node is None else _place(invocation, parts, to_node)
+        nice = parse_nice(to_nice) if to_nice is not None else None if place is None else place.lane.nice
+        if place is None:
+            return do.move(which, None, nice)
+        return do.move(which, place.lane.node, nice, place.recipient)
 
     return _run(invocation, "move", given, work)
 
@@ -126,7 +128,33 @@ def move(invocation: Invocation, /, *, to_node: str | None, to_nice: str | None,
 @click.pass_obj
 def replay(invocation: Invocation, /, **given: Any) -> int:
     """Let dead letters be tried again, as if they had just come."""
-    return _run(invocation, "replay", given, lambda parts, do, which: do.replay(which, parts.refuse_again()))
+
+    def work(parts: Parts, do: Operations, which: Selection) -> list[Result]:
+        # An article was judged when it came; what is asked again is whether its feed is there.
+        return do.replay(which, _nothing_refused if invocation.is_news else parts.refuse_again())
+
+    return _run(invocation, "replay", given, work)
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where messages are moved to; of an article the recipient is the feed."""
+
+    lane: Lane
+    recipient: str | None = None
+
+
+def _place(invocation: Invocation, parts: Parts, name: str) -> _Place:
+    if not invocation.is_news:
+        return _Place(parts.find_lane(name))
+    feed = invocation.news_of(parts).packet_feed(name)
+    if feed.node is None:
+        raise AssertionError("internal error: a feed of packets goes to a node")
+    return _Place(Lane(feed.node, feed.nice), feed.name)
+
+
+def _nothing_refused(_: Standing) -> None:
+    """Refuse nothing again."""
 
 
 def _run(
@@ -141,7 +169,9 @@ def _run(
             raise UsageFault(f"queue {operation}: say which: ids, options, or --all")
         if not (selection.ids or selection.states):
             selection = replace(selection, states=_LOOKED_AT[operation])
-        results = work(parts, Operations(invocation.queue_of(parts), is_dry=given["is_dry"]), selection)
+        terms = invocation.news_of(parts).terms() if invocation.is_news else MAIL
+        queue = invocation.queue_of(parts)
+        results = work(parts, Operations(queue, is_dry=given["is_dry"], terms=terms), selection)
         if not given["is_dry"]:
             _log(operation, results, parts.book)
             send_wake(parts.config.state_directory, BATCH, DELIVER, REPORT, *NEWS)

@@ -8,7 +8,7 @@ import click
 from gateway.cli.commands import Invocation
 from gateway.daemon.notify import send_wake
 from gateway.daemon.parts import Parts
-from gateway.daemon.stages import BATCH, DELIVER, REPORT
+from gateway.daemon.stages import BATCH, DELIVER, NEWS, REPORT
 from gateway.errors import UsageFault
 from gateway.exits import NO_HOST, OK, UNAVAILABLE
 from gateway.maillog import log_mail
@@ -32,7 +32,7 @@ def quarantine() -> None:
 def list_command(invocation: Invocation, *, is_json: bool) -> None:
     """List the payloads with what is known of them, the oldest first."""
     with invocation.open() as parts:
-        payloads = KeptPayloads(parts.queue, parts.disk).list()
+        payloads = KeptPayloads(invocation.queue_of(parts), parts.disk).list()
     if is_json:
         found = [{"id": kept.id, "path": str(kept.path), "record": kept.fields} for kept in payloads]
         click.echo(json.dumps(found, indent=2))
@@ -86,14 +86,14 @@ def _run(
     if bool(ids) == is_all:
         raise UsageFault("say which: ids, or --all")
     with invocation.open() as parts:
-        payloads = KeptPayloads(parts.queue, parts.disk)
+        payloads = KeptPayloads(invocation.queue_of(parts), parts.disk)
         payloads.sweep()
         found = {kept.id: kept for kept in payloads.list()}
         results = [work(parts, payloads, found[each]) for each in ids or found if each in found]
         for result in results:
             if result.ending is Ending.DONE:
                 log_mail(event, quarantine=result.id, text=result.text)
-        send_wake(parts.config.state_directory, BATCH, DELIVER, REPORT)
+        send_wake(parts.config.state_directory, BATCH, DELIVER, REPORT, *NEWS)
     if is_json:
         told = [{"id": result.id, "ending": result.ending.value, "text": result.text} for result in results]
         click.echo(json.dumps(told, indent=2))

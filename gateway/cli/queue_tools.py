@@ -6,16 +6,12 @@ import click
 
 from gateway.cli import queue_act, queue_quarantine, queue_view
 
-FOR_NEWS = ("list", "show", "hold", "release", "retry", "drop")
-
 
 @click.group()
-@click.option("--news", "is_news", is_flag=True, help=f"Articles of news instead: {', '.join(FOR_NEWS)}.")
+@click.option("--news", "is_news", is_flag=True, help="Articles of news instead, by their feeds.")
 @click.pass_context
 def queue(context: click.Context, *, is_news: bool) -> None:
     """Messages that wait to be sent (outbox) or to be delivered (inbox), and dead letters."""
-    if is_news and context.invoked_subcommand not in FOR_NEWS:
-        raise click.UsageError(f"with --news there is: {', '.join(FOR_NEWS)}")
     context.obj = replace(context.obj, is_news=is_news)
 
 

@@ -49,7 +49,7 @@ def list_command(invocation: Invocation, /, *, is_all: bool, count: int, is_json
 @click.option("--json", "is_json", is_flag=True, help="A JSON list with the one message.")
 @click.pass_obj
 def show_command(invocation: Invocation, *, queue_id: str, is_body: bool, is_json: bool) -> int:
-    """Show everything about the message QUEUE_ID."""
+    """Show everything about the message QUEUE_ID; a Message-ID in angle brackets will do as well."""
     with invocation.open() as parts:
         message = show_message(invocation.queue_of(parts), queue_id)
         if message is None:

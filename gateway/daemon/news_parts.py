@@ -14,8 +14,9 @@ from gateway.deliver.nntp import NntpTarget
 from gateway.deliver.reader import ReaderTarget
 from gateway.deliver.rnews_command import RnewsTarget
 from gateway.durable import Disk
-from gateway.errors import StoreError
+from gateway.errors import ConfigError, StoreError
 from gateway.ingest.rnews import RnewsIntake
+from gateway.msgqueue.decisions import Terms
 from gateway.msgqueue.history import History
 from gateway.msgqueue.remote import RemoteControl
 from gateway.msgqueue.store import Queue
@@ -27,6 +28,7 @@ from gateway.nodes import Book
 from gateway.reader.store import DATABASE_NAME, ReaderStore
 from gateway.receive.news import NewsReceiver
 from gateway.receive.newsfix import NewsfixReceiver
+from gateway.routing.feeds import Feed
 from gateway.spool.store import Spool
 
 _LOG = logging.getLogger(__name__)
@@ -141,6 +143,22 @@ class NewsParts:
             targets[READER_NAME] = ReaderTarget(lambda: self.reader)
         return NewsDeliverer(self.queue, targets, config.deliver)
 
+    def terms(self) -> Terms:
+        """What a person may do with articles, where it differs from mail."""
+        return Terms(self._why_no_feed, "a dead letter now; of news nobody is told")
+
+    def packet_feed(self, name: str) -> Feed:
+        """The feed of a neighbour, or of an area.
+
+        Raises:
+            ConfigError: it gets no news.
+        """
+        feed = self.config.feed_of(name)
+        if feed is None or feed.node is None:
+            names = ", ".join(each.name for each in self.config.rules.feeds.feeds if each.node is not None)
+            raise ConfigError(f"{name!r} gets no news in packets; allowed: {names or 'nobody, so far'}")
+        return feed
+
     def keep_house(self) -> int:
         """Forget what is done and old; returns how many body files a crash had left."""
         config = self.config
@@ -168,6 +186,10 @@ class NewsParts:
             # What is kept for readers must not keep the queue from being looked after.
             _LOG.error("the store for newsreaders can't be cleared up: %s", error)
             return 0
+
+    def _why_no_feed(self, name: str) -> str | None:
+        known = self.config.feed_of(name)
+        return None if known else f"there is no feed {name!r} in gateway.toml (any more)"
 
     def _batches(self) -> BatchDesk:
         return BatchDesk(self.desk(), self.config.batch_limits)

@@ -125,6 +125,31 @@ _ANEW: Mapping[str, Column] = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What differs between the queue of mail and that of news.
+
+    Args:
+        why_no_recipient: why nothing can go to a recipient again, or None.
+        expired_text: what is said of what a person gives up.
+    """
+
+    why_no_recipient: Callable[[str], str | None]
+    expired_text: str
+
+
+def why_no_mailbox(recipient: str) -> str | None:
+    """Why mail for a recipient can't be sent, or None."""
+    try:
+        check_mailbox(recipient, is_utf8_allowed=True)
+    except BadAddress as error:
+        return str(error)
+    return None
+
+
+MAIL = Terms(why_no_mailbox, "a dead letter now; its sender is told")
+
+
 def hold(reason: str) -> Decide:
     """Keep deliveries from going on.
 
@@ -161,14 +186,22 @@ def retry(it: Standing) -> Decision:
     return Decision(Ending.DONE, State.QUEUED, where)
 
 
-def expire(it: Standing) -> Decision:
-    """Give a delivery up as if its time were over; its sender is told."""
-    if it.state is State.DEAD:
-        return _unchanged(it, "it is a dead letter already")
-    if it.state not in {State.QUEUED, State.HELD}:
-        return _impossible(it)
-    columns: dict[str, Column] = {"status": EXPIRED_STATUS, "text": GIVEN_UP_TEXT, "held_by": None}
-    return Decision(Ending.DONE, State.DEAD, "a dead letter now; its sender is told", columns)
+def expire(terms: Terms) -> Decide:
+    """Give deliveries up as if their time were over.
+
+    Args:
+        terms: of the queue.
+    """
+
+    def decide(it: Standing) -> Decision:
+        if it.state is State.DEAD:
+            return _unchanged(it, "it is a dead letter already")
+        if it.state not in {State.QUEUED, State.HELD}:
+            return _impossible(it)
+        columns: dict[str, Column] = {"status": EXPIRED_STATUS, "text": GIVEN_UP_TEXT, "held_by": None}
+        return Decision(Ending.DONE, State.DEAD, terms.expired_text, columns)
+
+    return decide
 
 
 def drop(it: Standing) -> Decision:
@@ -181,13 +214,17 @@ def drop(it: Standing) -> Decision:
     return Decision(Ending.DONE, State.DROPPED, "dropped", {"text": text, "held_by": None})
 
 
-def move(node: str | None, nice: int | None, limits: SizeLimits) -> Decide:
+def move(
+    node: str | None, nice: int | None, limits: SizeLimits, terms: Terms, recipient: str | None = None
+) -> Decide:
     """Let deliveries go to another node, or in another lane.
 
     Args:
         node: text of its id; None: each stays with its own.
         nice: of the lane; None: each keeps its own.
         limits: of the links.
+        terms: of the queue.
+        recipient: what they are for from now on; None: each keeps its own.
     """
 
     def decide(it: Standing) -> Decision:
@@ -200,10 +237,11 @@ def move(node: str | None, nice: int | None, limits: SizeLimits) -> Decide:
         is_dead = it.state is State.DEAD
         if lane == (it.node, it.nice) and not is_dead:
             return _unchanged(it, "it is in this lane already")
-        if is_dead and (why := _why_not_again(it)):
+        to = it.recipient if recipient is None else recipient
+        if is_dead and (why := _why_not_again(it, to, terms)):
             return _no(it, why)
         state, text, columns = _at_new_place(it, lane[0], limits)
-        columns = {"node": lane[0], "nice": lane[1], **(_ANEW if is_dead else {}), **columns}
+        columns = {"recipient": to, "node": lane[0], "nice": lane[1], **(_ANEW if is_dead else {}), **columns}
         return Decision(Ending.DONE, state, f"moved, {text}", columns, is_begun_anew=is_dead)
 
     return decide
@@ -220,12 +258,13 @@ def _at_new_place(it: Standing, node: str, limits: SizeLimits) -> tuple[State, s
     return State.HELD, f"held: {excess}", {**columns, "operator_told": None}
 
 
-def replay(admit: Admit, limits: SizeLimits) -> Decide:
+def replay(admit: Admit, limits: SizeLimits, terms: Terms) -> Decide:
     """Let dead letters be tried again as if they had just come.
 
     Args:
         admit: asked for those that go to no neighbour.
         limits: of the links.
+        terms: of the queue.
     """
 
     def decide(it: Standing) -> Decision:
@@ -233,7 +272,7 @@ def replay(admit: Admit, limits: SizeLimits) -> Decide:
             return _unchanged(it, f"it is no dead letter: it is {it.state}")
         if it.state is not State.DEAD:
             return _impossible(it)
-        if (why := _why_not_again(it)) is not None:
+        if (why := _why_not_again(it, it.recipient, terms)) is not None:
             return _no(it, why)
         match None if it.node else admit(it):
             case Outcome() as refusal:
@@ -252,15 +291,11 @@ def _goes_on(it: Standing, lane: Lane, limits: SizeLimits) -> Decision:
     return Decision(Ending.DONE, state, f"goes on, {text}", columns, is_begun_anew=True)
 
 
-def _why_not_again(it: Standing) -> str | None:
+def _why_not_again(it: Standing, recipient: str, terms: Terms) -> str | None:
     """Why a dead letter can't be tried again, or None."""
     if not it.has_body or it.size_bytes == 0:
         return f"its content is not here: {it.text or 'nothing of it is left'}"
-    try:
-        check_mailbox(it.recipient, is_utf8_allowed=True)
-    except BadAddress as error:
-        return str(error)
-    return None
+    return terms.why_no_recipient(recipient)
 
 
 def _unchanged(it: Standing, text: str) -> Decision:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from gateway.ids import NodeId
 from gateway.msgqueue import decisions
-from gateway.msgqueue.decisions import Admit, Decide, Decision, Ending, Standing
+from gateway.msgqueue.decisions import MAIL, Admit, Decide, Decision, Ending, Standing, Terms
 from gateway.msgqueue.entry import HeldBy, Role, State
 from gateway.msgqueue.insertion import drop_finished_bodies
 from gateway.msgqueue.outbox import Outbox
@@ -46,10 +46,12 @@ class Operations:
     Args:
         queue: the open queue.
         is_dry: only say what would be done.
+        terms: of this queue.
     """
 
-    def __init__(self, queue: Queue, *, is_dry: bool = False) -> None:
+    def __init__(self, queue: Queue, *, is_dry: bool = False, terms: Terms = MAIL) -> None:
         self._queue = queue
+        self._terms = terms
         self._is_dry = is_dry
 
     def hold(self, selection: Selection, reason: str = "") -> list[Result]:
@@ -74,23 +76,26 @@ class Operations:
         return results
 
     def expire(self, selection: Selection) -> list[Result]:
-        """Give deliveries up as if their time were over: they become dead letters, their senders are told."""
-        return self._do(selection, decisions.expire)
+        """Give deliveries up as if their time were over: dead letters, and senders of mail are told."""
+        return self._do(selection, decisions.expire(self._terms))
 
     def drop(self, selection: Selection) -> list[Result]:
         """Forget deliveries, dead letters too; nobody is told. The rows stay for a while as a record."""
         return self._do(selection, decisions.drop)
 
-    def move(self, selection: Selection, node: NodeId | None, nice: int | None) -> list[Result]:
+    def move(
+        self, selection: Selection, node: NodeId | None, nice: int | None, recipient: str | None = None
+    ) -> list[Result]:
         """Let deliveries go to another node, or in another lane; a dead letter begins anew there.
 
         Args:
             selection: which.
             node: None: each stays with its own.
             nice: of the lane; None: each keeps its own.
+            recipient: what they are for from now on; None: each keeps its own.
         """
         text = None if node is None else node.text
-        return self._do(selection, decisions.move(text, nice, self._queue.limits))
+        return self._do(selection, decisions.move(text, nice, self._queue.limits, self._terms, recipient))
 
     def replay(self, selection: Selection, admit: Admit) -> list[Result]:
         """Let dead letters be tried again, as if they had just come.
@@ -99,7 +104,7 @@ class Operations:
             selection: which.
             admit: what would become of a delivery for here if it came now.
         """
-        return self._do(selection, decisions.replay(admit, self._queue.limits))
+        return self._do(selection, decisions.replay(admit, self._queue.limits, self._terms))
 
     def _do(self, selection: Selection, decide: Decide) -> list[Result]:
         if self._is_dry:

@@ -132,9 +132,13 @@ def select_messages(
 
 
 def show_message(queue: Queue, message_id: str) -> MessageView | None:
-    """The message with a queue id, or None."""
+    """The message with a queue id, or the first with a Message-ID in angle brackets; or None."""
+    column = "message_id" if message_id.startswith("<") else "id"
     with queue.reading() as connection:
-        row = connection.execute(f"{_MESSAGE} WHERE m.id = ?", (message_id,)).fetchone()
+        row = connection.execute(
+            f"{_MESSAGE} WHERE m.{column} = ? ORDER BY m.seq LIMIT 1",
+            (message_id,),
+        ).fetchone()
         return None if row is None else _view(queue, connection, row)
 
 

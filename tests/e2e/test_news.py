@@ -1,7 +1,6 @@
 """News through nodes of ours, beside real INNs: servers that are down, areas, loops, stock neighbours."""
 
 import gzip
-import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -219,24 +218,6 @@ def test_a_neighbour_under_go_s_toss_reaches_us_by_the_handle_rnews(place: Path)
     assert news_queue_counts(node) == (0, 0)
     assert run_here(words, whole, environ).status == 0
     assert news_queue_counts(node) == (3, 0)
-
-
-def test_the_queue_of_news_is_looked_at_and_decided_about(place: Path) -> None:
-    """Articles are listed, shown, dropped and made due apart from mail."""
-    node = GatewayNode(place / "a", "a.test")
-    assert node.run("queue", "--news", "list", is_checked=False).status != 0
-    other = GatewayNode(place / "b", "b.test")
-    node.accept(other)
-    give_news(node, b='feed = "*"\n')
-    hand_in(node, [article(number) for number in range(3)])
-    assert node.queue() == []
-    listed = json.loads(node.run("queue", "--news", "list", "--json").out)
-    assert [each["message_id"] for each in listed] == [f"<{number}@a.test>" for number in range(3)]
-    shown = node.run("queue", "--news", "show", "--body", listed[0]["id"]).out
-    assert "Newsgroups: misc.test" in shown
-    node.run("queue", "--news", "drop", listed[0]["id"])
-    assert "2 messages in 1 packets" in node.run("flush").out
-    assert node.run("queue", "--news", "move", "--all", "--to-nice", "B", is_checked=False).status != 0
 
 
 def test_two_news_servers_that_feed_each_other_have_the_same_and_come_to_rest(site: Site) -> None:
