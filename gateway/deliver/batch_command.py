@@ -29,8 +29,9 @@ from gateway.message.lines import DotStuffer, uncut
 from gateway.msgqueue.entry import Outcome, Verdict
 from gateway.msgqueue.store import INLINE_BODY_BYTES
 
-MESSAGES_LIMIT_COUNT = 16
-"""Of one run: few enough that several runs share what is due."""
+MESSAGES_LIMIT_COUNT = 10
+"""Of one run: few enough that several runs share what is due, and as many as Exim delivers at once where
+``smtp_accept_queue_per_connection`` has its default; those behind them would wait for its next queue run."""
 
 _TAKEN = re.compile(rb"^(\d{1,9}) previous messages? (?:was|were) successfully processed", re.MULTILINE)
 _REPLY = re.compile(rb"^ *([45]\d\d)[ -]([^\r\n]*)", re.MULTILINE)

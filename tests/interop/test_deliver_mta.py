@@ -21,6 +21,7 @@ from gateway.msgqueue.views import list_messages
 from tests.support.endpoint import LmtpEndpoint
 from tests.support.exim import EximInstance
 from tests.support.messages import new_message
+from tests.support.peers import PROJECT
 from tests.support.postfix import PostfixInstance
 from tests.support.received import batch_of, pair, take
 
@@ -220,3 +221,19 @@ def test_an_lmtp_endpoint_answers_for_each_recipient_of_many_messages(
         "eve@nowhere.test": "5.7.1",
         "later@b.test": "4.2.1",
     }
+
+
+@pytest.mark.parametrize("is_batch", [False, True])
+def test_exim_leaves_nothing_for_its_next_queue_run(place: Path, queue: Queue, *, is_batch: bool) -> None:
+    """More messages than Exim's default starts at once are not left behind: by the kit's line, or in runs."""
+    kit = (PROJECT / "exim/main.sample").read_text().splitlines()
+    (line,) = [line for line in kit if line.startswith("smtp_accept_queue_per_connection")]
+    main = "smtp_accept_queue_per_connection = 10" if is_batch else line
+    take(queue, batch_of([pair(body=SMALL) for _ in range(23)]))
+    with EximInstance(place / "ex", "mx.b.test", ["b.test"], main=main) as exim:
+        target = (
+            BatchTarget(BatchTargetSettings((str(exim.rsmtp),), "mx.b.test")) if is_batch else smtp(exim.port)
+        )
+        assert deliver(queue, target).delivered_count == 23
+        exim.wait_for_messages(23)
+        assert "no immediate delivery" not in exim.log_text()

@@ -242,9 +242,11 @@ class EximSite(Site):
         self.node.run("links", "--mail", str(self.bin))
 
     def _trust(self, text: str) -> None:
-        config = self.mta.config_path.read_text()
-        (own,) = [line for line in config.splitlines() if line.startswith("trusted_users")]
-        self.mta.config_path.write_text(config.replace(own, text))
+        lines = self.mta.config_path.read_text().splitlines(keepends=True)
+        options = tuple(f"{line.split()[0]} =" for line in text.splitlines())
+        # Exim takes no option twice.
+        kept = "".join(line for line in lines if not line.startswith(options))
+        self.mta.config_path.write_text(f"{text}{kept}")
 
     def lead(self, domain: str) -> None:
         pass
