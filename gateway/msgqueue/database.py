@@ -33,6 +33,7 @@ class Database:
         disk: its ``is_syncing`` rules the database as well.
         clock: makes the clock from the mark that was kept last.
         migrations: what leads to its tables.
+        after_commit: called after each commit of this process; it must not block.
 
     Raises:
         StoreError: it can't be opened.
@@ -44,6 +45,7 @@ class Database:
         disk: Disk,
         clock: Callable[[Mark | None], QueueClock],
         migrations: Sequence[str] = MIGRATIONS,
+        after_commit: Callable[[], None] = lambda: None,
     ) -> None:
         self.path = path
         self._is_syncing = disk.is_syncing
@@ -68,7 +70,7 @@ class Database:
                 raise as_store_error(error, path) from error
             raise
         self._marked_at = self.clock.now()
-        self._writer = Writer(connection, path, disk.hook, self._keep_clock)
+        self._writer = Writer(connection, path, disk.hook, self._keep_clock, after_commit)
 
     def close(self) -> None:
         """Finish what was submitted and close."""
@@ -79,13 +81,15 @@ class Database:
                 connection.close()
             self._readers.clear()
 
-    def submit(self, job: Callable[[sqlite3.Connection], Result]) -> "Future[Result]":
-        """Run a job in the next write transaction."""
-        return self._writer.submit(job)
+    def submit(
+        self, job: Callable[[sqlite3.Connection], Result], *, is_repeatable: bool = False
+    ) -> "Future[Result]":
+        """Run a job in the next write transaction; see ``Writer.submit``."""
+        return self._writer.submit(job, is_repeatable=is_repeatable)
 
-    def write(self, job: Callable[[sqlite3.Connection], Result]) -> Result:
+    def write(self, job: Callable[[sqlite3.Connection], Result], *, is_repeatable: bool = False) -> Result:
         """Run a job in the next write transaction and wait until it is on disk."""
-        return self.submit(job).result()
+        return self.submit(job, is_repeatable=is_repeatable).result()
 
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:

@@ -145,13 +145,15 @@ class Outbox:
             chosen = _choose(_Waiting(connection, lane, now), max_count, max_bytes, large_bytes)
             if not chosen:
                 return None
-            for deliveries in chosen:
-                fitting = deliveries[: count_fitting([recipient for _, recipient in deliveries])]
-                connection.executemany(
-                    "UPDATE delivery SET state = 'claimed', batch = ?, changed_at = ?, changed_wall = ?"
-                    " WHERE seq = ?",
-                    [(batch_id.text, now, wall, seq) for seq, _ in fitting],
-                )
+            connection.executemany(
+                "UPDATE delivery SET state = 'claimed', batch = ?, changed_at = ?, changed_wall = ?"
+                " WHERE seq = ?",
+                [
+                    (batch_id.text, now, wall, seq)
+                    for deliveries in chosen
+                    for seq, _ in deliveries[: count_fitting([recipient for _, recipient in deliveries])]
+                ],
+            )
             batch = Batch(batch_id, lane, form, BatchState.CLAIMED, temporary, first_hop, None, len(chosen))
             connection.execute(
                 "INSERT INTO batch (id, node, nice, form, state, first_hop, temporary, packet,"
@@ -171,7 +173,7 @@ class Outbox:
             )
             return batch
 
-        return self.queue.write(job)
+        return self.queue.write(job, is_repeatable=True)
 
     def open_batches(self) -> list[Batch]:
         """The batches that are not done, for recovery."""
@@ -229,7 +231,7 @@ class Outbox:
             )
             return drop_finished_bodies(connection, _messages_in(connection, batch))
 
-        for name in self.queue.write(job):
+        for name in self.queue.write(job, is_repeatable=True):
             self.queue.bodies.remove(name)
 
     def release(self, batch: BatchId) -> None:
@@ -263,7 +265,7 @@ class Outbox:
             if connection.execute(statement, values).rowcount != 1:
                 raise AssertionError(f"internal error: batch {batch} is not in the queue")
 
-        self.queue.write(job)
+        self.queue.write(job, is_repeatable=True)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from concurrent.futures import Future
 from contextlib import AbstractContextManager
 from functools import partial
 from pathlib import Path
-from typing import Any, Self, TypeVar
+from typing import Self, TypeVar
 
 from gateway.durable import Disk
 from gateway.errors import StoreCorrupt
@@ -69,7 +69,7 @@ class Queue:
         self.bodies = Bodies(directory / BODIES_NAME, disk)
         self._room = Room(directory)
         self._listeners: list[Callable[[], None]] = []
-        self._database = Database(self.path, disk, clock)
+        self._database = Database(self.path, disk, clock, after_commit=self._tell)
         self.clock = self._database.clock
 
     def close(self) -> None:
@@ -154,7 +154,7 @@ class Queue:
             for message, role in messages:
                 insert_message(connection, self.clock, message, role, limits=self.limits)
 
-        future = self.submit(insert)
+        future = self.submit(insert, is_repeatable=True)
         return _settled(staged, future) if staged else future
 
     def read_body(self, seq: int) -> Iterator[bytes]:
@@ -199,15 +199,21 @@ class Queue:
 
         return self.bodies.sweep(is_named)
 
-    def submit(self, job: Callable[[sqlite3.Connection], Result]) -> "Future[Result]":
-        """Run a job in the next write transaction (for the modules of this package)."""
-        future = self._database.submit(job)
-        future.add_done_callback(self._tell)
-        return future
+    def submit(
+        self, job: Callable[[sqlite3.Connection], Result], *, is_repeatable: bool = False
+    ) -> "Future[Result]":
+        """Run a job in the next write transaction (for the modules of this package).
 
-    def write(self, job: Callable[[sqlite3.Connection], Result]) -> Result:
-        """Run a job in the next write transaction and wait until it is on disk."""
-        return self.submit(job).result()
+        Args:
+            job: what to run.
+            is_repeatable: it changes nothing but the database, so that it may be run again after it was
+                undone; that makes it cheaper.
+        """
+        return self._database.submit(job, is_repeatable=is_repeatable)
+
+    def write(self, job: Callable[[sqlite3.Connection], Result], *, is_repeatable: bool = False) -> Result:
+        """Run a job in the next write transaction and wait until it is on disk; as ``submit``."""
+        return self.submit(job, is_repeatable=is_repeatable).result()
 
     def reading(self) -> AbstractContextManager[sqlite3.Connection]:
         """A connection for reading, one for each thread (for the modules of this package).
@@ -229,7 +235,7 @@ class Queue:
         """
         return StageLock(self.directory / f"{stage}.lock")
 
-    def _tell(self, _future: "Future[Any]") -> None:
+    def _tell(self) -> None:
         for listener in self._listeners:
             listener()
 
