@@ -15,11 +15,14 @@ from enum import StrEnum
 from gateway.ids import NodeId, PacketId
 from gateway.msgqueue.bodies import StagedBody
 from gateway.msgqueue.entry import NewMessage, Role
-from gateway.msgqueue.insertion import insert_message, size_of
+from gateway.msgqueue.insertion import insert_messages, size_of
+from gateway.msgqueue.many_rows import ROWS_LIMIT_COUNT, insert_rows
 from gateway.msgqueue.store import Queue
 
 LOOKUP_COUNT = 500
 """Message-IDs in one question to the database."""
+GROUP_LIMIT_BYTES = 4 << 20
+"""Of articles of a batch that are put in together."""
 
 
 class Fate(StrEnum):
@@ -101,7 +104,7 @@ class History:
         self.queue.check_room(size_of(article.message))
         if isinstance(body, StagedBody):
             body.sync()
-        future = self.queue.submit(lambda connection: self._insert(connection, article, ("", "", "")))
+        future = self.queue.submit(lambda connection: self._insert(connection, [article], ("", "", ""))[0])
         return _settled(body, future) if isinstance(body, StagedBody) else future
 
     def put_group(self, articles: Sequence[NewArticle]) -> "Future[tuple[Fate, ...]]":
@@ -117,9 +120,7 @@ class History:
             StoreFull: the reserve of free space is touched.
         """
         self.queue.check_room(sum(size_of(article.message) for article in articles))
-        return self.queue.submit(
-            lambda connection: tuple(self._insert(connection, article, ("", "", "")) for article in articles)
-        )
+        return self.queue.submit(lambda connection: tuple(self._insert(connection, articles, ("", "", ""))))
 
     def put_batch(
         self,
@@ -196,32 +197,50 @@ class History:
         came_by: tuple[str, str, str],
         drop: Callable[[StagedBody], None],
     ) -> Iterator[Fate]:
-        for article in articles:
-            fate = self._insert(connection, article, came_by)
-            body = article.message.body
-            if isinstance(body, StagedBody) and not _is_kept(article, fate):
-                drop(body)
-            yield fate
+        for some in _groups(articles):
+            for article, fate in zip(some, self._insert(connection, some, came_by), strict=True):
+                body = article.message.body
+                if isinstance(body, StagedBody) and not _is_kept(article, fate):
+                    drop(body)
+                yield fate
 
     def _insert(
-        self, connection: sqlite3.Connection, article: NewArticle, came_by: tuple[str, str, str]
-    ) -> Fate:
-        message, clock = article.message, self.queue.clock
-        if message.message_id:
-            added = connection.execute(
-                "INSERT INTO history (message_id, seen_at, seen_wall, refusal) VALUES (?, ?, ?, ?)"
-                " ON CONFLICT DO NOTHING",
-                (message.message_id, clock.now(), clock.wall(), article.refusal),
-            ).rowcount
-            if not added and not article.is_forced:
-                return Fate.KNOWN
-        if article.refusal is not None:
-            return Fate.REFUSED
-        if message.targets:
-            is_leaving = any(target.node is not None for target in message.targets)
-            role = Role.OUTBOX if is_leaving else Role.INBOX
-            insert_message(connection, clock, message, role, came_by)
-        return Fate.NEW
+        self, connection: sqlite3.Connection, articles: Sequence[NewArticle], came_by: tuple[str, str, str]
+    ) -> list[Fate]:
+        new = self._note(connection, articles)
+        fates: list[Fate] = []
+        for article in articles:
+            message_id = article.message.message_id
+            is_known = bool(message_id) and message_id not in new
+            # What comes twice within the group is known the second time.
+            new.discard(message_id)
+            if is_known and not article.is_forced:
+                fates.append(Fate.KNOWN)
+            else:
+                fates.append(Fate.NEW if article.refusal is None else Fate.REFUSED)
+        taken = [
+            (article.message, _role_of(article.message))
+            for article, fate in zip(articles, fates, strict=True)
+            if _is_kept(article, fate)
+        ]
+        if taken:
+            insert_messages(connection, self.queue.clock, taken, came_by)
+        return fates
+
+    def _note(self, connection: sqlite3.Connection, articles: Sequence[NewArticle]) -> set[str]:
+        """Remember the Message-IDs; returns those that are new."""
+        now, wall = self.queue.clock.now(), self.queue.clock.wall()
+        added = insert_rows(
+            connection,
+            "INSERT INTO history (message_id, seen_at, seen_wall, refusal)",
+            [
+                (article.message.message_id, now, wall, article.refusal)
+                for article in articles
+                if article.message.message_id
+            ],
+            "ON CONFLICT DO NOTHING RETURNING message_id",
+        )
+        return {str(message_id) for (message_id,) in added}
 
     def _note_packet(self, connection: sqlite3.Connection, came_by: tuple[str, str, str]) -> bool:
         """Record that a packet was received; False: it had been before."""
@@ -231,6 +250,24 @@ class History:
             (came_by[0], _key(came_by), came_by[2], self.queue.clock.now(), self.queue.clock.wall()),
         ).rowcount
         return added == 1
+
+
+def _groups(articles: Iterable[NewArticle]) -> Iterator[list[NewArticle]]:
+    """As many at a time as are worth it, and memory has room for."""
+    some: list[NewArticle] = []
+    size_bytes = 0
+    for article in articles:
+        some.append(article)
+        size_bytes += size_of(article.message)
+        if len(some) >= ROWS_LIMIT_COUNT or size_bytes >= GROUP_LIMIT_BYTES:
+            yield some
+            some, size_bytes = [], 0
+    if some:
+        yield some
+
+
+def _role_of(message: NewMessage) -> Role:
+    return Role.OUTBOX if any(target.node is not None for target in message.targets) else Role.INBOX
 
 
 def _key(came_by: tuple[str, str, str]) -> str:

@@ -5,14 +5,28 @@ until a person lets it go.
 """
 
 import sqlite3
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 
 from gateway.msgqueue.clock import QueueClock
 from gateway.msgqueue.copies import kind_of
 from gateway.msgqueue.entry import HeldBy, NewMessage, Role, State, Target
+from gateway.msgqueue.many_rows import Row, insert_rows
 from gateway.msgqueue.rows import mail_columns, recipient_columns
 
+_INTO_MESSAGE = (
+    "INSERT INTO message (seq, id, role, sender, is_8bit, is_smtputf8, size_bytes, message_id, origin,"
+    " origin_node, origin_batch, origin_packet, arrived_at, arrived_wall, body_file,"
+    " envid, ret, priority, deliver_by_at, deliver_by_mode, trace_bytes, kind)"
+)
+_INTO_BODY = "INSERT INTO body (message, data)"
+_INTO_DELIVERY = (
+    "INSERT INTO delivery (message, recipient, node, nice, state, status, text, held_by, next_try_at,"
+    " changed_at, changed_wall, turn, notify, orcpt)"
+)
+BODIES_LIMIT_COUNT = 16
+"""In one statement, which keeps a copy of each."""
 TOO_BIG_STATUS = "4.3.4"
 """RFC 3463: message too big for system, for now: a person may let it go."""
 WAITING_STATUS = "4.4.5"
@@ -78,54 +92,119 @@ def insert_message(
         limits: sizes above which it is held.
         wait_seconds: until it may go on, since its neighbour sends more than it may.
     """
-    body, envelope = message.body, message.envelope
     now, wall = clock.now(), clock.wall()
-    size_bytes = size_of(message)
-    cursor = connection.execute(
-        "INSERT INTO message (id, role, sender, is_8bit, is_smtputf8, size_bytes, message_id, origin,"
-        " origin_node, origin_batch, origin_packet, arrived_at, arrived_wall, body_file,"
-        " envid, ret, priority, deliver_by_at, deliver_by_mode, trace_bytes, kind)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+    row = _message_row(None, message, role, came_by, (now, wall))
+    seq = connection.execute(f"{_INTO_MESSAGE} VALUES ({', '.join('?' * len(row))})", row).lastrowid
+    if isinstance(message.body, bytes):
+        connection.execute(f"{_INTO_BODY} VALUES (?, ?)", (seq, message.body))
+    rows = _delivery_rows(seq, message, came_by[0], limits, (now, wall, wait_seconds))
+    if rows:
+        connection.executemany(f"{_INTO_DELIVERY} VALUES ({', '.join('?' * len(rows[0]))})", rows)
+
+
+def insert_messages(
+    connection: sqlite3.Connection,
+    clock: QueueClock,
+    messages: Sequence[tuple[NewMessage, Role]],
+    came_by: tuple[str, str, str] = ("", "", ""),
+) -> None:
+    """Insert messages with their deliveries by few statements, in the caller's transaction.
+
+    Args:
+        connection: the writer's.
+        clock: the queue's.
+        messages: what to insert, and its roles; staged bodies are synced already. No size holds them.
+        came_by: node id, batch id and packet id they were received by, as text.
+    """
+    moment = (clock.now(), clock.wall())
+    (last_seq,) = connection.execute("SELECT coalesce(max(seq), 0) FROM message").fetchone()
+    numbered = list(enumerate(messages, last_seq + 1))
+    insert_rows(
+        connection,
+        _INTO_MESSAGE,
+        [_message_row(seq, message, role, came_by, moment) for seq, (message, role) in numbered],
+    )
+    insert_rows(
+        connection,
+        _INTO_BODY,
+        [(seq, message.body) for seq, (message, _) in numbered if isinstance(message.body, bytes)],
+        limit_count=BODIES_LIMIT_COUNT,
+    )
+    deliveries = (
+        _delivery_rows(seq, message, came_by[0], NO_LIMITS, (*moment, 0.0)) for seq, (message, _) in numbered
+    )
+    insert_rows(connection, _INTO_DELIVERY, list(chain.from_iterable(deliveries)))
+
+
+def _message_row(
+    seq: int | None,
+    message: NewMessage,
+    role: Role,
+    came_by: tuple[str, str, str],
+    moment: tuple[float, float],
+) -> Row:
+    """Values for ``_INTO_MESSAGE``.
+
+    Args:
+        seq: its number; None: the next one.
+        message: which.
+        role: outbox or inbox.
+        came_by: node id, batch id and packet id.
+        moment: now, on the queue's clock and on the wall.
+    """
+    body, envelope = message.body, message.envelope
+    return (
+        seq,
+        message.id,
+        role,
+        envelope.sender,
+        envelope.is_8bit,
+        envelope.is_smtputf8,
+        size_of(message),
+        message.message_id,
+        message.origin,
+        *came_by,
+        *moment,
+        None if isinstance(body, bytes) else body.path.name,
+        *mail_columns(envelope.options, moment[0]),
+        message.trace_bytes,
+        kind_of(envelope, message.content_hash),
+    )
+
+
+def _delivery_rows(
+    seq: int | None,
+    message: NewMessage,
+    came_from: str,
+    limits: SizeLimits,
+    moment: tuple[float, float, float],
+) -> list[Row]:
+    """Values for ``_INTO_DELIVERY``.
+
+    Args:
+        seq: number of the message.
+        message: which.
+        came_from: text of the id of the node it came from.
+        limits: sizes above which it is held.
+        moment: now, on the queue's clock and on the wall, and the seconds until it may go on.
+    """
+    now, wall, wait_seconds = moment
+    envelope, size_bytes = message.envelope, size_of(message)
+    return [
         (
-            message.id,
-            role,
-            envelope.sender,
-            envelope.is_8bit,
-            envelope.is_smtputf8,
-            size_bytes,
-            message.message_id,
-            message.origin,
-            *came_by,
+            seq,
+            target.recipient,
+            "" if target.node is None else target.node.text,
+            target.nice,
+            *(_first_state(target, limits, came_from, size_bytes) or _queued(wait_seconds)),
+            now + wait_seconds,
             now,
             wall,
-            None if isinstance(body, bytes) else body.path.name,
-            *mail_columns(envelope.options, now),
-            message.trace_bytes,
-            kind_of(envelope, message.content_hash),
-        ),
-    )
-    seq = cursor.lastrowid
-    if isinstance(body, bytes):
-        connection.execute("INSERT INTO body (message, data) VALUES (?, ?)", (seq, body))
-    connection.executemany(
-        "INSERT INTO delivery (message, recipient, node, nice, state, status, text, held_by, next_try_at,"
-        " changed_at, changed_wall, turn, notify, orcpt) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        [
-            (
-                seq,
-                target.recipient,
-                "" if target.node is None else target.node.text,
-                target.nice,
-                *(_first_state(target, limits, came_by[0], size_bytes) or _queued(wait_seconds)),
-                now + wait_seconds,
-                now,
-                wall,
-                turn_of(came_by[0], size_bytes) if target.node is None else "",
-                *recipient_columns(envelope.options_of(target.recipient)),
-            )
-            for target in message.targets
-        ],
-    )
+            turn_of(came_from, size_bytes) if target.node is None else "",
+            *recipient_columns(envelope.options_of(target.recipient)),
+        )
+        for target in message.targets
+    ]
 
 
 def size_of(message: NewMessage) -> int:

@@ -54,6 +54,19 @@ def test_articles_of_one_commit_have_each_their_fate(queue: Queue) -> None:
     assert len(waiting(queue)) == 2 * 3
 
 
+def test_a_long_batch_keeps_its_order_and_what_comes_twice_in_it_is_known(queue: Queue) -> None:
+    newsdesk = desk(queue, [INN_FEED])
+    numbers = [*range(100), *range(150), 7, 7]
+    articles = [
+        newsdesk.new_article(newsdesk.judge(crlf(article(number)), FROM_A), FROM_A) for number in numbers
+    ]
+    put = newsdesk.history.put_batch(iter(articles), node=None, packet=None, drop=lambda _: None)
+    assert put.fates == (*[Fate.NEW] * 100, *[Fate.KNOWN] * 100, *[Fate.NEW] * 50, Fate.KNOWN, Fate.KNOWN)
+    assert [each.message_id for each in Inbox(queue).due(1000)] == [
+        f"<{number}@a.test>" for number in range(150)
+    ]
+
+
 def test_it_is_known_which_message_ids_have_come(queue: Queue) -> None:
     for number in range(3):
         take(queue, number)
