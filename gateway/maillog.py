@@ -43,6 +43,18 @@ def are_lines_together() -> bool:
     return _together.depth > 0
 
 
+class LineHandler(logging.Handler):
+    """A handler that takes lines as they are: to make a record of each costs more than all else of it."""
+
+    def take_line(self, line: str) -> None:
+        """Take a line, without its moment."""
+        raise NotImplementedError
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Take what comes by another way."""
+        self.take_line(record.getMessage())
+
+
 def log_mail(event: str, **values: str | int | None) -> None:
     """Write one line.
 
@@ -59,8 +71,12 @@ def log_mail(event: str, **values: str | int | None) -> None:
         value = values[key]
         if value is not None:
             words.append(f"{label}={value if isinstance(value, int) else _clean(value)}")
-    # Nobody wants to know which of our lines wrote it, which costs more than all else here.
-    _LOG.handle(_LOG.makeRecord(_LOG.name, logging.INFO, "", 0, " ".join(words), (), None))
+    line = " ".join(words)
+    handlers = _LOG.handlers
+    if len(handlers) == 1 and isinstance(handlers[0], LineHandler) and not _LOG.propagate:
+        handlers[0].take_line(line)
+    else:
+        _LOG.info("%s", line)
 
 
 @functools.lru_cache(maxsize=256)

@@ -2,29 +2,30 @@
 
 import logging
 import logging.handlers
+import os
 import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
 
 from gateway.errors import ConfigError
-from gateway.maillog import are_lines_together
+from gateway.maillog import LineHandler, are_lines_together
 
 MAIL_LOGGER = "gateway.mail"
 LOOK_SECONDS = 0.5
 _FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 _JOURNAL_FORMAT = "%(levelname)s %(name)s: %(message)s"
-_MAIL_FORMAT = "%(asctime)s %(process)d %(message)s"
 _DATE_FORMAT = "%Y-%m-%dT%H:%M:%S%z"
 
 
-class _MailLogFile(logging.handlers.WatchedFileHandler):
+class _MailLogFile(LineHandler, logging.handlers.WatchedFileHandler):
     """Writes lines that come together by one call; looks now and then whether its file was moved away."""
-
-    _look_at = 0.0
 
     def __init__(self, path: Path) -> None:
         self._held: list[str] = []
+        self._look_at = 0.0
+        self._second = -1
+        self._front = ""
         super().__init__(path, encoding="utf-8")
 
     def reopenIfNeeded(self) -> None:  # noqa: N802 - the library's name
@@ -34,11 +35,19 @@ class _MailLogFile(logging.handlers.WatchedFileHandler):
             self._look_at = now + LOOK_SECONDS
             super().reopenIfNeeded()
 
-    def emit(self, record: logging.LogRecord) -> None:
-        """Take a line."""
-        self._held.append(f"{self.format(record)}\n")
-        if not are_lines_together():
-            self.flush()
+    def take_line(self, line: str) -> None:
+        """See ``LineHandler``."""
+        self.acquire()
+        try:
+            second = int(time.time())
+            if second != self._second:
+                self._second = second
+                self._front = f"{time.strftime(_DATE_FORMAT, time.localtime(second))} {os.getpid()}"
+            self._held.append(f"{self._front} {line}\n")
+            if not are_lines_together():
+                self.flush()
+        finally:
+            self.release()
 
     def flush(self) -> None:
         """Write what is held."""
@@ -55,20 +64,6 @@ class _MailLogFile(logging.handlers.WatchedFileHandler):
             self.handleError(logging.makeLogRecord({"msg": "mail log"}))
         finally:
             self.release()
-
-
-class _MailFormatter(logging.Formatter):
-    """Makes the text of a moment once a second, and not for each line."""
-
-    _second = -1
-    _text = ""
-
-    def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:  # noqa: N802 - as above
-        """The moment of a line, to the second."""
-        second = int(record.created)
-        if second != self._second:
-            self._text, self._second = super().formatTime(record, datefmt), second
-        return self._text
 
 
 def set_up_logging(
@@ -99,11 +94,11 @@ def set_up_logging(
     mail.setLevel(logging.INFO)
     mail.handlers.clear()
     mail.propagate = mail_log is None and not is_pipe
-    mail.addHandler(logging.NullHandler())
-    if mail_log is not None:
+    if mail_log is None:
+        mail.addHandler(logging.NullHandler())
+    else:
         try:
             file = _MailLogFile(mail_log)
         except OSError as error:
             raise ConfigError(f"log.mail: cannot open {mail_log}: {error.strerror}") from None
-        file.setFormatter(_MailFormatter(_MAIL_FORMAT, _DATE_FORMAT))
         mail.addHandler(file)
