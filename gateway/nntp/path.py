@@ -14,7 +14,7 @@ import re
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from gateway.nntp.article import Field, header_end
+from gateway.nntp.article import header_end, unfolded
 
 IDENTITY_LIMIT_CHARS = 253
 """A host name's; RFC 5536 sets no limit."""
@@ -86,11 +86,15 @@ def relayed(article: bytes, own: str, source: Source) -> bytes:
     Spec: RFC 5537 sections 3.2.1 and 3.6.
     """
     end = header_end(article)
-    header = without_fields(article[:end], ("xref",))
-    start = (b"\r\n" + header.lower()).find(b"\r\npath:")
+    header = article[:end]
+    lowered = b"\r\n" + header.lower()
+    if b"\r\nxref:" in lowered:
+        header = without_fields(header, ("xref",))
+        lowered = b"\r\n" + header.lower()
+    start = lowered.find(b"\r\npath:")
     if start < 0:
         raise AssertionError("internal error: an article without Path was to be relayed")
-    path = Field(b"path", _whole_field(header, start)).value.decode("utf-8", "replace")
+    path = unfolded(_whole_field(header, start)[len("Path:") :]).decode("utf-8", "replace")
     front = f"{own}!{_diagnostic(path, source)}".encode("ascii")
     rest = header[start + len("Path:") :].lstrip(b" \t")
     line_bytes = len("Path: ") + len(front) + rest.index(b"\r\n")
@@ -126,6 +130,7 @@ def _whole_field(header: bytes, start: int) -> bytes:
             return header[start:end]
 
 
+@functools.lru_cache(maxsize=256)
 def _diagnostic(path: str, source: Source) -> str:
     """What stands between our name and the path so far: RFC 5537 section 3.2.1, steps 2 to 4."""
     if not source.names:
