@@ -13,6 +13,7 @@ import click
 
 from gateway.cli.commands import Invocation
 from gateway.cli.queue_select import Command, name_of, selecting, selection_of
+from gateway.cli.sure import YES, make_sure
 from gateway.daemon.notify import send_wake
 from gateway.daemon.parts import Parts
 from gateway.daemon.stages import BATCH, DELIVER, NEWS, REPORT
@@ -50,6 +51,8 @@ _EVENTS = {
     "replay": "replayed",
 }
 """What the mail log calls it."""
+_FINAL = {"expire": "give up {count}, of which senders are told", "drop": "forget {count} and tell nobody"}
+"""What can't be taken back: of everything it is done only if somebody is sure."""
 
 
 def _acting(command: Command) -> Command:
@@ -86,6 +89,7 @@ def retry(invocation: Invocation, /, **given: Any) -> int:
 
 
 @click.command()
+@YES
 @_acting
 @click.pass_obj
 def expire(invocation: Invocation, /, **given: Any) -> int:
@@ -94,6 +98,7 @@ def expire(invocation: Invocation, /, **given: Any) -> int:
 
 
 @click.command()
+@YES
 @_acting
 @click.pass_obj
 def drop(invocation: Invocation, /, **given: Any) -> int:
@@ -167,10 +172,16 @@ def _run(
         selection = selection_of(parts.book, given)
         if selection.is_everything and not given["is_all"]:
             raise UsageFault(f"queue {operation}: say which: ids, options, or --all")
+        is_asked = selection.is_everything and not given["is_dry"] and operation in _FINAL
         if not (selection.ids or selection.states):
             selection = replace(selection, states=_LOOKED_AT[operation])
         terms = invocation.news_of(parts).terms() if invocation.is_news else MAIL
         queue = invocation.queue_of(parts)
+        if is_asked:
+            would = work(parts, Operations(queue, is_dry=True, terms=terms), selection)
+            count = sum(result.decision.ending is Ending.DONE for result in would)
+            question = _FINAL[operation].format(count=f"all {count} recipients of the queue")
+            make_sure(f"queue {operation}", question, is_yes=given["is_yes"])
         results = work(parts, Operations(queue, is_dry=given["is_dry"], terms=terms), selection)
         if not given["is_dry"]:
             _log(operation, results, parts.book)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 import click
 
 from gateway.cli.commands import Invocation
+from gateway.cli.sure import YES, make_sure
 from gateway.daemon.notify import send_wake
 from gateway.daemon.parts import Parts
 from gateway.daemon.stages import BATCH, DELIVER, NEWS, REPORT
@@ -60,10 +61,13 @@ def replay(invocation: Invocation, *, ids: tuple[str, ...], is_all: bool, is_jso
 @quarantine.command()
 @_IDS
 @_ALL
+@YES
 @_JSON
 @click.pass_obj
-def drop(invocation: Invocation, *, ids: tuple[str, ...], is_all: bool, is_json: bool) -> int:
+def drop(invocation: Invocation, *, ids: tuple[str, ...], is_all: bool, is_yes: bool, is_json: bool) -> int:
     """Remove payloads and their records."""
+    if is_all and not ids:
+        make_sure("queue quarantine drop", "remove all payloads of the quarantine", is_yes=is_yes)
     return _run(
         invocation,
         ids,

@@ -29,6 +29,7 @@ class DeliveryView:
         status: RFC 3463 status of the last outcome, or of what holds it, or "".
         text: of the last outcome, or why it is held, or "".
         changed_wall: seconds since 1970 of the last change.
+        begun_count: tries in a row that were begun and have no known end; the last may be under way.
         told: of a dead one: ``reported``, or why the sender is not told; "" while that is undecided.
         told_by: queue id of that report, or "".
         delay_told: of one that waits for long: the same about its delay.
@@ -48,6 +49,7 @@ class DeliveryView:
     status: str
     text: str
     changed_wall: float
+    begun_count: int
     told: str = ""
     told_by: str = ""
     delay_told: str = ""
@@ -209,7 +211,7 @@ def _view(queue: Queue, connection: sqlite3.Connection, row: tuple[object, ...])
     now = queue.clock.now()
     deliveries = connection.execute(
         "SELECT d.recipient, d.node, d.nice, d.state, d.batch, b.packet, d.attempts, d.next_try_at,"
-        " d.status, d.text, d.changed_wall, d.told, d.told_by, d.delay_told, d.delay_told_by,"
+        " d.status, d.text, d.changed_wall, d.begun, d.told, d.told_by, d.delay_told, d.delay_told_by,"
         " d.held_by, d.operator_told,"
         " d.state IN ('sent', 'delivered', 'dead', 'dropped') FROM delivery d"
         " LEFT JOIN batch b ON b.id = d.batch WHERE d.message = ? ORDER BY d.seq",
@@ -242,6 +244,7 @@ def _view(queue: Queue, connection: sqlite3.Connection, row: tuple[object, ...])
                 status,
                 text,
                 changed_wall,
+                begun_count,
                 *(word or "" for word in words),
             )
             for (
@@ -256,6 +259,7 @@ def _view(queue: Queue, connection: sqlite3.Connection, row: tuple[object, ...])
                 status,
                 text,
                 changed_wall,
+                begun_count,
                 *words,
                 is_final,
             ) in deliveries

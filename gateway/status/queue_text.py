@@ -43,6 +43,8 @@ def show_lines(message: MessageView, name_of: NameOf) -> Iterator[str]:
     for delivery in message.deliveries:
         yield f"To:          {_delivery(message, delivery, name_of)}"
         yield f"  changed:   {when_text(delivery.changed_wall)}, {delivery.attempts} tries"
+        if delivery.begun_count:
+            yield f"  begun:     {_begun(delivery.begun_count)}"
         if delivery.batch:
             yield f"  batch:     {delivery.batch}"
         if delivery.packet:
@@ -83,6 +85,7 @@ def _message_object(message: MessageView, name_of: NameOf) -> dict[str, object]:
                 "batch": delivery.batch,
                 "packet": delivery.packet,
                 "attempts": delivery.attempts,
+                "begun_count": delivery.begun_count,
                 "next_try_seconds": round(max(0.0, delivery.next_try_seconds), 3),
                 "status": delivery.status,
                 "text": delivery.text,
@@ -97,6 +100,10 @@ def _message_object(message: MessageView, name_of: NameOf) -> dict[str, object]:
             for delivery in message.deliveries
         ],
     }
+
+
+def _begun(count: int) -> str:
+    return f"{count} {'try' if count == 1 else 'tries in a row'} without a known end, or under way"
 
 
 def _told(told: str, report: str) -> str:

@@ -15,9 +15,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.processes import slowness
+
 WAIT_SECONDS = 60
 POLL_SECONDS = 0.05
-_PROMPT = re.compile(rb"ass(?:phrase|word):")
+_PROMPT = re.compile(rb"(?:passphrase|password|yes or no):", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +88,7 @@ def type_at(
 def _answer(child: "subprocess.Popen[bytes]", fd: int, answers: list[bytes]) -> bytes:
     """Type an answer behind each prompt until the command ends; what was shown."""
     shown, seen_count = b"", 0
-    deadline = time.monotonic() + WAIT_SECONDS
+    deadline = time.monotonic() + WAIT_SECONDS * slowness()
     while time.monotonic() < deadline:
         has_ended = child.poll() is not None
         readable, _, _ = select.select([fd], [], [], 0 if has_ended else POLL_SECONDS)

@@ -6,8 +6,12 @@ from typing import Any
 
 import pytest
 
+from gateway.durable import Disk
 from gateway.msgqueue.entry import State
-from tests.support.gateways import Done, GatewayNode, clean_environ, mail, pair, run_here
+from gateway.msgqueue.inbox import Inbox
+from gateway.msgqueue.store import Queue
+from tests.support.gateways import MODULE, Done, GatewayNode, clean_environ, mail, pair, run_here
+from tests.support.terminal import type_at
 
 ALICE, BOB, CAROL = "alice@a.test", "bob@b.test", "carol@b.test"
 Nodes = tuple[GatewayNode, GatewayNode]
@@ -252,3 +256,64 @@ def test_a_payload_in_quarantine_is_taken_in_again_once_it_can_be_read(nodes: No
 def test_what_is_not_in_quarantine_is_told(nodes: Nodes, words: list[str], status: int) -> None:
     a, _ = nodes
     assert fails(a, "quarantine", *words).status == status
+
+
+@pytest.mark.parametrize("words", [["drop"], ["expire"], ["drop", "--json"], ["quarantine", "drop"]])
+def test_without_a_terminal_everything_is_taken_only_with_yes(nodes: Nodes, words: list[str]) -> None:
+    a, _ = nodes
+    a.send(ALICE, [BOB], large(1))
+    done = fails(a, *words, "--all")
+    assert (done.status, done.out) == (64, "")
+    assert "--all: there is no terminal to ask at; to do it say --yes as well" in done.err
+    assert a.states() == ["held"]
+    a.run("queue", *words, "--all", "--yes")
+    assert a.states() == (["held"] if "quarantine" in words else ["dead" if "expire" in words else "dropped"])
+
+
+@pytest.mark.parametrize(
+    ("words", "question", "after"),
+    [
+        (["drop"], "forget all 1 recipients of the queue and tell nobody? yes or no: ", ["dropped"]),
+        (
+            ["expire", "--json"],
+            "give up all 1 recipients of the queue, of which senders are told? ",
+            ["dead"],
+        ),
+        (["quarantine", "drop", "--json"], "remove all payloads of the quarantine? yes or no: ", ["held"]),
+    ],
+)
+def test_at_a_terminal_a_person_is_asked_before_everything_is_taken(
+    nodes: Nodes, tmp_path: Path, words: list[str], question: str, after: list[str]
+) -> None:
+    a, _ = nodes
+    a.send(ALICE, [BOB], large(1))
+    argv = [*MODULE, "-c", str(a.config_path), "queue", *words, "--all"]
+    no = type_at(argv, ["n"], tmp_path, environ=clean_environ())
+    assert (no.returncode, no.stdout) == (130, b"")
+    assert question.encode() in no.shown
+    assert a.states() == ["held"]
+    yes = type_at(argv, ["y"], tmp_path, environ=clean_environ())
+    assert yes.returncode == 0
+    assert "--json" not in words or isinstance(json.loads(yes.stdout), list)
+    assert a.states() == after
+
+
+def test_what_fits_something_is_taken_without_a_question(nodes: Nodes) -> None:
+    a, _ = nodes
+    a.send(ALICE, [BOB], large(1))
+    assert [each["after"] for each in act(a, "drop", "--all", "--recipient", BOB)] == ["dropped"]
+
+
+def test_a_try_without_a_known_end_is_shown(nodes: Nodes) -> None:
+    a, _ = nodes
+    queue_id = a.send(BOB, [ALICE], mail(1, BOB, ALICE)).out.split()[-1]
+    assert "begun" not in a.run("queue", "show", queue_id).out
+    with Queue(a.home / "state" / "queue", Disk(is_syncing=False)) as queue:
+        for _ in range(2):
+            inbox = Inbox(queue)
+            inbox.record([], begin=inbox.due(1))
+    shown = a.run("queue", "show", queue_id).out
+    assert "  begun:     2 tries in a row without a known end, or under way\n" in shown
+    assert a.queue(queue_id)[0]["recipients"][0]["begun_count"] == 2
+    a.run("deliver")
+    assert a.queue(queue_id)[0]["recipients"][0]["begun_count"] == 0

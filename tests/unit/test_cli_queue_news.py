@@ -74,7 +74,7 @@ def test_what_is_dropped_is_gone_and_all_must_be_said(node: GatewayNode) -> None
     assert node.run("queue", "--news", "drop", is_checked=False).status == 64
     assert len(act(node, "drop", "--all", "--dry-run")) == 4
     assert len(listed(node)) == 4
-    assert {each["after"] for each in act(node, "drop", "--all")} == {"dropped"}
+    assert {each["after"] for each in act(node, "drop", "--all", "--yes")} == {"dropped"}
     assert listed(node) == {}
     assert "0 messages in 0 packets" in node.run("flush").out
 

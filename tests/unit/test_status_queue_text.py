@@ -19,6 +19,7 @@ WAITING = DeliveryView(
     status="4.4.1",
     text="no route to host",
     changed_wall=0.0,
+    begun_count=0,
 )
 MESSAGE = MessageView(
     seq=1,
