@@ -103,7 +103,8 @@ def of_os_error(what: str, error: OSError) -> Outcome:
 def one_line(text: str) -> str:
     """A text as one printable line of bounded length."""
     words = " ".join(text[: 4 * TEXT_LIMIT_CHARS].split())
-    clean = "".join(char if char.isprintable() else "?" for char in words)
+    is_clean = words.isprintable()
+    clean = words if is_clean else "".join(char if char.isprintable() else "?" for char in words)
     return clean if len(clean) <= TEXT_LIMIT_CHARS else clean[: TEXT_LIMIT_CHARS - 3] + "..."
 
 

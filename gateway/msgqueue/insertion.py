@@ -4,6 +4,7 @@ A message that is too large for a link is put in as *held*: whatever way it come
 until a person lets it go.
 """
 
+import json
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -66,6 +67,7 @@ LARGE_BYTES = 1 << 20
 """Past it a message waits with others of its kind, so that small ones need not wait for it."""
 LARGE_MARK = "+"
 """Ends the name of a turn of large messages; no text of an id has one."""
+_NUMBERS = "(SELECT value FROM json_each(?))"
 NEEDS_BODY = (State.QUEUED, State.CLAIMED, State.HELD, State.DEAD)
 """States of a delivery in which its message's body is kept, whichever way it goes: an article of news may be
 for this machine and for neighbours at once."""
@@ -232,20 +234,24 @@ def drop_finished_bodies(connection: sqlite3.Connection, message_seqs: Iterable[
     Returns:
         Names of body files, to be removed once the transaction is committed.
     """
-    files = []
-    marks = ", ".join("?" * len(NEEDS_BODY))
-    for seq in message_seqs:
-        needed = connection.execute(
-            f"SELECT 1 FROM delivery WHERE message = ? AND state IN ({marks}) LIMIT 1",  # noqa: S608
-            (seq, *NEEDS_BODY),
-        ).fetchone()
-        if needed is None:
-            connection.execute("DELETE FROM body WHERE message = ?", (seq,))
-            (name,) = connection.execute("SELECT body_file FROM message WHERE seq = ?", (seq,)).fetchone()
-            if name is not None:
-                connection.execute("UPDATE message SET body_file = NULL WHERE seq = ?", (seq,))
-                files.append(name)
-    return files
+    seqs = json.dumps(list(message_seqs))
+    connection.execute(
+        f"DELETE FROM body WHERE message IN {_NUMBERS} AND {_is_finished('body.message')}",  # noqa: S608
+        (seqs,),
+    )
+    found = connection.execute(
+        "SELECT seq, body_file FROM message WHERE body_file IS NOT NULL"  # noqa: S608 - names of our own
+        f" AND seq IN {_NUMBERS} AND {_is_finished('message.seq')}",
+        (seqs,),
+    ).fetchall()
+    connection.executemany("UPDATE message SET body_file = NULL WHERE seq = ?", [(seq,) for seq, _ in found])
+    return [name for _, name in found]
+
+
+def _is_finished(message: str) -> str:
+    """SQL: whether no delivery of a message needs its body any more."""
+    states = ", ".join(f"'{state}'" for state in NEEDS_BODY)
+    return f"NOT EXISTS (SELECT 1 FROM delivery WHERE delivery.message = {message} AND state IN ({states}))"  # noqa: S608
 
 
 def _first_state(
