@@ -17,7 +17,7 @@ from gateway.link.settings import LinkSettings, Padding
 from gateway.packet.mth import mth
 from gateway.spool.layout import NOCK_SUFFIX, PART_SUFFIX, SEEN_DIRECTORY, Box
 from tests.support.crash import run_until_step
-from tests.support.online_sessions import Site, meet, until
+from tests.support.online_sessions import LASTING_SECONDS, Site, meet, meet_until
 from tests.support.tossing import failing_disk
 
 STEP_LIMIT = 120
@@ -90,16 +90,13 @@ class Scene:
         b = Site(self.home, "b", disk if at == "b" else None)
         asyncio.run(meet(a, b, BRIEF))
 
-    def meet_until_all_arrived(self) -> None:
-        """Hold one more session, and end it when there is nothing left to do."""
-
-        async def story() -> None:
-            meeting = asyncio.ensure_future(meet(self.a, self.b))
-            await until(self.has_all_arrived)
-            meeting.cancel()
-            await asyncio.gather(meeting, return_exceptions=True)
-
-        asyncio.run(story())
+    def meet_until_all_arrived(self, at: str = "", disk: Disk | None = None) -> None:
+        """Hold a session, in which one of the nodes may have this disk, until there is nothing left to do."""
+        a, b = (
+            Site(self.home, name, disk if at == name else None, deadline_seconds=LASTING_SECONDS)
+            for name in "ab"
+        )
+        asyncio.run(meet_until(a, b, self.has_all_arrived))
 
     def has_all_arrived(self) -> bool:
         """Whether everything is where it belongs, and nothing was left lying about."""
@@ -161,13 +158,14 @@ def test_after_a_stop_at_any_step_the_next_session_ends_the_work(
         scene = Scene(tmp_path / str(step), prepare)
 
         def work(disk: Disk, scene: Scene = scene) -> None:
-            scene.meet(at, disk)
+            scene.meet_until_all_arrived(at, disk)
 
         was_stopped, _ = run_until_step(step, work)
         rows.add(scene.row())
         scene.check_nothing_lost()
         scene.meet_until_all_arrived()
         scene.check_nothing_lost()
+        assert scene.has_all_arrived()
         if not was_stopped:
             break
     else:
@@ -190,6 +188,7 @@ def test_a_refusal_at_any_step_loses_nothing(tmp_path: Path, at: str, number: in
         scene.check_nothing_lost()
         scene.meet_until_all_arrived()
         scene.check_nothing_lost()
+        assert scene.has_all_arrived()
         if len(steps) <= step:
             break
     else:

@@ -36,7 +36,10 @@ from tests.support.spools import make_packet
 
 SHORT = LinkSettings(padding=Padding.NONE, idle_seconds=1)
 """Ends soon after the last word."""
-WAIT_SECONDS = 30
+LASTING = LinkSettings(padding=Padding.NONE, idle_seconds=60)
+LASTING_SECONDS = 60
+"""A deadline for sites that are to last as well."""
+WAIT_SECONDS = 60
 POLL_SECONDS = 0.005
 BOOKS = make_books("a", "b")
 
@@ -48,11 +51,12 @@ class Site:
         home: its directory.
         name: of the node.
         disk: what changes its files.
+        deadline_seconds: after which it ends a session in which nothing moves.
     """
 
-    def __init__(self, home: Path, name: str, disk: Disk | None = None) -> None:
+    def __init__(self, home: Path, name: str, disk: Disk | None = None, *, deadline_seconds: int = 1) -> None:
         self.name = name
-        self.book = _with_deadline(BOOKS[name])
+        self.book = _with_deadline(BOOKS[name], deadline_seconds)
         self.peer = self.book.find("b" if name == "a" else "a")
         self.log_path = home / name / "log"
         self.spool = Spool(home / name / "spool", disk or Disk(is_syncing=False))
@@ -91,8 +95,8 @@ class Site:
         return [line.removeprefix("Who: ") for line in lines if line.startswith("Who: ")]
 
 
-def _with_deadline(book: Book) -> Book:
-    online = Online(limits=Limits(deadline_seconds=1))
+def _with_deadline(book: Book, deadline_seconds: int = 1) -> Book:
+    online = Online(limits=Limits(deadline_seconds=deadline_seconds))
     nodes = {name: dataclasses.replace(node, online=online) for name, node in book.nodes.items()}
     return Book(book.own, nodes)
 
@@ -114,6 +118,17 @@ async def meet(
     """Hold a session to its end."""
     async with caller.office(hooks=hooks) as calling, listener.office() as answering:
         return await meet_in(calling, answering, CallPlan(caller.peer, (), settings, **plan), listening)
+
+
+async def meet_until(caller: Site, listener: Site, is_done: Callable[[], object]) -> None:
+    """Hold a session until something is so, or it ends by itself.
+
+    However slow the machine is: give both sites a deadline that is far away.
+    """
+    meeting = asyncio.ensure_future(meet(caller, listener, LASTING))
+    await until(lambda: meeting.done() or is_done())
+    meeting.cancel()
+    await asyncio.gather(meeting, return_exceptions=True)
 
 
 async def meet_in(
