@@ -13,7 +13,7 @@ from gateway.config.own_program import PIPE_WORD, own_command
 from gateway.config.state_place import find_state_directory
 from gateway.durable import Disk
 from gateway.exits import OK, TRY_LATER
-from gateway.ingest.channel import Channel, ChannelSettings, read_lines
+from gateway.ingest.channel import Channel, ChannelSettings
 
 RNEWS = "rnews"
 
@@ -31,7 +31,7 @@ def news_channel(invocation: Invocation, directory: Path, *, program: str, peer:
     """
     settings = ChannelSettings(directory.absolute(), (program,))
     channel = Channel(settings, Disk(), _hand_over(invocation, ["-h", peer] if peer else []))
-    return OK if channel.run(read_lines(sys.stdin.fileno())) else TRY_LATER
+    return OK if channel.run(sys.stdin.fileno()) else TRY_LATER
 
 
 def _hand_over(invocation: Invocation, arguments: list[str]) -> Callable[[int], int]:

@@ -2,47 +2,51 @@
 
 A line passes these states; each says what is on disk when the step is done::
 
-    read        nothing: what innd wrote and nobody read is lost if this program is killed
+    in the pipe nothing: what innd wrote and nobody read is lost if whoever holds the pipe is gone
+    in the part the line, moved there by the kernel: a program that is killed loses nothing
     (kept)      a file of lines in the directory, synced
     (fetched)   its articles went through ``sm``, and were taken in: on disk in the queue
     done        the file of lines is removed
 
-Lines are read by a thread of their own, so that they are kept a moment after innd wrote them. Whatever stops
+Lines are kept by a thread of their own, a moment after innd wrote them. Whatever stops
 the program after that, files are done when it is started again; an article that was taken in before
 the file was removed is known then by its Message-ID.
 
-Contract: when innd starts the next program while one is still at its last lines, both keep theirs; the next
-does nothing with them before the first has ended.
+Contract: when innd starts the next program while one is still at its last lines, both keep theirs, and one of
+them at a time does what is kept.
 """
 
 import contextlib
 import logging
 import os
+import re
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
 from gateway.durable import Disk, store_errors
 from gateway.errors import ConfigError, StoreBusy
+from gateway.ingest.channel_lines import SUFFIX, LineKeeper
 from gateway.msgqueue.lock import StageLock
 
-SUFFIX = ".lines"
-LINES_PER_FILE = 200
-READ_BYTES = 1 << 16
+TOKENS_AT_ONCE = 200
+"""Articles of one batch."""
 FIRST_WAIT_SECONDS = 1.0
 LONGEST_WAIT_SECONDS = 300.0
 LOCK_NAME = "channel.lock"
 LOCK_POLL_SECONDS = 0.2
-TOKEN_MARK = "@"  # noqa: S105 - a mark of INN's storage tokens
+LOOK_SECONDS = 10.0
+"""Another program may keep lines, and have to leave them to the one that is at work."""
 SAID_CHARS = 500
 
 HandOver = Callable[[int], int]
 """Hands a batch, read from a descriptor, to the queue of news; returns an exit status."""
 
+_TOKEN = re.compile(r"@[0-9A-Fa-f]+@")
 _LOG = logging.getLogger(__name__)
 
 
@@ -77,11 +81,11 @@ class Channel:
         self._fault: Exception | None = None
         disk.make_directories(settings.directory)
 
-    def run(self, lines: Iterator[Sequence[str]]) -> bool:
-        """Keep and do the lines, to their end.
+    def run(self, fd: int) -> bool:
+        """Keep and do the lines that come, to their end.
 
         Args:
-            lines: groups of them, each as it was read.
+            fd: where they come.
 
         Returns:
             Whether all is done; False: what is left is done at the next start.
@@ -89,38 +93,51 @@ class Channel:
         Raises:
             StoreError: lines could not be kept.
         """
-        reader = threading.Thread(target=self._keep_all, args=(lines,), name="lines", daemon=True)
+        keeper = LineKeeper(fd, self._settings.directory, self._disk)
+        reader = threading.Thread(target=self._keep_all, args=(keeper,), name="lines", daemon=True)
         reader.start()
-        with _alone(self._settings.directory):
-            is_done = self._do_all()
+        is_done = True
+        with contextlib.ExitStack() as stack:
+            if self._wait_turn(stack):
+                is_done = self._do_all(keeper)
         reader.join()
         if self._fault is not None:
             raise self._fault
         return is_done
 
-    def _do_all(self) -> bool:
+    def _wait_turn(self, stack: contextlib.ExitStack) -> bool:
+        """Wait until no other program does what stands in the directory; False: it has done all of ours."""
+        while True:
+            try:
+                stack.enter_context(StageLock(self._settings.directory / LOCK_NAME))
+            except StoreBusy:
+                if self._ended.wait(LOCK_POLL_SECONDS) and not self._files():
+                    return False
+                if self._ended.is_set():
+                    time.sleep(LOCK_POLL_SECONDS)
+            else:
+                return True
+
+    def _do_all(self, keeper: LineKeeper) -> bool:
         """Do files of lines until the lines have ended; whether all is done."""
         wait_seconds = 0.0
         while True:
             is_ended = self._ended.is_set()
             self._woken.clear()
+            keeper.take_over()
             is_done = all(map(self._do, self._files()))
             if is_ended:
                 return is_done
             if is_done:
                 wait_seconds = 0.0
-                self._woken.wait()
+                self._woken.wait(LOOK_SECONDS)
             else:
                 wait_seconds = min(LONGEST_WAIT_SECONDS, max(FIRST_WAIT_SECONDS, 2 * wait_seconds))
                 self._ended.wait(wait_seconds)
 
-    def _keep_all(self, lines: Iterator[Sequence[str]]) -> None:
+    def _keep_all(self, keeper: LineKeeper) -> None:
         try:
-            for group in lines:
-                # In the order of time; another program at work there has another number.
-                name = f"{time.time_ns():020d}{os.getpid():010d}{SUFFIX}"
-                path = self._settings.directory / name
-                self._disk.write_file(path, "".join(f"{line}\n" for line in group).encode("ascii", "replace"))
+            for _ in keeper.keep_all():
                 self._woken.set()
         except Exception as error:  # noqa: BLE001 - told by the thread that waits for this one
             self._fault = error
@@ -138,8 +155,10 @@ class Channel:
         """Take in what a file of lines names; False: it is to be tried again."""
         with store_errors(path, "read"):
             words = [line.split() for line in path.read_text("ascii", "replace").splitlines()]
-        tokens = [found[0] for found in words if found and found[0].startswith(TOKEN_MARK)]
-        if tokens and not self._take(tokens):
+        # What was cut, or is a command of innd, is no token.
+        tokens = [found[0] for found in words if found and _TOKEN.fullmatch(found[0])]
+        starts = range(0, len(tokens), TOKENS_AT_ONCE)
+        if not all(self._take(tokens[start : start + TOKENS_AT_ONCE]) for start in starts):
             return False
         self._disk.remove(path)
         return True
@@ -178,31 +197,6 @@ class Channel:
             return True
         _LOG.warning("sm failed with %d, and is tried again: %s", sm_status, " ".join(lines)[:SAID_CHARS])
         return False
-
-
-@contextlib.contextmanager
-def _alone(directory: Path) -> Iterator[None]:
-    """Wait until no other program does what stands in a directory."""
-    with contextlib.ExitStack() as stack:
-        while True:
-            try:
-                stack.enter_context(StageLock(directory / LOCK_NAME))
-            except StoreBusy:
-                time.sleep(LOCK_POLL_SECONDS)
-                continue
-            yield
-            return
-
-
-def read_lines(fd: int) -> Iterator[list[str]]:
-    """Read a descriptor to its end; yields the lines that came together, at most so many at a time."""
-    rest = b""
-    while data := os.read(fd, READ_BYTES):
-        *lines, rest = (rest + data).split(b"\n")
-        for start in range(0, len(lines), LINES_PER_FILE):
-            yield [line.decode("ascii", "replace") for line in lines[start : start + LINES_PER_FILE]]
-    if rest:
-        yield [rest.decode("ascii", "replace")]
 
 
 def _present(pipe: IO[bytes] | None) -> IO[bytes]:

@@ -2,14 +2,14 @@
 
 import os
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 from gateway.durable import Disk
 from gateway.errors import ConfigError
-from gateway.ingest.channel import LINES_PER_FILE, LOCK_NAME, Channel, ChannelSettings, read_lines
+from gateway.ingest.channel import LOCK_NAME, TOKENS_AT_ONCE, Channel, ChannelSettings
 from gateway.msgqueue.lock import StageLock
 from tests.support.processes import wait_until
 
@@ -53,12 +53,24 @@ class Site:
             self.got.append(data)
         return self.status
 
-    def run(self, *groups: Sequence[str]) -> bool:
+    def run(self, lines: Sequence[str] = ()) -> bool:
+        source, target = os.pipe()
+        os.write(target, "".join(f"{line}\n" for line in lines).encode())
+        os.close(target)
+        try:
+            return self.run_on(source)
+        finally:
+            os.close(source)
+
+    def run_on(self, fd: int) -> bool:
         settings = ChannelSettings(self.directory, (str(self.sm),))
-        return Channel(settings, Disk(is_syncing=False), self.take).run(iter(groups))
+        return Channel(settings, Disk(is_syncing=False), self.take).run(fd)
 
     def left(self) -> list[str]:
         return sorted(path.name for path in self.directory.glob("*.lines"))
+
+    def parts(self) -> list[bytes]:
+        return [path.read_bytes() for path in self.directory.glob("*.part")]
 
 
 @pytest.fixture
@@ -67,10 +79,11 @@ def site(tmp_path: Path) -> Site:
 
 
 def test_articles_go_in_as_batches_in_their_order(site: Site) -> None:
-    lines = [site.keep(number) for number in range(5)]
-    assert site.run(lines[:3], lines[3:])
-    assert site.got == [b"".join(b"#! rnews 2\n%d\n" % n for n in group) for group in (range(3), range(3, 5))]
-    assert site.left() == []
+    count = 2 * TOKENS_AT_ONCE + 7
+    assert site.run([site.keep(number) for number in range(count)])
+    assert len(site.got) == 3
+    assert b"".join(site.got) == b"".join(b"#! rnews 2\n%d\n" % (number % 10) for number in range(count))
+    assert (site.left(), site.parts()) == ([], [])
 
 
 def test_an_article_that_is_gone_from_the_store_holds_up_no_other(site: Site) -> None:
@@ -102,22 +115,15 @@ def test_lines_stay_while_the_queue_takes_nothing(site: Site) -> None:
 
 def test_lines_are_on_disk_before_their_articles_are_fetched(site: Site) -> None:
     site.write_sm(f"ls {site.directory}/*.lines >> {site.store}/seen; cat STORE/$1")
-    ready, go_on = threading.Event(), threading.Event()
-
-    def groups() -> Iterator[list[str]]:
-        yield [site.keep(1)]
-        ready.set()
-        assert go_on.wait(30)
-        yield [site.keep(2)]
-
-    settings = ChannelSettings(site.directory, (str(site.sm),))
-    channel = Channel(settings, Disk(is_syncing=False), site.take)
-    thread = threading.Thread(target=channel.run, args=(groups(),))
+    source, target = os.pipe()
+    thread = threading.Thread(target=site.run_on, args=(source,))
     thread.start()
-    assert ready.wait(30)
-    wait_until(lambda: site.got == [b"#! rnews 2\n1\n"], 30, "the first article while the channel is open")
-    go_on.set()
-    thread.join(30)
+    os.write(target, f"{site.keep(1)}\n".encode())
+    wait_until(lambda: site.got == [b"#! rnews 2\n1\n"], 60, "the first article while the channel is open")
+    os.write(target, f"{site.keep(2)}\n".encode())
+    os.close(target)
+    thread.join(60)
+    os.close(source)
     assert site.got == [b"#! rnews 2\n1\n", b"#! rnews 2\n2\n"]
     seen = (site.store / "seen").read_text().split()
     assert len(seen) == len(set(seen)) == 2
@@ -130,23 +136,13 @@ def test_a_program_that_is_not_there_is_told(site: Site) -> None:
     assert len(site.left()) == 1
 
 
-def test_lines_are_read_in_groups_however_they_are_cut(tmp_path: Path) -> None:
-    lines = [f"{token(number)} <{number}@a.test>" for number in range(2 * LINES_PER_FILE + 7)]
-    path = tmp_path / "input"
-    path.write_text("\n".join(lines))
-    with path.open("rb") as file:
-        groups = list(read_lines(file.fileno()))
-    assert max(map(len, groups)) == LINES_PER_FILE
-    assert [line for group in groups for line in group] == lines
-
-
 def test_the_next_program_keeps_its_lines_while_the_one_before_is_at_its_last(site: Site) -> None:
     site.directory.mkdir()
     with StageLock(site.directory / LOCK_NAME):
         thread = threading.Thread(target=site.run, args=([site.keep(1)],))
         thread.start()
-        wait_until(lambda: len(site.left()) == 1, 30, "the lines are kept")
+        wait_until(lambda: len(site.left()) == 1, 60, "the lines are kept")
         assert site.got == []
-    thread.join(30)
+    thread.join(60)
     assert site.got == [b"#! rnews 2\n1\n"]
     assert site.left() == []
