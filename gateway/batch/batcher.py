@@ -39,6 +39,7 @@ from gateway.msgqueue.entry import (
     Verdict,
 )
 from gateway.msgqueue.outbox import Outbox
+from gateway.msgqueue.read_ahead import ReadAhead
 from gateway.msgqueue.store import Queue
 from gateway.nodes import Book, Node
 from gateway.packet.keys import Random
@@ -248,7 +249,7 @@ class Batcher:
             level=policy.level,
             window_log=policy.window_log,
         )
-        body = body_of(batch, joined, self._queue.read_body)
+        body = body_of(batch, joined, ReadAhead(self._queue, messages))
         with self._spool.new_tx_temporary(batch.first_hop, batch.temporary) as temporary:
             sealed = seal_exec(self._book.private_keys(), request, body, temporary, self._rng)
         # The name of the temporary must be durable before the database says NAMED: a power cut

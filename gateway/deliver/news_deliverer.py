@@ -19,6 +19,7 @@ from gateway.errors import GatewayError
 from gateway.maillog import lines_together, log_mail
 from gateway.msgqueue.entry import Outcome, QueuedMessage, Verdict
 from gateway.msgqueue.inbox import Inbox
+from gateway.msgqueue.read_ahead import ReadAhead
 from gateway.msgqueue.store import Queue
 
 LOCK = "deliver"
@@ -170,7 +171,7 @@ class _Run:
 
     def _try(self, target: NewsTarget, part: _Part) -> Delivery:
         try:
-            delivery = target.deliver(part.articles, self._queue.read_body)
+            delivery = target.deliver(part.articles, ReadAhead(self._queue, part.articles))
         except GatewayError as error:
             if len(part.articles) > 1:
                 raise
