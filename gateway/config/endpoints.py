@@ -5,6 +5,7 @@ from pathlib import Path
 
 from gateway.config.gateway_place import resolve_beside
 from gateway.config.toml_endpoints import LmtpSection, SmtpSection, SubmissionSection
+from gateway.config.toml_listening import LoginSection, SocketSection
 from gateway.ingest.certificates import CertificateFiles
 from gateway.ingest.settings import Address, SmtpSettings
 from gateway.ingest.submission_settings import SubmissionSettings
@@ -19,6 +20,22 @@ def address_of(text: str) -> Address:
     """Host and port of a checked ``ADDRESS:PORT``."""
     host, _, port = text.rpartition(":")
     return host.removeprefix("[").removesuffix("]"), int(port)
+
+
+def unix_socket_of(path: Path, section: SocketSection) -> UnixSocket | None:
+    """The unix socket that a table names, if it does, for a ``gateway.toml`` at this path."""
+    if section.socket is None:
+        return None
+    place = resolve_beside(path, section.socket)
+    return UnixSocket(place, int(section.socket_mode, 8), section.socket_group)
+
+
+def certificate_of(path: Path, section: LoginSection) -> CertificateFiles | None:
+    """The certificate that a table names, if it does, for a ``gateway.toml`` at this path."""
+    if section.certificate is None:
+        return None
+    key = section.key or section.certificate
+    return CertificateFiles(resolve_beside(path, section.certificate), resolve_beside(path, key))
 
 
 def limits_of(hostname: str, section: SmtpSection) -> SmtpSettings:
@@ -58,15 +75,11 @@ def lmtp_settings(path: Path, limits: SmtpSettings, section: LmtpSection) -> Smt
     """
     if not section.listen and section.socket is None:
         return None
-    unix = None
-    if section.socket is not None:
-        place = resolve_beside(path, section.socket)
-        unix = UnixSocket(place, int(section.socket_mode, 8), section.socket_group)
     return replace(
         limits,
         section="lmtp",
         listen=tuple(map(address_of, section.listen)),
-        unix=unix,
+        unix=unix_socket_of(path, section),
         relay_from=AccessList.parse(section.relay_from),
     )
 
@@ -100,10 +113,6 @@ def submission_settings(
     """
     if not section.listen and not section.listen_tls:
         return None
-    certificate = None
-    if section.certificate is not None:
-        key = section.key or section.certificate
-        certificate = CertificateFiles(resolve_beside(path, section.certificate), resolve_beside(path, key))
     return SubmissionSettings(
         endpoint=replace(
             limits,
@@ -112,7 +121,7 @@ def submission_settings(
             listen_tls=tuple(map(address_of, section.listen_tls)),
         ),
         passwords=passwords,
-        certificate=certificate,
+        certificate=certificate_of(path, section),
         is_cleartext_local=section.cleartext_on_loopback,
         senders={
             user: Table.from_rules([Rule(pattern, Local()) for pattern in patterns])

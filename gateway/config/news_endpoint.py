@@ -3,15 +3,13 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from gateway.config.endpoints import address_of
+from gateway.config.endpoints import address_of, certificate_of, unix_socket_of
 from gateway.config.gateway_place import resolve_beside
 from gateway.config.toml_news import NewsPeerSection, NewsSection
 from gateway.config.toml_nntp import NntpSection
 from gateway.errors import ConfigError
-from gateway.ingest.certificates import CertificateFiles
 from gateway.ingest.listeners import Places
 from gateway.ingest.nntp_settings import Moderators, NntpPeer, NntpSettings
-from gateway.ingest.unix_socket import UnixSocket
 from gateway.newsdesk.desk import Origin
 from gateway.nntp.wildmat import Wildmat
 from gateway.routing.access import AccessList
@@ -38,20 +36,16 @@ def nntp_settings(
         return None
     if news.pathhost is None:
         raise ConfigError(f"{SECTION}: there is no news; allowed: beside news.pathhost, our name in Path")
-    unix = None
-    if section.socket is not None:
-        place = resolve_beside(path, section.socket)
-        unix = UnixSocket(place, int(section.socket_mode, 8), section.socket_group)
     return NntpSettings(
         hostname=news.pathhost,
         places=Places(
             SECTION,
             tuple(map(address_of, section.listen)),
             tuple(map(address_of, section.listen_tls)),
-            unix,
+            unix_socket_of(path, section),
         ),
         passwords=passwords if section.passwords is None else resolve_beside(path, section.passwords),
-        certificate=_certificate(path, section),
+        certificate=certificate_of(path, section),
         peers=_peers(news.peer),
         read_from=AccessList.parse(section.read_from),
         post_from=AccessList.parse(section.post_from),
@@ -70,13 +64,6 @@ def nntp_settings(
         bar_failures=section.bar_after_failures,
         bar_seconds=section.bar_seconds,
     )
-
-
-def _certificate(path: Path, section: NntpSection) -> CertificateFiles | None:
-    if section.certificate is None:
-        return None
-    key = section.key or section.certificate
-    return CertificateFiles(resolve_beside(path, section.certificate), resolve_beside(path, key))
 
 
 def _peers(peers: Sequence[NewsPeerSection]) -> tuple[NntpPeer, ...]:
