@@ -113,4 +113,4 @@ def _remove(path: Path) -> None:
             return False
         return True
 
-    wait_until(is_gone, 10, f"the removal of {path}")
+    wait_until(is_gone, 60, f"the removal of {path}")

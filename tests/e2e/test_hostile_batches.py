@@ -132,7 +132,7 @@ def test_a_packet_for_a_handle_that_is_not_configured_stays(place: Path) -> None
         assert done.status != 0
         assert "nobody" in done.err
     b.run("deliver")
-    wait_until(lambda: len(b.mails()) == 1, 10, "the other packet")
+    wait_until(lambda: len(b.mails()) == 1, 60, "the other packet")
     assert len(b.packets(a.id, "rx")) == 1
 
 

@@ -118,7 +118,7 @@ def test_readers_of_the_village_read_and_post(inn: InnInstance) -> None:
     """The daemon for readers lets them do both, with the fragment of readers.conf alone."""
     add_to_file(inn, "readers.conf", "readers.conf.sample")
     fill(inn, 1)
-    with socket.create_connection(("127.0.0.1", inn.reader_port), timeout=20) as connection:
+    with socket.create_connection(("127.0.0.1", inn.reader_port), timeout=60) as connection:
         lines = connection.makefile("rwb", buffering=0)
         said = [lines.readline()]
         for command in ("GROUP misc.test", "STAT 1", "POST"):

@@ -37,7 +37,7 @@ def test_from_one_mail_server_to_another(place: Path, understands: str, *, is_ke
         here.carry_to(there, place / "stick")
         there.run("toss")
         there.run("deliver")
-    wait_until(lambda: len(sink.messages) == 2, 20, "both")
+    wait_until(lambda: len(sink.messages) == 2, 60, "both")
     said = {command.split(">")[0]: command.partition("> ")[2] for command in sink.commands}
     asked = said["MAIL FROM:<alice@a.test"].split()
     kept = [word for word in asked if not word.startswith(("BODY", "BY"))]

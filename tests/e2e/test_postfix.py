@@ -218,7 +218,7 @@ def test_a_client_from_elsewhere_is_refused(sites: Sites) -> None:
 
 def wait_for_recipients(node: GatewayNode, count: int) -> None:
     """Wait until the node has mail for that many recipients, in whatever state."""
-    wait_until(lambda: len(node.states()) == count, 30, f"{count} recipients", explain=node.log_text)
+    wait_until(lambda: len(node.states()) == count, 60, f"{count} recipients", explain=node.log_text)
 
 
 def introduce(go: GoNode, other: GatewayNode, handles: dict[str, list[str]] | None = None) -> None:

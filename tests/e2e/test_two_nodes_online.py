@@ -110,7 +110,7 @@ def test_open_lane_makes_a_call_needed_and_travels_with_it(nodes: Nodes) -> None
     connect(nodes, onlinedeadline=1, **WHEN_NEEDED)
     with b.serving(), a.serving():
         started = time.monotonic()
-        wait_until(lambda: time.monotonic() > started + 2.5, 10, "two times at which no call was needed")
+        wait_until(lambda: time.monotonic() > started + 2.5, 60, "two times at which no call was needed")
         assert call_count(a) == 0
         a.submit(ALICE, [BOB], mail(1, ALICE, BOB))
         b.wait_for_mails(1)
@@ -190,7 +190,7 @@ def test_stop_ends_a_session_that_is_kept_open(nodes: Nodes) -> None:
                 a.wait_for_mails(number)
                 started = time.monotonic()
                 assert called.stop() == 0
-                assert time.monotonic() - started < 10 * slowness()
+                assert time.monotonic() - started < 60 * slowness()
     assert "Traceback" not in a.log_text() + b.log_text()
 
 

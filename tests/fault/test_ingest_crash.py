@@ -69,7 +69,7 @@ def test_killed_before_the_commit(tmp_path: Path, message: bytes, step: str, num
         assert client.mail(FIRST)[0] == 250
     with _child(tmp_path, step, number) as (running, client):
         assert _outcome(client, message) == 0
-        assert running.wait(20) == -signal.SIGKILL
+        assert running.wait(60) == -signal.SIGKILL
     kept, bodies = _after_restart(tmp_path)
     assert [each.content for each in kept] == [FIRST]
     assert bodies == []
@@ -80,7 +80,7 @@ def test_killed_after_the_commit(tmp_path: Path, message: bytes, step: str, numb
     """A message whose commit is on disk is there after the restart, even if nobody was told."""
     with _child(tmp_path, step, number) as (running, client):
         assert _outcome(client, message) == 0
-        assert running.wait(20) == -signal.SIGKILL
+        assert running.wait(60) == -signal.SIGKILL
     kept, bodies = _after_restart(tmp_path)
     assert [each.content for each in kept] == [message]
     assert len(bodies) == (len(message) > INLINE_BODY_BYTES)
@@ -101,7 +101,7 @@ def test_killed_at_the_third_commit(tmp_path: Path) -> None:
     with _child(tmp_path, "commit", 3) as (running, client):
         assert [_outcome(client, FIRST), _outcome(client, LARGE)] == [250, 250]
         assert _outcome(client, SMALL) == 0
-        assert running.wait(20) == -signal.SIGKILL
+        assert running.wait(60) == -signal.SIGKILL
     kept, _ = _after_restart(tmp_path)
     assert [each.content for each in kept] == [FIRST, LARGE]
 

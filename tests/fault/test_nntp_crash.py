@@ -46,7 +46,7 @@ def test_killed_at_a_commit(tmp_path: Path, body: str, step: str) -> None:
     with doomed("nntp", tmp_path, step) as (running, port), _client(port) as client:
         client.send(takethis(1, crlf(article(1, body))))
         assert client.answer()[0] == 0
-        assert running.wait(20) == -signal.SIGKILL
+        assert running.wait(60) == -signal.SIGKILL
     found, bodies = _found(tmp_path)
     is_in = step == "committed"
     assert found == ["<1@a.test>"] * is_in
@@ -68,10 +68,10 @@ def test_killed_under_a_feed(tmp_path: Path, seed: int) -> None:
             ]
             for feeder in feeders:
                 feeder.start()
-            wait_until(lambda: len(told) >= enough, 30, "articles")  # noqa: B023
+            wait_until(lambda: len(told) >= enough, 60, "articles")  # noqa: B023
             running.kill_group()
             for feeder in feeders:
-                feeder.join(20)
+                feeder.join(60)
         found, _ = _found(tmp_path)
         assert told <= set(found)
         assert len(found) == len(set(found))

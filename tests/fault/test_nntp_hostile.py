@@ -28,7 +28,7 @@ def _is_well(endpoint: NntpEndpoint, name: str) -> None:
 
 def _flood(client: NntpClient, piece: bytes, total_bytes: int) -> int:
     """Send without reading, until the server takes no more or closes; returns how much it took."""
-    client.socket.settimeout(1)
+    client.socket.settimeout(2)
     sent_bytes = 0
     try:
         while sent_bytes < total_bytes:
@@ -70,11 +70,11 @@ def test_halves_of_articles_do_not_fill_the_memory(tmp_path: Path) -> None:
         for number, client in enumerate(clients):
             client.send(f"TAKETHIS <{number}@a.test>\r\n".encode())
             _flood(client, b"X: y\r\n" * 10_000, 900_000)
-        wait_until(lambda: endpoint.ask(lambda: endpoint.server.connections_count) < 12, 20, "a way out")
+        wait_until(lambda: endpoint.ask(lambda: endpoint.server.connections_count) < 12, 60, "a way out")
         assert endpoint.ask(lambda: endpoint.server.inflight_bytes) <= 4 << 20
         for client in clients:
             client.close()
-        wait_until(lambda: endpoint.ask(lambda: endpoint.server.inflight_bytes) == 0, 20, "room")
+        wait_until(lambda: endpoint.ask(lambda: endpoint.server.inflight_bytes) == 0, 60, "room")
         _is_well(endpoint, "after")
 
 
@@ -83,14 +83,14 @@ def test_a_thousand_connections(tmp_path: Path) -> None:
     with NntpEndpoint(tmp_path, max_connections=50) as endpoint:
         links = []
         for _ in range(CONNECTIONS_COUNT):
-            link = socket.create_connection(("127.0.0.1", endpoint.port), timeout=30)
+            link = socket.create_connection(("127.0.0.1", endpoint.port), timeout=60)
             links.append(link)
         greetings = [link.recv(3) for link in links]
         assert greetings.count(b"400") >= CONNECTIONS_COUNT - 50
         assert set(greetings) <= {b"200", b"400"}
         for link in links:
             link.close()
-        wait_until(lambda: not endpoint.ask(lambda: endpoint.server.connections_count), 20, "an empty house")
+        wait_until(lambda: not endpoint.ask(lambda: endpoint.server.connections_count), 60, "an empty house")
         _is_well(endpoint, "after")
 
 

@@ -66,7 +66,7 @@ def test_a_daemon_killed_on_the_way_asks_for_another_try(
     directory = place / "state"
     with doomed("pipe", directory, step, number) as (running, _):
         done = run_client(directory, name, *words, stdin=content, environ=environ)
-        assert running.wait(20) == -signal.SIGKILL
+        assert running.wait(60) == -signal.SIGKILL
     assert (done.returncode, done.stdout) == (75, b"")
     kept, leftovers = _after_restart(directory)
     assert len(kept) == (_count(case) if step in DONE else 0)
@@ -103,10 +103,10 @@ def test_a_client_killed_on_the_way_leaves_nothing(place: Path, case: str, share
             assert child.stdin is not None
             child.stdin.write(content[: int(len(content) * share)])
             child.stdin.flush()
-            wait_until(lambda: endpoint.server.connections_count, 30, "the client")
+            wait_until(lambda: endpoint.server.connections_count, 60, "the client")
             child.kill()
             assert child.wait(CLIENT_SECONDS) == -signal.SIGKILL
-        wait_until(lambda: endpoint.server.connections_count == 0, 30, "the end of the conversation")
+        wait_until(lambda: endpoint.server.connections_count == 0, 60, "the end of the conversation")
         assert (endpoint.kept(), endpoint.leftovers()) == ([], [])
         assert run_client(directory, name, *words, stdin=content, environ=environ).returncode == 0
         assert len(endpoint.kept()) == _count(case)

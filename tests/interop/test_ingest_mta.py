@@ -120,7 +120,7 @@ def test_postfix_defers_while_the_reserve_is_touched(endpoint: Endpoint, place: 
         postfix.set("relay_domains = b.test")
         postfix.add_transport(f"b.test smtp:[127.0.0.1]:{endpoint.port}")
         swaks(postfix.port, "alice@a.test", ["bob@b.test"], MESSAGE)
-        wait_until(lambda: "452 4.3.1" in postfix.log_text(), 30, "452", explain=postfix.log_text)
+        wait_until(lambda: "452 4.3.1" in postfix.log_text(), 60, "452", explain=postfix.log_text)
         assert endpoint.kept() == []
         endpoint.queue.reserve_bytes = 0
         wait_until(endpoint.kept, 60, "the message", explain=postfix.log_text)

@@ -101,7 +101,7 @@ def test_postfix_defers_while_the_disk_refuses(place: Path) -> None:
     with lmtp(place, postfix_group(), is_unix=True) as endpoint, postfix_to(endpoint, place) as postfix:
         endpoint.queue.reserve_bytes = 1 << 60
         swaks(postfix.port, "alice@a.test", ["bob@b.test", "carl@b.test"], MESSAGE)
-        wait_until(lambda: "452 4.3.1" in postfix.log_text(), 30, "452", explain=postfix.log_text)
+        wait_until(lambda: "452 4.3.1" in postfix.log_text(), 60, "452", explain=postfix.log_text)
         assert endpoint.kept() == []
         endpoint.queue.reserve_bytes = 0
         wait_until(lambda: not postfix.queued(), 60, "an empty queue", explain=postfix.log_text)

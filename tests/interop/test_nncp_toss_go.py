@@ -174,13 +174,13 @@ def test_a_lock_of_gos_is_respected(mesh: GoMesh) -> None:
     carry(mesh, "a", "b")
     argv = [require("nncp-toss"), "-quiet", "-cfg", str(mesh["b"].config_path)]
     with Running(argv, mesh.directory / "toss.out") as go:
-        wait_until(hold.exists, 20, "the handler under Go")
+        wait_until(hold.exists, 60, "the handler under Go")
         run_nncp(OURS, mesh["a"], "exec", "-quiet", "b", "x")
         carry(mesh, "a", "b")
         done = run_nncp(OURS, mesh["b"], "toss")
         assert b"Locking directory" in done.stderr
         assert recorded.runs() == []
         hold.unlink()
-        go.wait(20)
+        go.wait(60)
     run_nncp(OURS, mesh["b"], "toss", "-quiet")
     assert len(recorded.runs()) == 1

@@ -81,8 +81,8 @@ def test_flags_are_those_of_toss(pair: OnlinePair, way: str) -> None:
     with exchanging(pair, way, "-autotoss", "-autotoss-seen", "-autotoss-gen-ack"):
         wait_tossed(pair, BOTH)
         markers = pair.box("a", Box.RX) / "seen"
-        wait_until(lambda: {path.name for path in markers.glob("*")} == {p.text for p in sent}, 20, "markers")
-        wait_until(lambda: pair.log_text("a").count("\nWho: tx\nType: ack\n") == 2, 20, "acknowledgements")
+        wait_until(lambda: {path.name for path in markers.glob("*")} == {p.text for p in sent}, 60, "markers")
+        wait_until(lambda: pair.log_text("a").count("\nWho: tx\nType: ack\n") == 2, 60, "acknowledgements")
 
 
 def test_packets_of_a_kind_can_be_left_alone(pair: OnlinePair) -> None:

@@ -17,7 +17,7 @@ from tests.support.peers import require, require_root
 from tests.support.processes import wait_until
 
 CABLE = "cable"
-RUN_SECONDS = 30
+RUN_SECONDS = 60
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import Self
 
-WAIT_SECONDS = 30.0
+WAIT_SECONDS = 60.0
 LONG_CODES = frozenset((100, 101, 215, 220, 221, 222, 224, 225, 230, 231))
 """Answers with lines behind them; LISTGROUP's 211 as well."""
 

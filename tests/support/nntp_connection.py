@@ -22,7 +22,7 @@ from gateway.nntp.server import ServerDialogue, ServerSettings
 from tests.support.newsstand import Newsstand
 from tests.support.nntp_driver import ALL, answer
 
-SOCKET_SECONDS = 30.0
+SOCKET_SECONDS = 60.0
 READ_BYTES = 65536
 ARTICLE_BYTES = 20_000_000
 

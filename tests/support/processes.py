@@ -152,7 +152,7 @@ class Running:
         """Signal the program alone, not its children."""
         self._child.send_signal(number)
 
-    def stop(self, seconds: float = 15) -> int:
+    def stop(self, seconds: float = 60) -> int:
         """End it with TERM, after ``seconds`` with KILL; returns the exit status. Idempotent."""
         if self._child.poll() is None:
             self._child.terminate()
@@ -160,15 +160,15 @@ class Running:
                 self._child.wait(seconds * slowness())
             except subprocess.TimeoutExpired:
                 self.kill_group()
-        return self._child.wait(seconds)
+        return self._child.wait(seconds * slowness())
 
     def kill_group(self) -> None:
         """KILL it and everything in its process group: what a power cut leaves. Idempotent."""
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self._child.pid, signal.SIGKILL)
-        self._child.wait(10 * slowness())
+        self._child.wait(60 * slowness())
         wait_until(
-            lambda: not _group_members(self._child.pid), 10, f"the end of all processes of {self.name}"
+            lambda: not _group_members(self._child.pid), 60, f"the end of all processes of {self.name}"
         )
 
     def __enter__(self) -> Self:

@@ -93,7 +93,7 @@ class SmtpSink:
                 one.shutdown(socket.SHUT_RDWR)
             one.close()
         for thread in self._threads:
-            thread.join(10)
+            thread.join(60)
             assert not thread.is_alive()
 
     def _start(self, work: Callable[[], None]) -> None:

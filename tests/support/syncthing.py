@@ -103,7 +103,7 @@ class Instance:
             f"http://127.0.0.1:{self._api_port}/rest/{what}", headers={"X-API-Key": self._key}
         )
         try:
-            with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310 - our own instance
+            with urllib.request.urlopen(request, timeout=60) as answer:  # noqa: S310 - our own instance
                 loaded: dict[str, Any] = json.load(answer)
         except (OSError, urllib.error.URLError):
             return {}

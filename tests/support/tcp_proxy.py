@@ -17,7 +17,7 @@ from tests.support.ports import free_port
 
 HOST = "127.0.0.1"
 READ_BYTES = 64 * 1024
-CONNECT_SECONDS = 10
+CONNECT_SECONDS = 60
 _ABORT = struct.pack("ii", 1, 0)
 
 Hook = Callable[[], None]

@@ -15,7 +15,7 @@ from tests.support.processes import wait_until
 BOOK = make_books("a", "b", "c")["a"]
 B, C = BOOK.find("b"), BOOK.find("c")
 PLAIN, SEEN = AutoToss(), AutoToss(is_seen_marked=True)
-WAIT_SECONDS = 30
+WAIT_SECONDS = 60
 
 
 @pytest.fixture

@@ -133,7 +133,7 @@ def test_a_command_is_a_connection(tmp_path: Path) -> None:
     quoted = " ".join("'" + word.replace("'", "'\\''") + "'" for word in daemon)
     project = Path(__file__).parents[2]
     command = f"|NNCPNOSYNC=1 PYTHONPATH={project} exec {quoted}"
-    settings = LinkSettings(padding=Padding.NONE, idle_seconds=2)
+    settings = LinkSettings(padding=Padding.NONE, idle_seconds=2, handshake_seconds=60)
     result = asyncio.run(make_call(a, CallPlan(a.peer, (command,), settings)))
     assert result.is_complete
     assert a.names(Box.RX) == {to_a.text}

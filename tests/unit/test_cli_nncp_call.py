@@ -11,7 +11,7 @@ from tests.support.online import OnlinePair
 from tests.support.ports import free_port
 from tests.support.processes import wait_until
 
-WAIT_SECONDS = 30
+WAIT_SECONDS = 60
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from tests.support.both_nncp import OURS
 from tests.support.online import OnlinePair
 from tests.support.processes import wait_until
 
-WAIT_SECONDS = 30
+WAIT_SECONDS = 60
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from pathlib import Path
 from tests.support.nncp_verbs import verb_environ
 from tests.support.processes import Running, is_alive, wait_until
 
-WAIT_SECONDS = 30
+WAIT_SECONDS = 60
 
 PROGRAM = """
 import asyncio, subprocess, sys

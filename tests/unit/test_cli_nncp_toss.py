@@ -128,11 +128,11 @@ class TestProcess:
         out = pair.record("x")
         pair.send("x", b"first ")
         with self.start(pair, "-cycle", "1") as process:
-            wait_until(out.exists, 20, "the first toss")
+            wait_until(out.exists, 60, "the first toss")
             pair.send("x", b"second")
-            wait_until(lambda: out.read_text() == "first second", 20, "the second toss")
+            wait_until(lambda: out.read_text() == "first second", 60, "the second toss")
             process.send_signal(number)
-            assert process.wait(20) == 0
+            assert process.wait(60) == 0
             assert process.stderr is not None
             assert b"Traceback" not in process.stderr.read()
 
@@ -143,10 +143,10 @@ class TestProcess:
         pair.send("x", os.urandom(500_000).hex().encode(), is_compressed=False)
         pair.send("x", b"other")
         with self.start(pair) as process:
-            wait_until(begun.exists, 20, "the handler's start")
+            wait_until(begun.exists, 60, "the handler's start")
             process.send_signal(signal.SIGTERM)
             go.touch()
-            assert process.wait(20) == 1
+            assert process.wait(60) == 1
         assert out.stat().st_size in {1_000_000, 5}
         assert len(pair.received()) == 1
 
@@ -154,10 +154,10 @@ class TestProcess:
         self, pair: Pair, tmp_path: Path
     ) -> None:
         begun, acted = tmp_path / "begun", tmp_path / "acted"
-        pair.allow("x", ["/bin/sh", "-c", f"echo > {begun}; sleep 60; cat > /dev/null; echo > {acted}"])
+        pair.allow("x", ["/bin/sh", "-c", f"echo > {begun}; sleep 600; cat > /dev/null; echo > {acted}"])
         path = pair.send("x", bytes(500_000), is_compressed=False)
         with self.start(pair) as process:
-            wait_until(begun.exists, 20, "the handler's start")
+            wait_until(begun.exists, 60, "the handler's start")
             process.send_signal(signal.SIGTERM)
 
             def is_ended() -> bool:
@@ -165,7 +165,7 @@ class TestProcess:
                 process.send_signal(signal.SIGTERM)
                 return process.poll() is not None
 
-            wait_until(is_ended, 20, "the end of toss")
+            wait_until(is_ended, 60, "the end of toss")
             assert process.returncode != 0
         assert path.exists()
         assert not acted.exists()

@@ -119,7 +119,7 @@ def test_input_that_is_late_goes_behind_the_request(place: Path) -> None:
         argv = client_argv(place / "state", "send", ["-f", "", BOB])
         with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL) as child:
             assert child.stdin is not None
-            wait_until(lambda: endpoint.server.connections_count, 30, "the client")
+            wait_until(lambda: endpoint.server.connections_count, 60, "the client")
             child.stdin.write(b"late\n")
             child.stdin.close()
             assert child.wait(CLIENT_SECONDS) == 0

@@ -13,7 +13,7 @@ from tests.support.gateways import GatewayNode, kept_logging
 from tests.support.ports import free_port
 from tests.support.processes import is_listening
 
-WAIT_SECONDS = 30
+WAIT_SECONDS = 60
 Make = Callable[[str], OnlinePart]
 
 

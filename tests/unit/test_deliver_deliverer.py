@@ -120,7 +120,7 @@ def test_an_early_run_tries_what_waits_once_too(queue: Queue) -> None:
     assert [message.id for message in target.tried] == ids
     assert {message.attempts for message in target.tried} == {1}
     assert deliveries(queue, ids[0])[0].attempts == 2
-    assert 110 < deliveries(queue, ids[0])[0].next_try_seconds <= 120
+    assert 60 < deliveries(queue, ids[0])[0].next_try_seconds <= 120
 
 
 def test_a_delivery_without_more_tries_becomes_a_dead_letter(
@@ -272,7 +272,7 @@ def test_a_large_message_does_not_hold_up_small_ones(queue: Queue) -> None:
 
 def test_several_targets_deliver_at_the_same_time(queue: Queue) -> None:
     ids = [put(queue) for _ in range(16)]
-    all_there = threading.Barrier(4, timeout=10)
+    all_there = threading.Barrier(4, timeout=60)
 
     def answer(message: QueuedMessage) -> Sequence[Outcome]:
         if message.id in ids[::4]:
@@ -301,7 +301,7 @@ def test_a_server_that_refuses_a_second_connection_gets_everything_over_the_firs
         raise TargetDown("421 too many connections")
 
     def patient(_message: QueuedMessage) -> Sequence[Outcome]:
-        assert refused.wait(10)
+        assert refused.wait(60)
         return [DELIVERED]
 
     refused = threading.Event()

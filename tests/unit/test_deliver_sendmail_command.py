@@ -15,7 +15,7 @@ from gateway.handover.frames import LOOP_VARIABLE
 from gateway.message.envelope import Envelope
 from gateway.msgqueue.entry import Outcome, QueuedMessage, Verdict
 from tests.support.delivering import deliver_one
-from tests.support.processes import is_alive, wait_until
+from tests.support.processes import is_alive, slowness, wait_until
 
 BODY = b"Subject: test\r\n\r\n.\r\nhello\r\n"
 
@@ -137,24 +137,24 @@ def test_a_command_that_does_not_end_is_killed_with_its_children(command: Comman
     pids = tmp_path / "pids"
     command.write(
         "import os, time\nchild = os.fork()\n"
-        f"open({str(pids)!r}, 'a').write(f'{{os.getpid()}}\\n')\ntime.sleep(60)"
+        f"open({str(pids)!r}, 'a').write(f'{{os.getpid()}}\\n')\ntime.sleep(600)"
     )
-    (outcome,) = command.deliver(queued("bob@b.test"), timeout_seconds=0.5)
+    (outcome,) = command.deliver(queued("bob@b.test"), timeout_seconds=3 * slowness())
     assert outcome.verdict is Verdict.DEFERRED
     assert "was killed" in outcome.text
     for pid in pids.read_text().split():
-        wait_until(lambda pid=pid: not is_alive(int(pid)), 10, f"the end of {pid}")  # type: ignore[misc]
+        wait_until(lambda pid=pid: not is_alive(int(pid)), 60, f"the end of {pid}")  # type: ignore[misc]
 
 
 def test_a_child_left_in_the_background_is_not_waited_for(command: Command, tmp_path: Path) -> None:
     pid = tmp_path / "pid"
     command.write(
         "import os, sys, time\nsys.stdin.buffer.read()\nif os.fork():\n    sys.exit(0)\n"
-        f"open({str(pid)!r}, 'w').write(str(os.getpid()))\ntime.sleep(60)"
+        f"open({str(pid)!r}, 'w').write(str(os.getpid()))\ntime.sleep(600)"
     )
     (outcome,) = command.deliver(queued("bob@b.test"))
     assert outcome.verdict is Verdict.DELIVERED
-    left = int(wait_until(lambda: pid.exists() and pid.read_text(), 10, "the child"))
+    left = int(wait_until(lambda: pid.exists() and pid.read_text(), 60, "the child"))
     assert is_alive(left)
     os.kill(left, 9)
 

@@ -378,7 +378,7 @@ def test_a_server_that_says_nothing_is_not_waited_for_for_ever() -> None:
 
     def answer(command: str) -> str | None:
         if command.startswith("RCPT"):
-            release.wait(30)
+            release.wait(60)
         return None
 
     with SmtpSink(answer) as sink:

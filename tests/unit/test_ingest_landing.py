@@ -8,7 +8,7 @@ import pytest
 from gateway.errors import StoreFull
 from gateway.ingest.landing import Landing
 
-WAIT_SECONDS = 20
+WAIT_SECONDS = 60
 
 
 def test_what_is_committed_in_another_thread_is_told_to_everybody_who_waits() -> None:

@@ -103,7 +103,7 @@ def test_connections_are_counted_together_and_for_each_peer(tmp_path: Path) -> N
     with NntpEndpoint(tmp_path, peers=[peer(max_connections=2)], max_connections=3) as endpoint:
         with endpoint.client(), endpoint.client(), endpoint.client(greeting=400) as third:
             assert third.is_closed()
-        wait_until(lambda: not endpoint.ask(lambda: endpoint.server.connections_count), 10, "an empty house")
+        wait_until(lambda: not endpoint.ask(lambda: endpoint.server.connections_count), 60, "an empty house")
         with endpoint.client(), endpoint.client():
             pass
 
@@ -127,7 +127,7 @@ def test_two_who_offer_the_same_article_are_not_both_asked_for_it(tmp_path: Path
         assert second.command("CHECK <1@a.test>")[0] == 438
         assert first.command("CHECK <2@a.test>")[0] == 238
         first.close()
-        wait_until(lambda: second.command("CHECK <2@a.test>")[0] == 238, 10, "the first to be forgotten")
+        wait_until(lambda: second.command("CHECK <2@a.test>")[0] == 238, 60, "the first to be forgotten")
 
 
 def test_a_client_that_leaves_after_its_articles_has_them_taken(tmp_path: Path) -> None:
@@ -139,7 +139,7 @@ def test_a_client_that_leaves_after_its_articles_has_them_taken(tmp_path: Path) 
             assert client.is_closed()
         with endpoint.client() as client:
             client.send(takethis(77) + b"TAKETHIS <78@a.test>\r\nhalf")
-        wait_until(lambda: "<77@a.test>" in endpoint.message_ids(), 10, "the article")
+        wait_until(lambda: "<77@a.test>" in endpoint.message_ids(), 60, "the article")
         assert "<78@a.test>" not in endpoint.message_ids()
 
 
@@ -190,7 +190,7 @@ def test_an_article_that_dribbles_is_broken_off(tmp_path: Path) -> None:
                 assert client.socket.recv(100).startswith(b"400")
                 break
             except TimeoutError:
-                assert sent_count < 200
+                assert sent_count < 1200
 
 
 def test_a_stop_says_so_and_loses_nothing(tmp_path: Path) -> None:

@@ -40,7 +40,7 @@ def send(endpoint: PipeEndpoint, content: bytes = MAIL) -> tuple[int, str]:
 
 
 def wait_until_idle(endpoint: PipeEndpoint) -> None:
-    wait_until(lambda: endpoint.server.connections_count == 0, 30, "the end of all conversations")
+    wait_until(lambda: endpoint.server.connections_count == 0, 60, "the end of all conversations")
 
 
 def assert_nothing_is_left(endpoint: PipeEndpoint) -> None:
@@ -239,7 +239,7 @@ def test_one_too_many_is_told_to_come_again(place: Path) -> None:
 
 @pytest.mark.parametrize("limit", ["idle_seconds", "data_seconds"])
 def test_a_program_that_is_too_slow_is_told_to_come_again(place: Path, limit: str) -> None:
-    limits: dict[str, Any] = {limit: 0.2 * slowness()}
+    limits: dict[str, Any] = {limit: 1.5 * slowness()}
     with PipeEndpoint(place / "state", **limits) as endpoint:
         with endpoint.connect() as caller:
             assert caller.ask("send", "-f", ALICE, BOB)[0] == frames.GO
@@ -276,7 +276,7 @@ def test_a_stop_waits_for_a_body_that_is_on_its_way(endpoint: PipeEndpoint) -> N
         assert idle.answer() == (b"", b"")
         busy.send(b"")
         assert busy.end()[0] == 0
-        stopping.join(30)
+        stopping.join(60)
     assert [kept.content for kept in endpoint.kept()] == [KEPT]
 
 

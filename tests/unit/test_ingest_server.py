@@ -61,7 +61,7 @@ def test_stop_waits_for_a_message_that_is_being_sent(tmp_path: Path) -> None:
         client.begin()
         client.send(b"Subject: x\r\n")
         stopping = asyncio.run_coroutine_threadsafe(endpoint.server.stop(), endpoint.loop)
-        wait_until(lambda: not is_listening(endpoint.port), 20, "the end of listening")
+        wait_until(lambda: not is_listening(endpoint.port), 60, "the end of listening")
         assert not stopping.done()
         client.send(b"\r\n.\r\n")
         assert client.answers(2) == [250, 421]
@@ -99,7 +99,7 @@ def test_too_many_connections_are_told_to_come_back(tmp_path: Path) -> None:
             assert third.is_closed()
         assert first.mail(MESSAGE)[0] == 250
         first.close()
-        wait_until(lambda: endpoint.server.connections_count == 1, 20, "the end of the first session")
+        wait_until(lambda: endpoint.server.connections_count == 1, 60, "the end of the first session")
         endpoint.client().close()
         second.close()
 

@@ -376,7 +376,7 @@ def test_client_that_goes_gives_its_room_back(tmp_path: Path) -> None:
         with endpoint.client() as client:
             assert client.command("MAIL FROM:<a@a.test> SIZE=1000000")[0] == 250
             client.reset()
-        wait_until(lambda: endpoint.ask(lambda: endpoint.server.inflight_bytes) == 0, 20, "room given back")
+        wait_until(lambda: endpoint.ask(lambda: endpoint.server.inflight_bytes) == 0, 60, "room given back")
 
 
 def test_stranger_relays_nothing_and_holds_no_room(tmp_path: Path) -> None:

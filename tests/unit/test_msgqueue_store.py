@@ -77,7 +77,7 @@ def test_waiting_puts_share_a_commit(tmp_path: Path) -> None:
     def hook(step: str, _path: Path) -> None:
         if step == "commit":
             commits.append(step)
-            release.wait(10)
+            release.wait(60)
 
     with Queue(tmp_path, Disk(hook=hook)) as queue:
         futures = [queue.put(new_message()) for _ in range(50)]
@@ -275,4 +275,4 @@ def test_listeners_hear_of_a_commit(tmp_path: Path) -> None:
     with Queue(tmp_path, Disk()) as queue:
         queue.on_change(heard.set)
         queue.put(new_message()).result()
-        assert heard.wait(10)
+        assert heard.wait(60)

@@ -88,7 +88,7 @@ def test_writer_waits_for_the_lock(tmp_path: Path) -> None:
         assert writer.is_alive()
         assert not path.exists()
         fcntl.flock(lock, fcntl.LOCK_UN)
-        writer.join(10)
+        writer.join(60)
     assert path.read_text().endswith("Msg: one\n")
 
 

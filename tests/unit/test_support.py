@@ -43,11 +43,11 @@ def test_wait_until_names_what_did_not_happen() -> None:
 def test_running_is_ended_with_its_group(place: Path) -> None:
     log = place / "log"
     with Running(["sh", "-c", "sleep 60 & echo $!; wait"], log) as shell:
-        shell.wait_ready(lambda: log.read_text().strip(), 10, "its first line")
+        shell.wait_ready(lambda: log.read_text().strip(), 60, "its first line")
         child = int(log.read_text())
         assert is_alive(child)
         shell.kill_group()
-    wait_until(lambda: not is_alive(child), 10, "the end of the child")
+    wait_until(lambda: not is_alive(child), 60, "the end of the child")
 
 
 def test_program_that_ends_too_early_is_reported_with_its_log(place: Path) -> None:
@@ -55,7 +55,7 @@ def test_program_that_ends_too_early_is_reported_with_its_log(place: Path) -> No
         Running(["sh", "-c", "echo no such disk; exit 3"], place / "log") as shell,
         pytest.raises(AssertionError, match=r"ended with 3 before ready\nno such disk"),
     ):
-        shell.wait_ready(lambda: False, 10, "ready")
+        shell.wait_ready(lambda: False, 60, "ready")
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from tests.support.ports import free_port
 from tests.support.processes import wait_until
 from tests.support.tcp_proxy import HOST, Cut, Proxy
 
-SECONDS = 10
+SECONDS = 60
 MESSAGE = bytes(range(256)) * 4096
 
 

@@ -214,7 +214,7 @@ class TestSettings:
 
     def test_a_handler_over_its_time_is_killed_and_the_packet_stays(self, tmp_path: Path) -> None:
         pair = Pair(tmp_path)
-        pair.allow("x", ["/bin/sleep", "60"])
+        pair.allow("x", ["/bin/sleep", "600"])
         path = pair.send("x", b"")
         assert pair.toss(handler_timeout_seconds=0.2) == BAD
         assert path.exists()
