@@ -17,6 +17,7 @@ Spec: RFC 3977; RFC 4644; RFC 4643.
 import contextlib
 import select
 import socket
+import time
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -40,6 +41,8 @@ from gateway.nntp.feeder import (
 READ_BYTES = 1 << 16
 AHEAD_BYTES = 256 << 10
 """Articles are read from the queue as long as less than this waits to be sent."""
+GATHER_SECONDS = 0.001
+"""For answers that come close behind each other."""
 DOWN_STATUS = "4.4.1"
 QUIT_SECONDS = 2.0
 _VERDICTS = {
@@ -129,6 +132,8 @@ class _Session:
         self.dialogue = FeedDialogue(settings.feed, habit)
         self.is_ready = False
         self.waiting = bytearray()
+        self._is_tcp = bool(settings.port)
+        self._busy_count = settings.feed.window_count // 2
         self._reply_seconds = settings.reply_seconds
         self._socket = _connect(settings)
         self._socket.setblocking(False)
@@ -150,7 +155,13 @@ class _Session:
                 del self.waiting[: self._socket.send(self.waiting)]
             if not can_read:
                 return []
+            if self.dialogue.open_count > self._busy_count:
+                # It has enough to do: more answers come at once, and each waking costs both sides.
+                time.sleep(GATHER_SECONDS)
             data = self._socket.recv(READ_BYTES)
+            if self._is_tcp:
+                # innd sends its next answer when we have acknowledged this one: else that takes 40 ms at times.
+                self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
         except OSError as error:
             return self._lost(error.strerror or str(error))
         return self.dialogue.receive_data(data) if data else self._lost("it closed the connection")
