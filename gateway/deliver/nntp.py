@@ -160,7 +160,7 @@ class _Session:
                 time.sleep(GATHER_SECONDS)
             data = self._socket.recv(READ_BYTES)
             if self._is_tcp:
-                # innd sends its next answer when we have acknowledged this one: else that takes 40 ms at times.
+                # innd holds its next answer back until this one is acknowledged: else 40 ms at times.
                 self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
         except OSError as error:
             return self._lost(error.strerror or str(error))
