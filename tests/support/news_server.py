@@ -76,32 +76,36 @@ class NewsServer:
 
         say(self._greeting)
         while line := file.readline():
-            words = line.decode().split()
-            self.commands.append(words[0].upper())
-            if words[0].upper() == "QUIT":
-                say("205 bye")
-                return
-            if words[0].upper() == "MODE":
-                say("203 ok" if self._is_streaming else "500 what?")
+            verb, *arguments = line.decode().split()
+            verb = verb.upper()
+            self.commands.append(verb)
+            plain = self._plain_answer(verb, arguments)
+            if plain is not None:
+                say(plain)
+                if verb == "QUIT":
+                    return
                 continue
-            if words[0].upper() == "STAT":
-                say(f"223 0 {words[1]}" if words[1] in self.articles else "430 no such article")
-                continue
-            content = self._article(file) if words[0].upper() == "TAKETHIS" else b""
-            said = self._answer(words[0].upper(), words[1])
+            content = self._article(file) if verb == "TAKETHIS" else b""
+            said = self._answer(verb, arguments[0])
+            if said is not None and said.startswith("335"):
+                say(said)
+                content = self._article(file)
+                said = self._answer("ARTICLE", arguments[0])
             if said is None:
                 return
-            if said.startswith("239"):
-                self.articles[words[1]] = content
+            if said.startswith(("235", "239")):
+                self.articles[arguments[0]] = content
             say(said)
-            if said.startswith("335"):
-                content = self._article(file)
-                said = self._answer("ARTICLE", words[1])
-                if said is None:
-                    return
-                if said.startswith("235"):
-                    self.articles[words[1]] = content
-                say(said)
+
+    def _plain_answer(self, verb: str, arguments: list[str]) -> str | None:
+        """What is said to all but offers of articles."""
+        if verb == "QUIT":
+            return "205 bye"
+        if verb == "MODE":
+            return "203 ok" if self._is_streaming else "500 what?"
+        if verb == "STAT":
+            return f"223 0 {arguments[0]}" if arguments[0] in self.articles else "430 no such article"
+        return None
 
     @staticmethod
     def _article(file: IO[bytes]) -> bytes:
