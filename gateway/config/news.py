@@ -53,6 +53,7 @@ class NewsConfig:
         max_batch_bytes: of one, decompressed.
         max_quarantine_bytes: of what is set aside.
         peers: servers that are fed, by their names.
+        connection_counts: how many connections each of them is fed by at a time.
         rnews: a program that is fed, or None.
         reader: what is kept for newsreaders, or None.
         remote: which neighbours decide about their feeds.
@@ -71,6 +72,7 @@ class NewsConfig:
     max_batch_bytes: int
     max_quarantine_bytes: int
     peers: Mapping[str, NntpTargetSettings]
+    connection_counts: Mapping[str, int]
     rnews: RnewsTargetSettings | None
     reader: ReaderRules | None
     remote: RemoteRules
@@ -157,6 +159,7 @@ def news_settings(
             for number, peer in enumerate(section.peer, 1)
             if peer.address is not None
         },
+        connection_counts={peer.name: peer.connections for peer in section.peer if peer.address is not None},
         rnews=_rnews(section),
         reader=_reader(section, limits, file.nntp.moderated),
         remote=_remote(packet_feeds, limits),

@@ -167,6 +167,7 @@ class NewsPeerSection(FeedKeys):
         default=True, description="true or false: whether to ask by CHECK before an article is sent"
     )
     window: int = count_field(50, 1, 1000)
+    connections: int = count_field(1, 1, 32)
     timeout_seconds: float = seconds_field(300.0, 1, DAY_SECONDS)
 
     @model_validator(mode="after")

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from gateway.batch.batcher import Batcher
 from gateway.batch.flusher import Flusher
 from gateway.config.news import READER_NAME, RNEWS_NAME, NewsConfig
+from gateway.deliver.news_connections import SeveralConnections
 from gateway.deliver.news_deliverer import NewsDeliverer
 from gateway.deliver.news_target import NewsTarget
 from gateway.deliver.nntp import NntpTarget
@@ -134,9 +135,7 @@ class NewsParts:
     def deliverer(self) -> NewsDeliverer:
         """The stage from the queue to the servers and programs beside us."""
         config = self.config
-        targets: dict[str, NewsTarget] = {
-            name: NntpTarget(settings) for name, settings in config.peers.items()
-        }
+        targets = {name: self._server(name) for name in config.peers}
         if config.rnews is not None:
             targets[RNEWS_NAME] = RnewsTarget(config.rnews, self.queue.directory, self.disk)
         if config.reader is not None:
@@ -186,6 +185,11 @@ class NewsParts:
             # What is kept for readers must not keep the queue from being looked after.
             _LOG.error("the store for newsreaders can't be cleared up: %s", error)
             return 0
+
+    def _server(self, name: str) -> NewsTarget:
+        settings, count = self.config.peers[name], self.config.connection_counts[name]
+        connections = [NntpTarget(settings) for _ in range(count)]
+        return connections[0] if count == 1 else SeveralConnections(connections)
 
     def _why_no_feed(self, name: str) -> str | None:
         known = self.config.feed_of(name)
