@@ -13,7 +13,6 @@ from tests.support.articles import article
 from tests.support.inn import InnInstance
 from tests.support.nntp_connection import feed
 from tests.support.nntp_endpoint import NOBODY, NntpEndpoint, peer
-from tests.support.peers import NEWS_BIN
 from tests.support.processes import wait_until
 
 GROUP = "misc.test"
@@ -25,22 +24,6 @@ ARTICLES = {
     for number, body in enumerate(BODIES * 10)
 }
 INN = peer("inn", max_connections=5)
-
-INNFEED = """\
-pid-file: innfeed.pid
-log-file: innfeed.log
-backlog-directory: {home}/innfeed
-initial-connections: 1
-max-connections: 2
-streaming: true
-force-ipv4: true
-initial-reconnect-time: 1
-close-period: 3600
-peer ours {{
-  ip-name: 127.0.0.1
-  port-number: {port}
-}}
-"""
 
 
 def in_queue(endpoint: NntpEndpoint) -> dict[bytes, str]:
@@ -57,7 +40,7 @@ def expected(articles: dict[str, bytes]) -> set[bytes]:
 
 
 def await_count(ours: NntpEndpoint, count: int, inn: InnInstance) -> None:
-    wait_until(lambda: len(ours.message_ids()) == count, 20, "articles", explain=inn.log_text)
+    wait_until(lambda: len(ours.message_ids()) == count, 60, "articles", explain=inn.log_text)
 
 
 def file_feed(inn: InnInstance) -> Path:
@@ -105,10 +88,7 @@ def test_nntpsend(place: Path) -> None:
 def test_innfeed(place: Path) -> None:
     """INN's own feeder, at work while articles come, brings each of them once."""
     with InnInstance(place / "n", "gw.inn.test", [GROUP]) as inn, NntpEndpoint(place / "e") as ours:
-        settings = inn.home / "etc/innfeed.conf"
-        settings.write_text(INNFEED.format(home=inn.home, port=ours.port))
-        shutil.chown(settings, "news", "news")
-        inn.add_feed("ours/gw.test:*:Tm:innfeed!", f"innfeed!:!*:Tc,Wnm*:{NEWS_BIN}/innfeed -c {settings}")
+        inn.add_innfeed("ours/gw.test", ours.port)
         # More at a time go to its backlog, which it looks at after minutes.
         for count in range(6, len(ARTICLES) + 1, 6):
             feed(inn.port, dict(list(ARTICLES.items())[count - 6 : count]))

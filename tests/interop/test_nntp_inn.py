@@ -1,7 +1,6 @@
 """Our NNTP against INN's: innd as the server, innxmit and rnews as clients."""
 
 import itertools
-import shutil
 import socket
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -22,7 +21,6 @@ from tests.support.articles import article
 from tests.support.inn import InnInstance
 from tests.support.newsstand import Newsstand
 from tests.support.nntp_connection import ArticleServer, feed
-from tests.support.peers import NEWS_BIN
 from tests.support.processes import wait_until
 
 GROUP = "misc.test"
@@ -35,22 +33,6 @@ BAD = {
     "<nogroup@p.test>": article(Message_ID="<nogroup@p.test>", Newsgroups="no.such"),
     "<nobody@p.test>": article(Message_ID="<nobody@p.test>", Subject=None),
 }
-
-INNFEED = """\
-pid-file: innfeed.pid
-log-file: innfeed.log
-backlog-directory: {home}/innfeed
-initial-connections: 1
-max-connections: 2
-streaming: true
-force-ipv4: true
-initial-reconnect-time: 1
-close-period: 3600
-peer ours {{
-  ip-name: 127.0.0.1
-  port-number: {port}
-}}
-"""
 
 
 def as_stored(data: bytes) -> bytes:
@@ -92,7 +74,7 @@ def test_innd_gets_an_article_from_elsewhere_while_we_send_it(place: Path, *, is
     message_id, data = next(iter(ARTICLES.items()))
     with InnInstance(place / "n", "b.news.test", [GROUP]) as inn:
         slow = FeedDialogue(FeedSettings(is_streaming_wanted=is_streaming))
-        with socket.create_connection(("127.0.0.1", inn.port), timeout=20) as link:
+        with socket.create_connection(("127.0.0.1", inn.port), timeout=60) as link:
             until(link, slow, FeedReady)
             slow.offer(message_id)
             until(link, slow, ArticleWanted)
@@ -147,18 +129,13 @@ def test_innxmit_feeds_our_server(place: Path, options: tuple[str, ...]) -> None
 def test_innfeed_feeds_our_server_while_articles_come(place: Path) -> None:
     """INN's own feeder, at work all the time, loses nothing and brings nothing twice."""
     with InnInstance(place / "n", "a.news.test", [GROUP]) as inn, ArticleServer() as ours:
-        settings = inn.home / "etc/innfeed.conf"
-        settings.write_text(INNFEED.format(home=inn.home, port=ours.port))
-        shutil.chown(settings, "news", "news")
-        inn.add_feed(
-            "ours/ours.news.test:*:Tm:innfeed!", f"innfeed!:!*:Tc,Wnm*:{NEWS_BIN}/innfeed -c {settings}"
-        )
+        inn.add_innfeed("ours/ours.news.test", ours.port)
         sent: dict[str, bytes] = {}
         # More at a time go to its backlog, which it looks at after minutes.
         for group in batched(ARTICLES.items(), 6):
             feed(inn.port, dict(group))
             sent |= dict(group)
-            wait_until(lambda: len(ours.articles) == len(sent), 20, "articles", explain=inn.log_text)  # noqa: B023
+            wait_until(lambda: len(ours.articles) == len(sent), 60, "articles", explain=inn.log_text)  # noqa: B023
         assert {key: as_stored(data) for key, data in ours.articles.items()} == {
             key: as_stored(data) for key, data in ARTICLES.items()
         }
@@ -197,7 +174,7 @@ def test_nnrpd_and_our_server_answer_a_reader_alike(place: Path) -> None:
     with InnInstance(place / "n", "a.news.test", [GROUP]) as inn, ArticleServer() as ours:
         answers = []
         for port in (inn.reader_port, ours.port):
-            with socket.create_connection(("127.0.0.1", port), timeout=20) as connection:
+            with socket.create_connection(("127.0.0.1", port), timeout=60) as connection:
                 connection.sendall("".join(f"{command}\r\n" for command in commands).encode())
                 with connection.makefile("rb") as replies:
                     lines = replies.read().splitlines()
@@ -287,7 +264,7 @@ def ask(port: int, commands: list[str]) -> list[list[bytes]]:
     """What a server answers; of the first line, what a client goes by."""
     answers = []
     with (
-        socket.create_connection(("127.0.0.1", port), timeout=20) as connection,
+        socket.create_connection(("127.0.0.1", port), timeout=60) as connection,
         connection.makefile("rb") as replies,
     ):
         replies.readline()

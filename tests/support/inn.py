@@ -15,7 +15,7 @@ from tests.support.peers import NEWS_BIN, require, require_root
 from tests.support.ports import free_port
 from tests.support.processes import Running, as_user, is_listening, tail, wait_until
 
-START_SECONDS = 20
+START_SECONDS = 60
 RUN_SECONDS = 60
 USER = "news"
 # sun_path holds 108 bytes, and innd listens on HOME/run/control.
@@ -96,6 +96,21 @@ _FILES = {
         "",
     ),
 }  # fmt: skip
+_INNFEED = """\
+pid-file: innfeed.pid
+log-file: innfeed.log
+backlog-directory: {home}/innfeed
+initial-connections: 1
+max-connections: 2
+streaming: true
+force-ipv4: true
+initial-reconnect-time: 1
+close-period: 3600
+peer {name} {{
+  ip-name: 127.0.0.1
+  port-number: {port}
+}}
+"""
 _SECRET_FILES = ("etc/passwd.nntp", "etc/incoming.conf", "etc/inn-secrets.conf")
 _OWN_GROUPS = (
     "control",
@@ -188,6 +203,18 @@ class InnInstance:
             out.writelines(f"{entry}\n" for entry in entries)
         if self._running:
             self.ctlinnd("reload", "newsfeeds", "feed added")
+
+    def add_innfeed(self, entry: str, port: int) -> None:
+        """Let innfeed bring all that comes to a port of 127.0.0.1 as soon as it comes.
+
+        Args:
+            entry: begins the peer's entry in newsfeeds: its name, and whose articles it does not get.
+            port: where the peer takes them.
+        """
+        settings = self.home / "etc/innfeed.conf"
+        settings.write_text(_INNFEED.format(home=self.home, name=entry.partition("/")[0], port=port))
+        shutil.chown(settings, USER, USER)
+        self.add_feed(f"{entry}:*:Tm:innfeed!", f"innfeed!:!*:Tc,Wnm*:{NEWS_BIN}/innfeed -c {settings}")
 
     def start(self) -> None:
         """Start innd and nnrpd, and wait until both accept connections."""
