@@ -154,7 +154,7 @@ CASES = (
     Case("a handler killed by a signal", local="killed.TAG", ways=("smtp",), exits=("Sendmail",)),
     Case("a handler that ends with 1", local="failed.TAG", ways=("smtp",), exits=("Sendmail",)),
 )  # fmt: skip
-TOLD = frozenset({"5.1.1", "5.1.3", "5.3.4"})
+TOLD = frozenset({"5.1.1", "5.1.3", "5.3.4", "5.4.6"})
 """Refusals that the sender hears of."""
 
 
