@@ -38,7 +38,6 @@ from gateway.config.tossing import toss_settings
 from gateway.deliver.deliverer import DeliverSettings
 from gateway.deliver.retry import RetrySchedule
 from gateway.errors import ConfigError, UnknownNode
-from gateway.ids import NodeId
 from gateway.ingest.nntp_settings import NntpSettings
 from gateway.ingest.settings import SmtpSettings
 from gateway.ingest.submission_settings import SubmissionSettings
@@ -129,10 +128,6 @@ class GatewayConfig:
     def queue_directory(self) -> Path:
         """Where the queue is."""
         return self.state_directory / QUEUE_NAME
-
-    def nice_of(self, node: NodeId) -> int:
-        """The niceness of most mail for a node."""
-        return self.batch.policy(node).niceness.normal
 
 
 def load_gateway_config(path: Path, environ: Mapping[str, str]) -> GatewayConfig:
@@ -230,7 +225,7 @@ class _Settings:
         news = self._gather(
             "news", lambda: news_settings(self._path, state_directory, file, neighbours, self._nncp.book)
         )
-        nntp = self._gather("nntp", lambda: nntp_settings(self._path, passwords, file.nntp, file.news))
+        nntp = self._gather("nntp", lambda: nntp_settings(self._path, state_directory, file.nntp, file.news))
         if self._problems or places is None:
             raise join_problems(self._path, self._problems)
         return GatewayConfig(

@@ -15,17 +15,19 @@ from gateway.nntp.wildmat import Wildmat
 from gateway.routing.access import AccessList
 
 SECTION = "nntp"
+PASSWORDS_NAME = "news-passwords"
+"""A file of its own: a news server that logs in to bring articles is no user who may submit mail."""
 _NOTHING = "!*"
 
 
 def nntp_settings(
-    path: Path, passwords: Path, section: NntpSection, news: NewsSection
+    path: Path, state_directory: Path, section: NntpSection, news: NewsSection
 ) -> NntpSettings | None:
     """The endpoint for news, or None: there is none.
 
     Args:
         path: of ``gateway.toml``.
-        passwords: the file of users that is taken if no other is named.
+        state_directory: ours.
         section: the table of the endpoint.
         news: the tables about news.
 
@@ -44,7 +46,7 @@ def nntp_settings(
             tuple(map(address_of, section.listen_tls)),
             unix_socket_of(path, section),
         ),
-        passwords=passwords if section.passwords is None else resolve_beside(path, section.passwords),
+        passwords=_passwords(path, state_directory, section),
         certificate=certificate_of(path, section),
         peers=_peers(news.peer),
         read_from=AccessList.parse(section.read_from),
@@ -64,6 +66,12 @@ def nntp_settings(
         bar_failures=section.bar_after_failures,
         bar_seconds=section.bar_seconds,
     )
+
+
+def _passwords(path: Path, state_directory: Path, section: NntpSection) -> Path:
+    if section.passwords is None:
+        return state_directory / PASSWORDS_NAME
+    return resolve_beside(path, section.passwords)
 
 
 def _peers(peers: Sequence[NewsPeerSection]) -> tuple[NntpPeer, ...]:

@@ -56,7 +56,8 @@ class NntpSection(SocketSection, LoginSection):
     passwords: str | None = Field(
         default=None,
         min_length=1,
-        description="path of a file, beside this one if relative; left out: that of [submission]",
+        description="path of a file, beside this one if relative;"
+        " left out: news-passwords in the state directory",
     )
     newnews: bool = Field(default=False, description="true or false: whether NEWNEWS is served")
     moderated: Groups = Field(default="", description=f'{WILDMAT_ALLOWED}; "": none')

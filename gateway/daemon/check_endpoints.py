@@ -44,7 +44,7 @@ def check_submission(
     """
     if settings is None:
         return []
-    findings = [*_check_passwords(settings.passwords)]
+    findings = [*_check_passwords(settings.passwords, "passwd", "submit mail")]
     if settings.certificate is not None:
         findings += _check_certificate(settings.certificate, datetime.fromtimestamp(wall(), UTC))
     return findings
@@ -66,24 +66,24 @@ def check_nntp(settings: NntpSettings | None, wall: Callable[[], float] = time.t
     if settings.places.unix is not None:
         findings += check_directory(settings.places.unix.path.parent, "for nntp.socket")
     if settings.passwords.exists():
-        findings += _check_passwords(settings.passwords)
+        findings += _check_passwords(settings.passwords, "passwd --news", "log in for news")
     if settings.certificate is not None:
         findings += _check_certificate(settings.certificate, datetime.fromtimestamp(wall(), UTC))
     return findings
 
 
-def _check_passwords(path: Path) -> Iterator[Finding]:
+def _check_passwords(path: Path, command: str, purpose: str) -> Iterator[Finding]:
     try:
         users = read_passwords(path)
     except GatewayError as error:
-        yield Finding(str(error), f"make {path} anew with nncp-gateway passwd", is_fatal=True)
+        yield Finding(str(error), f"make {path} anew with nncp-gateway {command}", is_fatal=True)
         return
     if users:
         with store_errors(path, "look at"):
             yield from check_secret(path, "hashes of passwords")
     else:
         yield Finding(
-            f"{path} names no user, so nobody can submit mail", "nncp-gateway passwd USER", is_fatal=False
+            f"{path} names no user, so nobody can {purpose}", f"nncp-gateway {command} USER", is_fatal=False
         )
 
 

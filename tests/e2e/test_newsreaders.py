@@ -138,7 +138,7 @@ def test_thunderbird_over_tls(leaf: Leaf) -> None:
         "nntp", f'listen_tls = ["127.0.0.1:0"]\ncertificate = "{files.certificate}"\nkey = "{files.key}"\n'
         "read_from = []\npost_from = []\n",
     )  # fmt: skip
-    leaf.a.run("passwd", "alice", stdin=b"wonderland\n")
+    leaf.a.run("passwd", "--news", "alice", stdin=b"wonderland\n")
     with leaf.a.serving():
         leaf.bring_from_b(3)
         with Newsreader(leaf.ports()[1], trusting(files)) as tb:

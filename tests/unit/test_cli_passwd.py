@@ -80,13 +80,13 @@ def test_a_file_elsewhere(node: GatewayNode, tmp_path: Path) -> None:
     assert users(node) == {}
 
 
-def test_the_endpoint_for_news_may_have_users_of_its_own(node: GatewayNode) -> None:
+def test_the_endpoint_for_news_has_users_of_its_own_but_where_both_share_a_file(node: GatewayNode) -> None:
     assert "no endpoint for news" in node.run("passwd", "--news", "--list", is_checked=False).err
     node.set_toml("news", 'pathhost = "gw.a.test"\n')
     node.set_toml("nntp", 'listen = ["127.0.0.1:0"]\n')
     node.run("passwd", "--news", "carol", stdin=b"wonderland\n")
-    assert list(users(node)) == ["carol"]
-    node.set_toml("nntp", 'passwords = "news-users"\n')
+    assert list(read_passwords(node.home / "state/news-passwords")) == ["carol"]
+    assert list(users(node)) == []
+    node.set_toml("nntp", 'passwords = "state/passwords"\n')
     node.run("passwd", "--news", "alice", stdin=b"wonderland\n")
-    assert list(read_passwords(node.home / "news-users")) == ["alice"]
-    assert list(users(node)) == ["carol"]
+    assert list(users(node)) == ["alice"]

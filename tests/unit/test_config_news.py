@@ -146,7 +146,7 @@ def test_the_endpoint_for_news_and_who_may_bring_what(node: GatewayNode) -> None
     assert config.news is not None
     assert config.nntp.places.listen == (("::1", 119),)
     assert config.nntp.places.unix == UnixSocket(node.home / "nntp")
-    assert config.nntp.passwords == config.passwords
+    assert config.nntp.passwords == config.state_directory / "news-passwords" != config.passwords
     inn, far = config.nntp.peers
     assert inn.hosts.permits("192.0.2.9")
     assert (inn.origin.name, inn.origin.path_names) == ("inn", ("inn.test",))
