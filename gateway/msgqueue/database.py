@@ -14,6 +14,7 @@ from typing import TypeVar
 
 from gateway.durable import Disk
 from gateway.errors import StoreError
+from gateway.msgqueue.checkpointer import LOG_LIMIT_PAGES, Checkpointer
 from gateway.msgqueue.clock import Mark, QueueClock
 from gateway.msgqueue.schema import MIGRATIONS, migrate
 from gateway.msgqueue.writer import Writer, as_store_error
@@ -70,11 +71,14 @@ class Database:
                 raise as_store_error(error, path) from error
             raise
         self._marked_at = self.clock.now()
-        self._writer = Writer(connection, path, disk.hook, self._keep_clock, after_commit)
+        self._after_commit = after_commit
+        self._checkpointer = Checkpointer(self._connect)
+        self._writer = Writer(connection, path, disk.hook, self._keep_clock, self._committed)
 
     def close(self) -> None:
         """Finish what was submitted and close."""
         self._writer.close()
+        self._checkpointer.close()
         with self._readers_lock:
             self._is_closed = True
             for connection in self._readers:
@@ -123,11 +127,16 @@ class Database:
             # Before the journal's mode, which writes the file anew.
             connection.execute(f"PRAGMA synchronous = {'FULL' if self._is_syncing else 'OFF'}")
             connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute(f"PRAGMA wal_autocheckpoint = {LOG_LIMIT_PAGES}")
             connection.execute("PRAGMA foreign_keys = ON")
         except sqlite3.Error:
             connection.close()
             raise
         return connection
+
+    def _committed(self) -> None:
+        self._checkpointer.wake()
+        self._after_commit()
 
     def _keep_clock(self, connection: sqlite3.Connection) -> None:
         now = self.clock.now()

@@ -120,7 +120,9 @@ class History:
             StoreFull: the reserve of free space is touched.
         """
         self.queue.check_room(sum(size_of(article.message) for article in articles))
-        return self.queue.submit(lambda connection: tuple(self._insert(connection, articles, ("", "", ""))))
+        return self.queue.submit(
+            lambda connection: tuple(self._insert(connection, articles, ("", "", ""))), is_repeatable=True
+        )
 
     def put_batch(
         self,
