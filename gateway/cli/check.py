@@ -6,8 +6,6 @@ from gateway.cli.commands import Invocation
 from gateway.daemon import check_use
 from gateway.daemon.check_endpoints import check_lmtp, check_nntp, check_submission
 from gateway.exits import CONFIG, OK
-from gateway.msgqueue.entry import Role, State
-from gateway.msgqueue.peek import peek_counts
 from gateway.status.check import check_node
 
 
@@ -46,14 +44,8 @@ def check(invocation: Invocation) -> int:
     if config.nntp is not None:
         servers = [peer.origin.name for peer in config.nntp.peers]
         click.echo(f"news servers that may bring articles: {', '.join(servers) or 'none'}")
-    counts = peek_counts(config.queue_directory)
-    undecided = [
-        f"{count} {state}"
-        for state in (State.HELD, State.DEAD)
-        if (count := sum(counts.get((role, state), 0) for role in Role))
-    ]
-    if unread := check_use.quarantined_count(config):
-        undecided.append(f"{unread} in quarantine (nncp-gateway queue quarantine list)")
-    if undecided:
-        click.echo(f"waiting for a person (nncp-gateway queue list): {', '.join(undecided)}")
+    if waiting := check_use.undecided(config.queue_directory):
+        click.echo(f"waiting for a person (nncp-gateway queue list): {', '.join(waiting)}")
+    if config.news is not None and (news := check_use.undecided(config.news.queue_directory, "--news ")):
+        click.echo(f"news that waits for a person (nncp-gateway queue --news list): {', '.join(news)}")
     return OK

@@ -12,6 +12,8 @@ from pathlib import Path
 from gateway.config.gateway_toml import GatewayConfig
 from gateway.daemon.notify import WAKE_NAME, send_wake
 from gateway.durable import free_bytes
+from gateway.msgqueue.entry import Role, State
+from gateway.msgqueue.peek import peek_counts
 from gateway.nodes import SELF_NAME, Node
 from gateway.receive.again import BATCH_SUFFIX
 from gateway.receive.quarantine import DIRECTORY_NAME
@@ -58,9 +60,26 @@ def relayed(config: GatewayConfig) -> list[str]:
     return [node.name for node in neighbours(config) if rights.get(node.id, Rights()).relay_to.patterns]
 
 
-def quarantined_count(config: GatewayConfig) -> int:
-    """How many payloads could not be read and wait for a person."""
-    return sum(1 for _ in (config.queue_directory / DIRECTORY_NAME).glob(f"*{BATCH_SUFFIX}"))
+def undecided(queue_directory: Path, options: str = "") -> list[str]:
+    """What waits for a person in a queue, by how much of it there is.
+
+    Args:
+        queue_directory: of the queue.
+        options: of ``queue``, for the command that shows it.
+
+    Raises:
+        StoreError: the queue can't be read.
+    """
+    counts = peek_counts(queue_directory)
+    found = [
+        f"{count} {state}"
+        for state in (State.HELD, State.DEAD)
+        if (count := sum(counts.get((role, state), 0) for role in Role))
+    ]
+    unread_count = sum(1 for _ in (queue_directory / DIRECTORY_NAME).glob(f"*{BATCH_SUFFIX}"))
+    if unread_count:
+        found.append(f"{unread_count} in quarantine (nncp-gateway queue {options}quarantine list)")
+    return found
 
 
 def _check_room(directory: Path, reserve_bytes: int) -> Iterator[Finding]:

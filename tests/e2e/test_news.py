@@ -110,6 +110,18 @@ def test_a_server_that_takes_nothing_gets_everything_later(site: Site, state: st
     assert len(inn.wait_for_articles(GROUP, 30)) == 30
 
 
+def test_innd_is_fed_by_its_own_rnews(place: Path, inns: dict[str, InnInstance]) -> None:
+    """Where articles are piped to the stock rnews, all of them are in innd, once and unchanged."""
+    node = GatewayNode(place / "a", "a.test")
+    give_news(node)
+    node.set_toml("news.rnews", f'command = ["{inns["a"].rnews}"]\n')
+    articles = [article(number, ".\n..dots\n" * number) for number in range(30)]
+    hand_in(node, [*articles, article("x", groups="nowhere.test")])
+    assert "news: 31 delivered" in node.run("deliver").out
+    arrived = inns["a"].wait_for_articles(GROUP, 30)
+    assert sorted(without_path(path.read_bytes()) for path in arrived) == sorted(map(without_path, articles))
+
+
 def test_innd_is_fed_over_its_unix_socket_and_says_what_it_will_never_take(
     place: Path, inns: dict[str, InnInstance]
 ) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.gateways import CHILD_SECONDS, GatewayNode, pair
+from tests.support.gateways import CHILD_SECONDS, GatewayNode, mail, pair
 from tests.support.news import article, batch, give_news, news_queue_counts, script
 from tests.support.processes import wait_until
 
@@ -68,6 +68,25 @@ def feed_all(site: Site, rounds: int, per_batch: int) -> None:
     for number in range(rounds):
         payload = batch([article(f"{number}-{index}") for index in range(per_batch)])
         wait_until(lambda payload=payload: site.rnews(payload) == 0, 60, "a batch is taken")  # type: ignore[misc]
+
+
+def test_news_that_is_stuck_delays_no_mail(site: Site) -> None:
+    """Mail is taken, packed and delivered while a flood of news waits for a program that does not end."""
+    go_on = site.place / "go-on"
+    script(
+        site.place / "rnews", f"while ! test -e {go_on}; do sleep 0.1; done", f"exec /bin/cat >> {site.got}"
+    )
+    assert site.rnews(batch([article(number) for number in range(300)])) == 0
+    with site.a.serving(), site.b.serving():
+        wait_until(lambda: site.a.packets(site.b.id), 60, "a packet of news", explain=site.a.log_text)
+        site.a.carry_to(site.b, site.place / "stick")
+        wait_until(lambda: news_queue_counts(site.b)[1] == 300, 60, "the news at b", explain=site.b.log_text)
+        site.a.send("alice@a.test", ["bob@b.test"], mail(1, "alice@a.test", "bob@b.test"))
+        site.a.carry_to(site.b, site.place / "stick")
+        site.b.wait_for_mails(1)
+        assert site.arrived() == []
+        go_on.touch()
+        wait_until(lambda: len(site.arrived()) == 300, 60, "all the news", explain=site.b.log_text)
 
 
 @pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.soak) for seed in range(1, 20))])

@@ -135,6 +135,15 @@ def test_what_could_not_be_read_is_taken_in_again_or_dropped(node: GatewayNode, 
     assert node.run("queue", "quarantine", "list").out == ""
 
 
+def test_check_counts_what_waits_for_a_person(node: GatewayNode) -> None:
+    assert "for a person" not in node.run("check").out
+    act(node, "expire", "--inbox")
+    act(node, "hold", "--outbox", "--all")
+    told = "news that waits for a person (nncp-gateway queue --news list): 3 held, 1 dead\n"
+    assert told in node.run("check").out
+    assert "waiting for a person" not in node.run("check").out
+
+
 def test_without_news_there_is_no_such_queue(tmp_path: Path) -> None:
     node = GatewayNode(tmp_path / "a", "a.test")
     for words in (("list",), ("drop", "--all"), ("quarantine", "list")):
