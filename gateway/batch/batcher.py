@@ -109,19 +109,6 @@ class Batcher:
         self._rng = rng
         self._wall = wall
 
-    def recover(self) -> int:
-        """Finish or undo the batches that a crash left open.
-
-        Returns:
-            How many there were.
-
-        Raises:
-            StoreBusy: another process runs this stage.
-            StoreError: the disk refused; call it again later.
-        """
-        with self._queue.lock(LOCK_NAME):
-            return self._recover()
-
     def run_once(self, *, is_flush: bool = False, only: Collection[NodeId] | None = None) -> BatchResult:
         """Make packets of all lanes that are closable.
 

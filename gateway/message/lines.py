@@ -116,20 +116,12 @@ def _bare_cr(data: bytes) -> int:
     return match.start() if match else -1
 
 
-def crlf_to_lf(data: bytes) -> bytes:
-    """Give a whole message the line ends of a pipe.
-
-    Raises:
-        MessageError: a bare CR, a bare LF or a NUL, which would not survive the way back.
-    """
-    return b"".join(lf_chunks((data,)))
-
-
 def lf_chunks(chunks: Iterable[bytes]) -> Iterator[bytes]:
-    """Do what ``crlf_to_lf`` does for a message that comes in chunks of any size.
+    """Give a message, in chunks of any size, the line ends of a pipe.
 
     Raises:
-        MessageError: a bare CR, a bare LF or a NUL; the text has its offset.
+        MessageError: a bare CR, a bare LF or a NUL, which would not survive the way back; the text has its
+            offset.
     """
     for piece in uncut(chunks):
         yield piece.replace(CRLF, LF)

@@ -15,7 +15,7 @@ that has a state. The states and who changes them:
 ``docs/reference/queue.md`` says what is on disk in each of them and after a crash.
 """
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
@@ -271,6 +271,3 @@ class Received:
     first_packet: str = ""
     late_count: int = 0
     longest_wait_seconds: float = 0.0
-
-
-BodyChunks = Iterator[bytes]

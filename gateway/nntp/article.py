@@ -65,7 +65,6 @@ class Reason(StrEnum):
     WRONG_MESSAGE_ID = "wrong Message-ID"
     BAD_NEWSGROUPS = "bad Newsgroups"
     BAD_DATE = "bad Date"
-    BAD_PATH = "bad Path"
     FUTURE = "date in the future"
     TOO_OLD = "too old"
     NOT_ALLOWED = "field not allowed"

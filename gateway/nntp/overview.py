@@ -7,8 +7,6 @@ Contract: no field can break its line: tabs, NUL and line ends in it are blanks.
 Spec: RFC 3977 sections 8.3 and 8.4.
 """
 
-from collections.abc import Iterable
-
 from gateway.nntp.article import header_end, header_fields, unfolded
 
 OVERVIEW_FORMAT = (
@@ -55,18 +53,6 @@ def overview_line(number: int, fields: bytes, xref: bytes = b"") -> bytes:
     Args:
         number: of the article in the group, 0 if it was asked for by its Message-ID.
         fields: what ``overview_fields`` gave.
-        xref: what ``xref_value`` gave, or b"": none.
+        xref: our name, then each group with the article's number in it, as Xref has it; b"": none.
     """
     return b"%d\t%b\t%b" % (number, fields, b"Xref: " + xref if xref else b"")
-
-
-def xref_value(host: str, places: Iterable[tuple[str, int]]) -> bytes:
-    """Where an article is on a server.
-
-    Args:
-        host: our name.
-        places: groups and the article's numbers in them.
-
-    Spec: RFC 5536 section 3.2.14.
-    """
-    return " ".join((host, *(f"{group}:{number}" for group, number in places))).encode()

@@ -80,16 +80,6 @@ class ArticleUnreadable:
 RnewsEvent = ArticleRead | ArticleUnreadable
 
 
-def batch_article(article: bytes) -> bytes:
-    """An article as a part of a batch; such parts in a row are a batch.
-
-    Args:
-        article: whole, CRLF line ends.
-    """
-    data = article.replace(b"\r\n", b"\n")
-    return b"#! rnews %d\n%b" % (len(data), data)
-
-
 class RnewsReader:
     """Reads a batch that is not packed, or a bare article.
 

@@ -55,11 +55,6 @@ class _Expander(Protocol):
         """Say that no more come; raises CutShortBatch if some are missing."""
 
 
-def packing_header(packing: Packing) -> bytes:
-    """The line in front of a packed batch."""
-    return f"#! {packing}\n".encode("ascii")
-
-
 def unpack(packing: Packing, source: Iterable[bytes], limit_bytes: int) -> Iterator[bytes]:
     """Unpack what follows the line.
 

@@ -22,7 +22,7 @@ from typing import Self
 
 from gateway.durable import Disk
 from gateway.errors import BadBatch, ConfigError, GatewayError, MessageError
-from gateway.ids import BatchId, NodeId, PacketId
+from gateway.ids import BatchId, NodeId
 from gateway.maillog import log_mail
 from gateway.message.address import is_domain
 from gateway.message.bsmtp_dialogue import BatchLimits
@@ -156,47 +156,6 @@ class Receiver:
             disk,
             settings.max_quarantine_bytes,
         )
-
-    def receive_rsmtp(
-        self, payload: Iterable[bytes], *, sender: NodeId, sender_name: str, packet: PacketId | None
-    ) -> Receipt:
-        """Take in a BSMTP batch.
-
-        Args:
-            payload: decompressed, in chunks of any size.
-            sender: the node that made the packet.
-            sender_name: its name here.
-            packet: the packet, if our own tosser opened it; None under Go's.
-
-        Raises:
-            GatewayError: the packet must stay; see above.
-        """
-        with self.begin(Source(sender, sender_name, packet, RSMTP)) as reception:
-            return reception.take_all(payload)
-
-    def receive_sendmail(
-        self,
-        payload: Iterable[bytes],
-        *,
-        args: tuple[bytes, ...],
-        sender: NodeId,
-        sender_name: str,
-        packet: PacketId | None,
-    ) -> Receipt:
-        """Take in one message with its recipients as arguments.
-
-        Args:
-            payload: ``Return-Path: <sender>`` and the message, in chunks of any size.
-            args: the recipients; one that begins with a dash is refused.
-            sender: the node that made the packet.
-            sender_name: its name here.
-            packet: the packet, if our own tosser opened it; None under Go's.
-
-        Raises:
-            GatewayError: the packet must stay; see above.
-        """
-        with self.begin(Source(sender, sender_name, packet, SENDMAIL, args)) as reception:
-            return reception.take_all(payload)
 
     def begin(self, source: Source) -> "Reception":
         """Begin to take in a payload that comes piece by piece.

@@ -17,8 +17,8 @@ from pathlib import Path
 
 from gateway import durable
 from gateway.durable import Disk, NewFile, store_errors
-from gateway.errors import BadIdentifier, StoreBusy, StoreError
-from gateway.ids import ID_CHARS, AreaMessageId, NodeId, PacketId
+from gateway.errors import StoreBusy, StoreError
+from gateway.ids import AreaMessageId, NodeId, PacketId
 from gateway.packet.sealed import ENCRYPTED_HEADER_BYTES
 from gateway.spool.layout import (
     NOCK_SUFFIX,
@@ -28,7 +28,7 @@ from gateway.spool.layout import (
     LockKind,
     header_path,
 )
-from gateway.spool.listing import BoxListing, Job, OnBad, Part, list_parts, scan
+from gateway.spool.listing import BoxListing, Job, OnBad, Part, list_parts
 
 __all__ = ["Job", "OnBad", "Part", "Spool"]
 
@@ -71,13 +71,6 @@ class Spool:
         """
         self.check()
         return durable.free_bytes(self.root)
-
-    def node_ids(self) -> Iterator[NodeId]:
-        """Every node that has a directory here, known or not, in no particular order."""
-        for entry in scan(self.root):
-            if len(entry.name) == ID_CHARS and entry.is_dir():
-                with contextlib.suppress(BadIdentifier):
-                    yield NodeId.parse(entry.name)
 
     # Writing
 

@@ -19,6 +19,7 @@ from gateway.spool.store import Spool
 from tests.support.crash import run_until_step
 from tests.support.messages import new_message
 from tests.support.nodes import make_books, make_spool, payloads_for
+from tests.support.received import receive
 
 STEP_LIMIT = 400
 MESSAGE_COUNT = 3
@@ -65,12 +66,7 @@ class Journey:
             jobs = list(spool.jobs(self.b, Box.TX))
             for job, (plain, payload) in zip(jobs, payloads_for(spool, self.b, book), strict=True):
                 handle, args = decode_exec_path(plain.path)
-                if handle == b"rsmtp":
-                    receiver.receive_rsmtp([payload], sender=sender, sender_name="a", packet=job.packet)
-                else:
-                    receiver.receive_sendmail(
-                        [payload], args=args, sender=sender, sender_name="a", packet=job.packet
-                    )
+                receive(receiver, [payload], job.packet, handle.decode(), args, sender=sender)
             for job in jobs:
                 spool.remove(job)
 

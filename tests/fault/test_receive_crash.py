@@ -16,7 +16,7 @@ from gateway.msgqueue.views import list_messages
 from gateway.routing.rights import Addresses, Rate, Rights
 from tests.support.crash import run_until_step
 from tests.support.hub import hub, through
-from tests.support.messages import NODE_A, NODE_C
+from tests.support.messages import NODE_C
 from tests.support.received import (
     PACKET,
     batch_of,
@@ -24,6 +24,7 @@ from tests.support.received import (
     inbox,
     leftovers,
     pair,
+    receive,
     receiver,
     without_trace,
 )
@@ -43,10 +44,10 @@ PAYLOADS = {
 }
 
 
-def receive(directory: Path, disk: Disk, payload: bytes, packet: PacketId | None) -> None:
+def handle(directory: Path, disk: Disk, payload: bytes, packet: PacketId | None) -> None:
     """As a handler does, from opening the queue to the answer."""
     with Queue(directory, disk) as queue:
-        receiver(queue, disk).receive_rsmtp([payload], sender=NODE_A, sender_name="a", packet=packet)
+        receive(receiver(queue, disk), [payload], packet)
 
 
 def check(directory: Path, payload: bytes) -> None:
@@ -78,10 +79,10 @@ def test_a_stop_at_every_step_and_another_try(tmp_path: Path, name: str) -> None
         directory = tmp_path / str(step)
         was_stopped, steps = run_until_step(
             step,
-            lambda disk, d=directory: receive(d, disk, payload, packet),  # type: ignore[misc]
+            lambda disk, d=directory: handle(d, disk, payload, packet),  # type: ignore[misc]
         )
         if was_stopped:
-            receive(directory, Disk(is_syncing=False), payload, packet)
+            handle(directory, Disk(is_syncing=False), payload, packet)
         check(directory, payload)
         if not was_stopped:
             assert len(steps) == step > 10
@@ -119,12 +120,12 @@ def test_a_disk_that_refuses_a_step_keeps_the_packet(tmp_path: Path, name: str, 
     for step in range(1, STEP_LIMIT):
         directory = tmp_path / str(step)
         disk, steps_done = _failing(step, number)
-        error = _error_of(lambda d=directory, k=disk: receive(d, k, payload, packet))  # type: ignore[misc]
+        error = _error_of(lambda d=directory, k=disk: handle(d, k, payload, packet))  # type: ignore[misc]
         if error is not None:
             raised_count += 1
             assert error.is_temporary
             assert isinstance(error, StoreFull) == (number == errno.ENOSPC)
-            receive(directory, Disk(is_syncing=False), payload, packet)
+            handle(directory, Disk(is_syncing=False), payload, packet)
         check(directory, payload)
         if steps_done() < step:
             assert raised_count > 5

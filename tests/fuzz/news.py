@@ -16,10 +16,10 @@ from gateway.nntp.injection import Injected, Injector, Poster
 from gateway.nntp.overview import overview_fields
 from gateway.nntp.path import Source, is_in_path, relayed
 from gateway.nntp.remote_words import COMMANDS_LIMIT_COUNT, HELP_LINES, read_commands
-from gateway.nntp.rnews_batch import ArticleRead, RnewsLimits, batch_article, read_batch
+from gateway.nntp.rnews_batch import ArticleRead, RnewsLimits, read_batch
 from gateway.nntp.wildmat import Wildmat, is_newsgroup_name
 from tests.fuzz.target import Target, in_pieces, text_of
-from tests.support.articles import article
+from tests.support.articles import article, batch_article
 from tests.support.lzw import compress
 from tests.support.nntp_driver import serve
 

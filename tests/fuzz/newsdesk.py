@@ -9,9 +9,10 @@ from gateway.msgqueue.store import Queue
 from gateway.newsdesk.desk import Accepted, NewsDesk, note_of
 from gateway.nntp.article import Article, read_article
 from gateway.nntp.path import path_identities
-from gateway.nntp.rnews_batch import ArticleRead, RnewsLimits, batch_article, read_batch
+from gateway.nntp.rnews_batch import ArticleRead, RnewsLimits, read_batch
 from tests.fuzz.configurations import place
 from tests.fuzz.target import Target
+from tests.support.articles import batch_article
 from tests.support.news import article, batch
 from tests.support.newsroom import FROM_A, LOCAL, desk
 

@@ -13,9 +13,9 @@ from gateway.nntp.injection import Injected, Injector, Poster
 from gateway.nntp.lzw import LzwExpander
 from gateway.nntp.overview import overview_fields
 from gateway.nntp.path import Source, hop_count, is_in_path, path_identities, relayed
-from gateway.nntp.rnews_batch import ArticleRead, RnewsLimits, batch_article, read_batch
+from gateway.nntp.rnews_batch import ArticleRead, RnewsLimits, read_batch
 from gateway.nntp.wildmat import Verdict, Wildmat
-from tests.support.articles import FIELDS, article_of
+from tests.support.articles import FIELDS, article_of, batch_article
 from tests.support.lzw import compress
 
 SIZES = st.lists(st.integers(1, 50), min_size=1, max_size=5)

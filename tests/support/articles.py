@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping
 
+from gateway.nntp.unpacking import Packing
+
 FIELDS = {
     "Path": "a.news.test!x!not-for-mail",
     "From": "j@a.test",
@@ -24,3 +26,14 @@ def article_of(fields: Mapping[str, str | None], body: str = "body\r\n") -> byte
     """An article with these fields."""
     lines = [f"{name}: {value}\r\n" for name, value in fields.items() if value is not None]
     return "".join([*lines, "\r\n", body]).encode()
+
+
+def batch_article(data: bytes) -> bytes:
+    """An article with CRLF line ends as a part of an rnews batch; such parts in a row are a batch."""
+    lines = data.replace(b"\r\n", b"\n")
+    return b"#! rnews %d\n%b" % (len(lines), lines)
+
+
+def packing_header(packing: Packing) -> bytes:
+    """The line in front of a packed batch."""
+    return f"#! {packing}\n".encode()

@@ -5,14 +5,14 @@ from pathlib import Path
 from typing import Any
 
 from gateway.durable import Disk
-from gateway.ids import BatchId, PacketId
+from gateway.ids import BatchId, NodeId, PacketId
 from gateway.message.bsmtp import BatchWriter
 from gateway.message.envelope import Envelope
 from gateway.msgqueue.entry import Role, State
 from gateway.msgqueue.store import Queue
 from gateway.msgqueue.views import MessageView, list_messages
 from gateway.receive.quarantine import Source
-from gateway.receive.receiver import RMAIL, Receipt, Receiver, ReceiveSettings
+from gateway.receive.receiver import RMAIL, RSMTP, SENDMAIL, Receipt, Receiver, ReceiveSettings
 from tests.support.messages import NODE_A
 
 BATCH = BatchId(b"\x07" * 16)
@@ -42,12 +42,26 @@ def receiver(queue: Queue, disk: Disk | None = None, **settings: Any) -> Receive
     return Receiver(queue, disk or Disk(is_syncing=False), ReceiveSettings(**values))
 
 
+def receive(
+    receiving: Receiver,
+    chunks: Iterable[bytes],
+    packet: PacketId | None = PACKET,
+    handle: str = RSMTP,
+    args: tuple[bytes, ...] = (),
+    *,
+    sender: NodeId = NODE_A,
+) -> Receipt:
+    """Receive a payload from node a, or another that is called so."""
+    with receiving.begin(Source(sender, "a", packet, handle, args)) as reception:
+        return reception.take_all(chunks)
+
+
 def take(
     queue: Queue, payload: bytes | Iterable[bytes], packet: PacketId | None = PACKET, **settings: Any
 ) -> Receipt:
     """Receive a batch from node a."""
     chunks = [payload] if isinstance(payload, bytes) else payload
-    return receiver(queue, **settings).receive_rsmtp(chunks, sender=NODE_A, sender_name="a", packet=packet)
+    return receive(receiver(queue, **settings), chunks, packet)
 
 
 def take_sendmail(
@@ -55,17 +69,14 @@ def take_sendmail(
 ) -> Receipt:
     """Receive a ``sendmail`` payload from node a."""
     raw_args = tuple(arg.encode("utf-8") if isinstance(arg, str) else arg for arg in args)
-    return receiver(queue, **settings).receive_sendmail(
-        [payload], args=raw_args, sender=NODE_A, sender_name="a", packet=packet
-    )
+    return receive(receiver(queue, **settings), [payload], packet, SENDMAIL, raw_args)
 
 
 def take_rmail(
     queue: Queue, payload: bytes, *args: bytes, packet: PacketId | None = PACKET, handle: str = RMAIL
 ) -> Receipt:
     """Receive an ``rmail`` payload from node a, or one for another handle."""
-    with receiver(queue).begin(Source(NODE_A, "a", packet, handle, args)) as reception:
-        return reception.take_all([payload])
+    return receive(receiver(queue), [payload], packet, handle, args)
 
 
 def inbox(queue: Queue) -> list[MessageView]:

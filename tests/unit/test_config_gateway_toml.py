@@ -370,7 +370,7 @@ def test_every_section_reaches_its_stage(load: Load) -> None:
     assert config.table.route("x@sub.b.test") == Route("bob")
     assert config.table.route("spam@b.test") == Refusal("5.7.9", "no")
     assert config.table.route("x@here.test") == config.table.route("x@own.test") == LocalRoute()
-    assert config.nice_of(bob) == 32
+    assert config.batch.policy(bob).niceness.normal == 32
     policy = config.batch.policy(bob)
     assert (policy.form, policy.max_count, policy.level) == (Form.GATEWAY, 7, 19)
     assert config.batch.default.max_count == 5

@@ -1,4 +1,4 @@
-from gateway.nntp.overview import OVERVIEW_FORMAT, line_count, overview_fields, overview_line, xref_value
+from gateway.nntp.overview import OVERVIEW_FORMAT, line_count, overview_fields, overview_line
 from tests.support.articles import article
 
 
@@ -9,7 +9,7 @@ def test_overview_is_what_inn_gives_for_the_same_article() -> None:
     assert fields == (
         b"a b\tj@a.test\tFri, 20 Nov 2026 11:52:24 +0000\t<1@p.test>\t<0@p.test> <9@p.test>\t" + size + b"\t2"
     )
-    xref = xref_value("us.test", [("misc.test", 3), ("alt.test", 7)])
+    xref = b"us.test misc.test:3 alt.test:7"
     assert overview_line(3, fields, xref) == b"3\t" + fields + b"\tXref: us.test misc.test:3 alt.test:7"
     assert overview_line(0, fields) == b"0\t" + fields + b"\t"
     assert len(overview_line(3, fields, xref).split(b"\t")) == len(OVERVIEW_FORMAT) + 1

@@ -12,11 +12,10 @@ from gateway.nntp.rnews_batch import (
     RnewsEvent,
     RnewsLimits,
     RnewsReader,
-    batch_article,
     read_batch,
 )
-from gateway.nntp.unpacking import Packing, packing_header
-from tests.support.articles import article
+from gateway.nntp.unpacking import Packing
+from tests.support.articles import article, batch_article, packing_header
 from tests.support.lzw import compress
 
 ARTICLES = [article(f"body {number}\r\n" * number, Subject=f"t{number}") for number in range(40)]

@@ -6,7 +6,7 @@ import pytest
 import zstandard
 
 from gateway.errors import BadBatch
-from gateway.nntp.unpacking import Packing, packing_header, unpack
+from gateway.nntp.unpacking import Packing, unpack
 from tests.support.lzw import compress
 
 MIB = 1 << 20
@@ -76,7 +76,3 @@ def test_damage_is_a_fault(packing: Packing, packed: bytes) -> None:
     damaged = packed[:-2] + bytes((packed[-2] ^ 0xFF,)) + packed[-1:]
     with pytest.raises(BadBatch):
         b"".join(unpack(packing, [damaged], 10_000))
-
-
-def test_line_in_front_of_a_packed_batch() -> None:
-    assert packing_header(Packing.ZSTDUNBATCH) == b"#! zstdunbatch\n"

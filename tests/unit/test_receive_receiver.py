@@ -30,6 +30,7 @@ from tests.support.received import (
     inbox,
     leftovers,
     pair,
+    receive,
     receiver,
     take,
     take_rmail,
@@ -329,9 +330,7 @@ def test_a_sendmail_message_comes_in_any_pieces(queue: Queue) -> None:
     body = b"".join(b"line %d\n" % number for number in range(100_000))
     payload = b"Return-Path: <>\n" + body
     chunks = [payload[at : at + 70_001] for at in range(0, len(payload), 70_001)]
-    receiver(queue).receive_sendmail(
-        chunks, args=(b"bob@b.test",), sender=NODE_A, sender_name="a", packet=PACKET
-    )
+    receive(receiver(queue), chunks, handle="sendmail", args=(b"bob@b.test",))
     assert without_trace(body_of(queue, inbox(queue)[0])) == body.replace(b"\n", b"\r\n")
 
 

@@ -131,7 +131,6 @@ def test_box_that_is_not_there_is_empty(tmp_path: Path) -> None:
     spool = open_spool(tmp_path)
     assert paths_of(spool) == []
     assert list(spool.parts(NODE)) == []
-    assert list(spool.node_ids()) == []
 
 
 def test_box_that_cannot_be_listed_is_an_error(tmp_path: Path) -> None:
@@ -198,15 +197,6 @@ def test_lock_excludes_another_process_and_its_file_stays(tmp_path: Path) -> Non
     assert subprocess.run(argv, capture_output=True, check=False).returncode == 0
     assert path.exists()
     assert spool.layout.box(NODE, Box.RX).is_dir()
-
-
-def test_nodes_are_those_with_a_directory(tmp_path: Path) -> None:
-    spool = open_spool(tmp_path)
-    commit(spool, make_packet())
-    (spool.root / "A").mkdir()
-    (spool.root / ("A" * 52)).write_bytes(b"")
-    (spool.root / ("1" * 52)).mkdir()
-    assert list(spool.node_ids()) == [NODE]
 
 
 def test_missing_spool_is_told_in_the_words_of_the_go_tools(tmp_path: Path) -> None:
