@@ -13,6 +13,8 @@ from gateway.maillog import LineHandler, are_lines_together
 
 MAIL_LOGGER = "gateway.mail"
 LOOK_SECONDS = 0.5
+HELD_LIMIT_COUNT = 1000
+"""Lines that wait to be written together: a batch may have 100,000."""
 _FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 _JOURNAL_FORMAT = "%(levelname)s %(name)s: %(message)s"
 _DATE_FORMAT = "%Y-%m-%dT%H:%M:%S%z"
@@ -44,7 +46,7 @@ class _MailLogFile(LineHandler, logging.handlers.WatchedFileHandler):
                 self._second = second
                 self._front = f"{time.strftime(_DATE_FORMAT, time.localtime(second))} {os.getpid()}"
             self._held.append(f"{self._front} {line}\n")
-            if not are_lines_together():
+            if not are_lines_together() or len(self._held) >= HELD_LIMIT_COUNT:
                 self.flush()
         finally:
             self.release()

@@ -11,7 +11,7 @@ which were given theirs at different times.
 """
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 from blake3 import blake3
 
@@ -54,8 +54,8 @@ class Gathering:
 
     def __init__(self) -> None:
         self._open: dict[bytes, int] = {}
-        self._groups: list[set[str]] = []
-        """The recipients of each group."""
+        self._groups: list[Collection[str]] = []
+        """The recipients of each group; of a single message as a tuple, which takes less than a set."""
 
     def place(self, kind: bytes | None, recipients: Iterable[str]) -> int:
         """Find the group that a message belongs to.
@@ -67,20 +67,28 @@ class Gathering:
         Returns:
             The number of the group, counted from 0; a new group has the next number.
         """
-        everybody = {recipient.lower() for recipient in recipients}
+        everybody = tuple(map(_folded, recipients))
         number = None if kind is None else self._open.get(kind)
-        if number is not None and self._has_room(self._groups[number], everybody):
-            self._groups[number] |= everybody
-            return number
-        self._groups.append(everybody)
+        if number is not None:
+            group = set(self._groups[number])
+            if self._has_room(group, everybody):
+                self._groups[number] = group.union(everybody)
+                return number
+        self._groups.append(() if kind is None else everybody)
         number = len(self._groups) - 1
         if kind is not None:
             self._open[kind] = number
         return number
 
     @staticmethod
-    def _has_room(group: set[str], others: set[str]) -> bool:
+    def _has_room(group: set[str], others: Collection[str]) -> bool:
         return len(group) + len(others) <= RECIPIENT_LIMIT_COUNT and group.isdisjoint(others)
+
+
+def _folded(address: str) -> str:
+    """An address in lower case: the very same text where it is so, which takes no more memory."""
+    folded = address.lower()
+    return address if folded == address else folded
 
 
 def kind_of(envelope: Envelope, content_hash: bytes | None) -> bytes | None:

@@ -203,8 +203,8 @@ class Outbox:
                 f"SELECT {QUEUED_COLUMNS} FROM delivery d JOIN message m ON m.seq = d.message"  # noqa: S608
                 " WHERE d.batch = ? ORDER BY m.seq, d.seq",
                 (batch.text,),
-            ).fetchall()
-        return group_messages(rows, self.queue.clock.now())
+            )
+            return list(group_messages(rows, self.queue.clock.now()))
 
     def name_packet(self, batch: BatchId, packet: PacketId) -> None:
         """Record the packet's name; from now on the batch is not sealed again."""
@@ -288,7 +288,7 @@ class _Waiting:
             (self.lane.node.text, self.lane.nice, Role.OUTBOX, self.now, limit_bytes),
         )
         for (_, kind, size_bytes), group in groupby(rows, key=itemgetter(0, 1, 2)):
-            yield kind, size_bytes, [(seq, recipient) for *_, seq, recipient in group]
+            yield kind, size_bytes, [(seq, sys.intern(recipient)) for *_, seq, recipient in group]
 
 
 def _choose(

@@ -4,7 +4,11 @@ A deadline is kept as a time on the queue's own clock, so that it comes nearer w
 only then.
 """
 
-from collections.abc import Sequence
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import groupby
+from operator import itemgetter
+from types import MappingProxyType
 
 from gateway.message.envelope import (
     DeliverBy,
@@ -26,6 +30,10 @@ QUEUED_COLUMNS = (
 _TRACE_AT, _DELIVERY_AT = 14, 16
 """Where the columns of the trace field and of the delivery begin."""
 _TRACE = "T"
+_SEQ = itemgetter(0)
+# A batch may hold 100,000 messages: what most of them have in common is there once.
+_NOTHING_ASKED = MailOptions()
+_NOTHING_ASKED_FOR_ONE: Mapping[str, RecipientOptions] = MappingProxyType({})
 
 MailColumns = tuple[str | None, str | None, int | None, float | None, str | None]
 
@@ -54,6 +62,8 @@ def recipient_columns(options: RecipientOptions) -> tuple[str | None, str | None
 
 def mail_options(columns: Sequence[object], now: float) -> MailOptions:
     """What ``mail_columns`` made; the time that is left of a deadline is counted from now."""
+    if not any(column is not None for column in columns):
+        return _NOTHING_ASKED
     envid, ret, priority, at, mode = columns
     deliver_by = None
     if at is not None:
@@ -72,17 +82,15 @@ def recipient_options(notify: object, orcpt: object) -> RecipientOptions:
     return RecipientOptions(notify_of(str(notify or "")), None if orcpt is None else str(orcpt))
 
 
-def group_messages(rows: Sequence[tuple[object, ...]], now: float) -> list[QueuedMessage]:
-    """Join rows of ``QUEUED_COLUMNS`` that are sorted by message.
+def group_messages(rows: Iterable[tuple[object, ...]], now: float) -> Iterator[QueuedMessage]:
+    """Join rows of ``QUEUED_COLUMNS`` that are sorted by message, as they come.
 
     Args:
         rows: one for each delivery.
         now: on the queue's clock.
     """
-    grouped: dict[int, list[tuple[object, ...]]] = {}
-    for row in rows:
-        grouped.setdefault(int(str(row[0])), []).append(row)
-    return [_message(group, now) for group in grouped.values()]
+    for _, group in groupby(rows, key=_SEQ):
+        yield _message(list(group), now)
 
 
 def _message(rows: Sequence[tuple[object, ...]], now: float) -> QueuedMessage:
@@ -90,17 +98,18 @@ def _message(rows: Sequence[tuple[object, ...]], now: float) -> QueuedMessage:
     seq, message_id, sender, is_8bit, is_smtputf8, size_bytes, header_id, origin, arrived_at = first[:9]
     trace_bytes, kind = first[_TRACE_AT:_DELIVERY_AT]
     deliveries = [row[_DELIVERY_AT:] for row in rows]
+    asked = {
+        str(recipient): recipient_options(notify, orcpt)
+        for _, recipient, _, notify, orcpt in deliveries
+        if notify is not None or orcpt is not None
+    }
     envelope = Envelope(
-        str(sender),
-        tuple(str(recipient) for _, recipient, *_ in deliveries),
+        sys.intern(str(sender)),
+        tuple(sys.intern(str(recipient)) for _, recipient, *_ in deliveries),
         is_8bit=bool(is_8bit),
         is_smtputf8=bool(is_smtputf8),
         options=mail_options(first[9:_TRACE_AT], now),
-        recipient_options={
-            str(recipient): recipient_options(notify, orcpt)
-            for _, recipient, _, notify, orcpt in deliveries
-            if notify is not None or orcpt is not None
-        },
+        recipient_options=asked or _NOTHING_ASKED_FOR_ONE,
     )
     return QueuedMessage(
         seq=int(str(seq)),
@@ -109,7 +118,7 @@ def _message(rows: Sequence[tuple[object, ...]], now: float) -> QueuedMessage:
         delivery_seqs=tuple(int(str(seq)) for seq, *_ in deliveries),
         size_bytes=int(str(size_bytes)),
         message_id=str(header_id),
-        origin=str(origin),
+        origin=sys.intern(str(origin)),
         age_seconds=max(0.0, now - float(str(arrived_at))),
         attempts=max(int(str(attempts)) for _, _, attempts, *_ in deliveries),
         trace_bytes=int(str(trace_bytes)),

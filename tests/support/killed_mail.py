@@ -22,7 +22,7 @@ from tests.support.gateways import MODULE as PROGRAM
 from tests.support.gateways import START_SECONDS, GatewayNode, clean_environ, pair
 from tests.support.mail_load import Client, Promises, copy_of
 from tests.support.ports import free_port
-from tests.support.processes import Running, is_listening, tail, wait_until
+from tests.support.processes import Running, is_listening, slowness, tail, wait_until
 from tests.support.smtp_sink import SmtpSink
 
 CLIENTS_COUNT = 3
@@ -198,7 +198,7 @@ class KilledMail:
                 self._carry()
                 fates.join(0.1)
         finally:
-            fates.join(ROUND_SECONDS)
+            fates.join(ROUND_SECONDS * slowness())
             told = [client.stop() for client in clients]
         assert self._fault is None, self._fault
         for promises in told:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.daemon.logs import set_up_logging
+from gateway.daemon.logs import HELD_LIMIT_COUNT, set_up_logging
 from gateway.errors import ConfigError
 from gateway.maillog import lines_together, log_mail
 from tests.support.gateways import kept_logging
@@ -84,6 +84,16 @@ def test_lines_that_come_together_are_written_at_their_end_and_in_order(tmp_path
         log_mail("received", id="2")
         assert path.read_text() == ""
     assert [line.rpartition("=")[2] for line in path.read_text().splitlines()] == ["1", "2"]
+
+
+def test_lines_that_come_together_without_end_are_written_meanwhile(tmp_path: Path) -> None:
+    path = tmp_path / "mail.log"
+    set_up_logging("info", path, {})
+    with lines_together():
+        for number in range(HELD_LIMIT_COUNT + 1):
+            log_mail("sent", id=str(number))
+        assert len(path.read_text().splitlines()) == HELD_LIMIT_COUNT
+    assert len(path.read_text().splitlines()) == HELD_LIMIT_COUNT + 1
 
 
 def test_a_line_of_another_thread_does_not_wait_for_lines_that_come_together(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Lanes, claims and batches of the outbox."""
 
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -7,7 +8,7 @@ import pytest
 from gateway.durable import Disk
 from gateway.errors import StoreCorrupt
 from gateway.ids import PacketId
-from gateway.msgqueue.entry import BatchState, Form, Lane, Outcome, State, Target, Verdict
+from gateway.msgqueue.entry import BatchState, Form, Lane, Outcome, Role, State, Target, Verdict
 from gateway.msgqueue.outbox import Outbox
 from gateway.msgqueue.store import INLINE_BODY_BYTES, Queue
 from gateway.msgqueue.views import count_states, forget_finished, list_messages, show_message
@@ -45,6 +46,25 @@ def test_a_claim_takes_the_oldest_up_to_count_and_bytes_but_always_one(queue: Qu
         taken.append([message.id for message in outbox.messages_of(batch.id)])
     queue.close()
     assert taken == [ids[0:2], ids[2:3], ids[3:4], ids[4:5]]
+
+
+def test_the_messages_of_a_large_batch_take_little_memory(queue: Queue) -> None:
+    count = 3000
+    queue.put_together([(new_message(body=b"x"), Role.OUTBOX) for _ in range(count)]).result()
+    outbox = Outbox(queue)
+    batch = outbox.claim(LANE_B, Form.GATEWAY, max_count=count, max_bytes=count, first_hop=NODE_B)
+    assert batch is not None
+    tracemalloc.start()
+    try:
+        messages = outbox.messages_of(batch.id)
+        kept_bytes, peak_bytes = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    queue.close()
+    assert len(messages) == count
+    # What they have in common is there once, and rows go as messages come.
+    assert kept_bytes / count < 700
+    assert peak_bytes - kept_bytes < 200_000
 
 
 def test_a_batch_goes_claimed_named_done_and_then_its_body_is_gone(queue: Queue) -> None:
