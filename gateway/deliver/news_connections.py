@@ -4,8 +4,9 @@ Contract: as ``NewsTarget``. A server that lets fewer connections in than there 
 those that it lets in; it counts as down only if it lets none in.
 """
 
+import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from gateway.deliver.news_target import Delivery, NewsTarget, ReadBody
@@ -40,8 +41,14 @@ class SeveralConnections:
         used = self._let_in[: max(1, -(-len(articles) // SHARE_COUNT))]
         shares = [range(number, len(articles), len(used)) for number in range(len(used))]
 
+        reading = threading.Lock()
+
+        def read_in_turn(seq: int) -> Iterator[bytes]:
+            with reading:
+                return read_body(seq)
+
         def bring(target: NewsTarget, share: range) -> Delivery:
-            return target.deliver([articles[at] for at in share], read_body)
+            return target.deliver([articles[at] for at in share], read_in_turn)
 
         # All come to their end before a fault of one is raised.
         with ThreadPoolExecutor(len(used), thread_name_prefix="news-connection") as threads:
