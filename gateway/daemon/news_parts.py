@@ -135,11 +135,12 @@ class NewsParts:
     def deliverer(self) -> NewsDeliverer:
         """The stage from the queue to the servers and programs beside us."""
         config = self.config
-        targets = {name: self._server(name) for name in config.peers}
-        if config.rnews is not None:
-            targets[RNEWS_NAME] = RnewsTarget(config.rnews, self.queue.directory, self.disk)
+        targets: dict[str, NewsTarget] = {}
         if config.reader is not None:
             targets[READER_NAME] = ReaderTarget(lambda: self.reader)
+        if config.rnews is not None:
+            targets[RNEWS_NAME] = RnewsTarget(config.rnews, self.queue.directory, self.disk)
+        targets |= {name: self._server(name) for name in config.peers}
         return NewsDeliverer(self.queue, targets, config.deliver)
 
     def terms(self) -> Terms:

@@ -73,6 +73,44 @@ def test_each_target_has_its_own_pages_and_outcomes(queue: Queue) -> None:
     assert waiting(queue) == [("<2@a.test>", "two")]
 
 
+class Slow(Fake):
+    """A server that says nothing for a while, and then that it is down."""
+
+    def __init__(self, clock: SetClock, seconds: float) -> None:
+        super().__init__(lambda _: LATER, is_down=True)
+        self._clock = clock
+        self._seconds = seconds
+
+    def deliver(self, articles: Sequence[QueuedMessage], read_body: ReadBody) -> Delivery:
+        self._clock.go_on(self._seconds)
+        return super().deliver(articles, read_body)
+
+
+def test_a_server_that_says_nothing_takes_half_of_the_time_at_most(queue: Queue, clock: SetClock) -> None:
+    good, slow = Fake(lambda _: TAKEN), Slow(clock, 50)
+    at_work = deliverer(queue, {"good": good, "slow": slow})
+    newsdesk = desk(queue, [feed(name=name) for name in ("slow", "good")])
+    began, number = clock.seconds, 0
+    while clock.seconds < began + 1000:
+        newsdesk.take(newsdesk.judge(crlf(article(number)), FROM_A), FROM_A).result()
+        at_work.run_once()
+        number += 1
+        clock.go_on(1)
+    assert len(good.pages) == number
+    assert len(slow.pages) == 10
+    at_work.run_once(is_early=True)
+    assert len(slow.pages) == 11
+
+
+def test_a_server_that_says_at_once_that_it_is_down_is_asked_again_at_once(queue: Queue) -> None:
+    fill(queue, 1)
+    quick = Fake(lambda _: LATER, is_down=True)
+    at_work = deliverer(queue, {"inn": quick})
+    for _ in range(3):
+        at_work.run_once(is_early=True)
+    assert len(quick.pages) == 3
+
+
 def test_the_next_page_is_brought_while_the_outcomes_of_one_are_recorded(
     tmp_path: Path, clock: SetClock
 ) -> None:
