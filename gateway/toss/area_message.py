@@ -4,16 +4,14 @@ Contract: as for a packet of ours: what a reading yields is PROVISIONAL until it
 both the packet and the message in it are proven whole.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable
 
 from gateway.nodes import Area, Book
-from gateway.packet.plain import PlainHeader
-from gateway.packet.sealed import EncryptedHeader
 from gateway.packet.unseal import Unsealer
 from gateway.toss.opened import Readable, Reading
 
 
-class AreaReading:
+class AreaReading(Reading):
     """One reading of the message within a packet.
 
     Args:
@@ -24,40 +22,12 @@ class AreaReading:
             signature of, is opened.
     """
 
-    def __init__(self, packet: Reading, area: Area, book: Book, *, is_unknown_allowed: bool) -> None:
+    def __init__(
+        self, packet: Iterable[memoryview], area: Area, book: Book, *, is_unknown_allowed: bool
+    ) -> None:
         _, private = area.keys()
-        self._unsealer = Unsealer(area.id, private, book.find_keys, is_unknown_allowed=is_unknown_allowed)
+        super().__init__(Unsealer(area.id, private, book.find_keys, is_unknown_allowed=is_unknown_allowed))
         self._packet = iter(packet)
-        self._pending: list[memoryview] = []
-        self._is_at_end = False
-
-    def start(self) -> tuple[EncryptedHeader, PlainHeader]:
-        """Read as far as is needed to know what the message is.
-
-        Returns:
-            The author's header and the plain header, both provisional.
-
-        Raises:
-            PacketError: packet or message can't be opened.
-            StoreError: it can't be read.
-        """
-        while self._unsealer.plain is None:
-            self._pending += self._step()
-        if self._unsealer.header is None:
-            raise AssertionError("internal error: a plain header without an outer one")
-        return self._unsealer.header, self._unsealer.plain
-
-    def __iter__(self) -> Iterator[memoryview]:
-        """The payload in pieces; each is valid until the next is asked for.
-
-        Raises:
-            PacketError: a block does not authenticate, or packet or message is not whole.
-            StoreError: it can't be read.
-        """
-        pieces, self._pending = self._pending, []
-        yield from pieces
-        while not self._is_at_end:
-            yield from self._step()
 
     def _step(self) -> list[memoryview]:
         piece = next(self._packet, None)

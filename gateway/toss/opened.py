@@ -7,6 +7,7 @@ missing. Memory: one buffer, whatever the size of the packet.
 """
 
 import os
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
@@ -23,50 +24,24 @@ from gateway.spool.progress import SILENT, Bar, Progress
 BUFFER_BYTES = 4 * UNIT_BYTES
 
 
-class Reading(Protocol):
-    """One reading of a packet, from its first to its last byte."""
-
-    def start(self) -> tuple[EncryptedHeader, PlainHeader]:
-        """Read as far as is needed to know what the packet is."""
-
-    def __iter__(self) -> Iterator[memoryview]:
-        """The payload in pieces; each is valid until the next is asked for."""
-
-
-class Readable(Protocol):
-    """A packet that can be read again."""
-
-    def read(self) -> Reading:
-        """Start a reading; the one before ends with that."""
-
-
-class Pass:
-    """One reading of a packet, from its first to its last byte.
+class Reading(ABC):
+    """One reading of a packet, or of a message in one, from its first to its last byte.
 
     Args:
-        path: of the packet, for messages.
-        fd: the open file.
-        book: who we are and whom we know.
-        buffer: what is read lies here, but only within a step: all passes may share it.
-        bar: shows how far the reading is, until its end or a fault.
+        unsealer: of the packet.
     """
 
-    def __init__(self, path: Path, fd: int, book: Book, buffer: bytearray, bar: Bar) -> None:
-        own = book.private_keys()
-        self._bar = bar
-        self._path = path
-        self._fd = fd
-        self._buffer = memoryview(buffer)
-        self._unsealer = Unsealer(own.id, own.exchprv, book.find_keys)
-        self._offset_bytes = 0
+    def __init__(self, unsealer: Unsealer) -> None:
+        self._unsealer = unsealer
         self._pending: list[memoryview] = []
         self._is_at_end = False
 
     def start(self) -> tuple[EncryptedHeader, PlainHeader]:
-        """Read as far as is needed to know what the packet is.
+        """Read as far as is needed to know what it is.
 
         Returns:
-            The outer header, its signature verified, and the plain header, still provisional.
+            The outer header, its signature verified, and the plain header, still provisional. Of a message
+            in a packet both are.
 
         Raises:
             PacketError: it can't be opened.
@@ -82,13 +57,45 @@ class Pass:
         """The payload in pieces; each is valid until the next is asked for.
 
         Raises:
-            PacketError: a block does not authenticate, or the packet is not whole.
+            PacketError: a block does not authenticate, or not all of it is there.
             StoreError: it can't be read.
         """
         pieces, self._pending = self._pending, []
         yield from pieces
         while not self._is_at_end:
             yield from self._step()
+
+    @abstractmethod
+    def _step(self) -> list[memoryview]:
+        """Unseal some more, or the end; then ``_is_at_end`` is set."""
+
+
+class Readable(Protocol):
+    """A packet that can be read again."""
+
+    def read(self) -> Reading:
+        """Start a reading; the one before ends with that."""
+
+
+class Pass(Reading):
+    """One reading of a packet, from its first to its last byte.
+
+    Args:
+        path: of the packet, for messages.
+        fd: the open file.
+        book: who we are and whom we know.
+        buffer: what is read lies here, but only within a step: all passes may share it.
+        bar: shows how far the reading is, until its end or a fault.
+    """
+
+    def __init__(self, path: Path, fd: int, book: Book, buffer: bytearray, bar: Bar) -> None:
+        own = book.private_keys()
+        super().__init__(Unsealer(own.id, own.exchprv, book.find_keys))
+        self._bar = bar
+        self._path = path
+        self._fd = fd
+        self._buffer = memoryview(buffer)
+        self._offset_bytes = 0
 
     def _step(self) -> list[memoryview]:
         try:
