@@ -13,11 +13,12 @@ from gateway.carry.online.autotoss import AutoTosser
 from gateway.carry.online.call import CallPlan, CallResult, call, call_over
 from gateway.carry.online.discovery import listen_for
 from gateway.carry.online.link_settings import link_settings
-from gateway.carry.online.office import Hooks, Office
+from gateway.carry.online.office import Office
 from gateway.carry.online.sockets import UCSPI_CLIENT_FDS, ucspi_peer, wire_of_descriptors
 from gateway.cli.nncp.autotoss import make_toss, read_autotoss
 from gateway.cli.nncp.context import Context, run_verb
 from gateway.cli.nncp.flags import STATUS_FAILED, STATUS_OK, wrong_usage
+from gateway.cli.nncp.online_office import make_office
 from gateway.cli.nncp.outbox import OutboxFlush
 from gateway.cli.nncp.stoppable import run_stoppable
 from gateway.cli.nncp.verbs import CALL
@@ -25,7 +26,6 @@ from gateway.errors import BadIdentifier, ConfigError, UnknownNode
 from gateway.ids import PacketId, parse_nice
 from gateway.nodes import Node
 from gateway.schedule.call import Limits
-from gateway.spool.link_state import LinkStates
 
 
 def run(arguments: list[str], environ: Mapping[str, str]) -> int:
@@ -45,21 +45,8 @@ def _call(context: Context) -> int:
 
 async def _run(context: Context, plan: CallPlan, stop: threading.Event) -> int:
     plan = await _with_announced(context, plan)
-    flush = OutboxFlush(context)
     tosser = AutoTosser(make_toss(context, stop), context.log, read_autotoss(context.parsed))
-
-    def on_start(node: Node) -> None:
-        flush.flush_node(node)
-        tosser.wake(node)
-
-    office = Office(
-        context.book,
-        context.spool,
-        context.log,
-        links=LinkStates(context.spool.layout, context.disk),
-        hooks=Hooks(on_start=on_start, on_received=tosser.wake),
-        progress=context.progress,
-    )
+    office = make_office(context, OutboxFlush(context), tosser)
     try:
         async with office:
             result = await _converse(context, office, plan)

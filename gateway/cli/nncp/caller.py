@@ -12,11 +12,11 @@ from collections.abc import Mapping, Sequence
 from gateway.carry.online.autotoss import AutoTosser
 from gateway.carry.online.caller import Caller, Surroundings, find_entries
 from gateway.carry.online.discovery import Lookout
-from gateway.carry.online.office import Hooks, Office
 from gateway.carry.online.waiting import Waiting
 from gateway.cli.nncp.autotoss import make_toss, with_flags
 from gateway.cli.nncp.context import Context, run_verb
 from gateway.cli.nncp.flags import STATUS_OK
+from gateway.cli.nncp.online_office import make_office
 from gateway.cli.nncp.outbox import OutboxFlush
 from gateway.cli.nncp.stoppable import run_stoppable
 from gateway.cli.nncp.verbs import CALLER
@@ -24,7 +24,6 @@ from gateway.errors import UnknownNode
 from gateway.nodes import Node
 from gateway.schedule.call import Call
 from gateway.schedule.plan import Entry
-from gateway.spool.link_state import LinkStates
 
 
 def run(arguments: list[str], environ: Mapping[str, str]) -> int:
@@ -67,22 +66,11 @@ async def _run(context: Context, entries: Sequence[Entry], stop: threading.Event
     waiting = Waiting(context.spool)
     tosser = AutoTosser(make_toss(context, stop), context.log)
 
-    def on_start(node: Node) -> None:
-        flush.flush_node(node)
-        tosser.wake(node)
-
     def has_mail(node: Node, nice: int) -> bool:
         flush.flush_node(node)
         return waiting.has_packet(node.id, nice)
 
-    office = Office(
-        context.book,
-        context.spool,
-        context.log,
-        links=LinkStates(context.spool.layout, context.disk),
-        hooks=Hooks(on_start=on_start, on_received=tosser.wake),
-        progress=context.progress,
-    )
+    office = make_office(context, flush, tosser)
     lookout = Lookout(context.book, office.log, context.config.discovery.listen)
     listening = asyncio.create_task(lookout.run())
     try:

@@ -14,7 +14,6 @@ from contextlib import suppress
 from gateway.carry.online.autotoss import AutoTosser
 from gateway.carry.online.discovery import Announcer
 from gateway.carry.online.listener import Listener, ListenerSettings
-from gateway.carry.online.office import Hooks, Office
 from gateway.carry.online.sockets import (
     UCSPI_SERVER_FDS,
     parse_tcp_address,
@@ -25,14 +24,13 @@ from gateway.carry.online.sockets import (
 from gateway.cli.nncp.autotoss import make_toss, read_autotoss
 from gateway.cli.nncp.context import Context, run_verb
 from gateway.cli.nncp.flags import STATUS_FAILED, STATUS_OK, wrong_usage
+from gateway.cli.nncp.online_office import make_office
 from gateway.cli.nncp.outbox import OutboxFlush
 from gateway.cli.nncp.stoppable import run_stoppable
 from gateway.cli.nncp.verbs import DAEMON
 from gateway.daemon.descriptor_limit import raise_descriptor_limit
 from gateway.errors import ConfigError
 from gateway.ids import parse_nice
-from gateway.nodes import Node
-from gateway.spool.link_state import LinkStates
 
 _STDERR_FD = 2
 
@@ -73,21 +71,8 @@ async def _announce(context: Context) -> int:
 
 
 async def _run(context: Context, settings: ListenerSettings, stop: threading.Event) -> int:
-    flush = OutboxFlush(context)
     tosser = AutoTosser(make_toss(context, stop), context.log, read_autotoss(context.parsed))
-
-    def on_start(node: Node) -> None:
-        flush.flush_node(node)
-        tosser.wake(node)
-
-    office = Office(
-        context.book,
-        context.spool,
-        context.log,
-        links=LinkStates(context.spool.layout, context.disk),
-        hooks=Hooks(on_start=on_start, on_received=tosser.wake),
-        progress=context.progress,
-    )
+    office = make_office(context, OutboxFlush(context), tosser)
     try:
         async with office:
             listener = Listener(office, settings)

@@ -1,15 +1,13 @@
 """``nncp pkt``: show what a packet on standard input is, or write its content to standard output."""
 
 import os
-import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from pathlib import Path
+from collections.abc import Callable, Iterator, Mapping
 
 from gateway.cli.nncp.context import Context, run_verb
 from gateway.cli.nncp.flags import STATUS_OK
 from gateway.cli.nncp.standard_input import read_stdin
+from gateway.cli.nncp.standard_output import write_stdout
 from gateway.cli.nncp.verbs import PKT
-from gateway.durable import store_errors
 from gateway.errors import BadMagic, Truncated
 from gateway.ids import ID_BYTES, NodeId, PacketId, format_nice
 from gateway.packet.plain import (
@@ -59,7 +57,7 @@ def _show(context: Context) -> int:
 def _show_sealed(context: Context, head: bytes, rest: Iterator[bytes]) -> None:
     if context.parsed.switch("dump"):
         recipient = decode_header(head[:ENCRYPTED_HEADER_BYTES]).recipient
-        _write(_opened(context, recipient, _joined(head, rest)))
+        write_stdout(_opened(context, recipient, _joined(head, rest)))
         return
     header = decode_header(head[:ENCRYPTED_HEADER_BYTES])
     _print(
@@ -94,7 +92,7 @@ def _opened(context: Context, recipient: NodeId, packet: Iterator[bytes]) -> Ite
 def _show_plain(context: Context, head: bytes, rest: Iterator[bytes]) -> None:
     plain = decode_plain(head)
     if context.parsed.switch("dump"):
-        _write(expand(rest) if context.parsed.switch("decompress") else rest)
+        write_stdout(expand(rest) if context.parsed.switch("decompress") else rest)
         return
     _print(
         "Packet type: plain",
@@ -156,18 +154,4 @@ def _joined(head: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
 
 
 def _print(*lines: str) -> None:
-    _write(os.fsencode(line + "\n") for line in lines)
-
-
-def _write(pieces: Iterable[bytes | memoryview]) -> None:
-    """Write to standard output without a buffer: what fails, fails here and not at the exit.
-
-    Raises:
-        StoreError: nobody reads it any more, or the disk refused.
-    """
-    fd = sys.stdout.fileno()
-    for piece in pieces:
-        view = memoryview(piece)
-        while view:
-            with store_errors(Path("standard output"), "write"):
-                view = view[os.write(fd, view) :]
+    write_stdout(os.fsencode(line + "\n") for line in lines)
