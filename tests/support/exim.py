@@ -12,14 +12,12 @@ import shutil
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Self
 
-from tests.support import maildir
+from tests.support.mail_server import MailServer
 from tests.support.peers import require
 from tests.support.ports import free_port
-from tests.support.processes import Running, as_user, is_listening, tail
+from tests.support.processes import Running, as_user, tail
 
-START_SECONDS = 60
 RUN_SECONDS = 60
 
 _ACCEPT_QUEUE = "smtp_accept_queue_per_connection"
@@ -70,7 +68,7 @@ begin retry
 """
 
 
-class EximInstance:
+class EximInstance(MailServer):
     """One Exim; as a context manager it is started and, at the end, killed.
 
     Args:
@@ -103,7 +101,6 @@ class EximInstance:
         self.sendmail = self.home / "bin/sendmail"
         self.rsmtp = self.home / "bin/rsmtp"
         self.config_path = self.home / "etc/exim.conf"
-        self._running: Running | None = None
         is_root = os.geteuid() == 0
         self.user = "Debian-exim" if is_root else pwd.getpwuid(os.geteuid()).pw_name
         self._user_to_be = self.user if is_root else None
@@ -147,49 +144,12 @@ class EximInstance:
             )
         return done
 
-    def start(self) -> None:
-        """Start it and wait until it accepts SMTP connections."""
-        assert self._running is None, "already started"
+    def launch(self) -> Running:
         argv = [str(self._binary), "-C", str(self.config_path), "-bdf", "-q2s"]
-        self._running = Running(argv, self.home / "daemon.out", user=self._user_to_be)
-        try:
-            self._running.wait_ready(
-                lambda: is_listening(self.port), START_SECONDS, f"listening on port {self.port}"
-            )
-        except AssertionError as error:
-            error.add_note(self.log_text())
-            self.kill()
-            raise
-
-    def stop(self) -> None:
-        """End it in good order; what is queued stays queued. Idempotent."""
-        if self._running is not None:
-            self._running.stop()
-            self.kill()
-
-    def kill(self) -> None:
-        """End it with all its processes at once. Idempotent."""
-        if self._running is not None:
-            self._running.kill_group()
-            self._running = None
-
-    def messages(self) -> list[Path]:
-        """The messages in the Maildir, the oldest first."""
-        return maildir.messages(self.maildir)
-
-    def wait_for_messages(self, count: int, deadline_seconds: float = 30) -> list[Path]:
-        """Wait until ``count`` messages or more are delivered; returns them all."""
-        return maildir.wait_for_messages(self.maildir, count, deadline_seconds, self.log_text)
+        return Running(argv, self.home / "daemon.out", user=self._user_to_be)
 
     def log_text(self) -> str:
         """The ends of its logs."""
         return "".join(
             tail(path) for path in (*sorted((self.home / "log").iterdir()), self.home / "daemon.out")
         )
-
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        self.kill()

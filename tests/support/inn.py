@@ -268,7 +268,7 @@ class InnInstance:
             (path for path in directory.iterdir() if path.name.isdigit()), key=lambda path: int(path.name)
         )
 
-    def wait_for_articles(self, group: str, count: int, deadline_seconds: float = 30) -> list[Path]:
+    def wait_for_articles(self, group: str, count: int, deadline_seconds: float = 60) -> list[Path]:
         """Wait until ``count`` articles or more are in a group; returns them all."""
         return wait_until(
             lambda: found if len(found := self.articles(group)) >= count else [],

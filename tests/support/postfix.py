@@ -14,14 +14,12 @@ import time
 from collections.abc import Sequence
 from grp import getgrnam
 from pathlib import Path
-from typing import Self
 
-from tests.support import maildir
+from tests.support.mail_server import START_SECONDS, MailServer
 from tests.support.peers import require, require_root
 from tests.support.ports import free_port
-from tests.support.processes import Running, is_listening, tail
+from tests.support.processes import Running, tail
 
-START_SECONDS = 60
 DAEMONS = Path("/usr/lib/postfix/sbin")
 
 # As "postfix check" would make them, two seconds faster: name, owner, group, mode.
@@ -109,7 +107,7 @@ postlog unix-dgram n - n - 1 postlogd
 """
 
 
-class PostfixInstance:
+class PostfixInstance(MailServer):
     """One Postfix; as a context manager it is started and, at the end, killed.
 
     Args:
@@ -127,7 +125,6 @@ class PostfixInstance:
         self.maildir = self.home / "mail/all"
         self.sendmail = self.home / "bin/sendmail"
         self._etc = self.home / "etc"
-        self._running: Running | None = None
         self._make_tree()
         self._write_config(local_domains or (hostname,))
 
@@ -199,38 +196,11 @@ class PostfixInstance:
         done = subprocess.run(argv, capture_output=True, check=False, timeout=START_SECONDS)
         return done.stderr.decode("utf-8", "replace")
 
-    def start(self) -> None:
-        """Start it and wait until it accepts SMTP connections."""
-        assert self._running is None, "already started"
-        self._running = Running([DAEMONS / "master", "-s", "-c", self._etc], self.home / "master.out")
-        try:
-            self._running.wait_ready(
-                lambda: is_listening(self.port), START_SECONDS, f"listening on port {self.port}"
-            )
-        except AssertionError as error:
-            error.add_note(self._config_fault() + self.log_text())
-            self.kill()
-            raise
+    def launch(self) -> Running:
+        return Running([DAEMONS / "master", "-s", "-c", self._etc], self.home / "master.out")
 
-    def stop(self) -> None:
-        """End it in good order; what is queued stays queued. Idempotent."""
-        if self._running is not None:
-            self._running.stop()
-            self.kill()
-
-    def kill(self) -> None:
-        """End it with all its processes at once. Idempotent."""
-        if self._running is not None:
-            self._running.kill_group()
-            self._running = None
-
-    def messages(self) -> list[Path]:
-        """The messages in the Maildir, the oldest first."""
-        return maildir.messages(self.maildir)
-
-    def wait_for_messages(self, count: int, deadline_seconds: float = 30) -> list[Path]:
-        """Wait until ``count`` messages or more are delivered; returns them all."""
-        return maildir.wait_for_messages(self.maildir, count, deadline_seconds, self.log_text)
+    def explain(self) -> str:
+        return self._config_fault() + self.log_text()
 
     def queued(self) -> list[Path]:
         """The queue files that still wait for delivery, deferred ones included."""
@@ -245,10 +215,3 @@ class PostfixInstance:
     def log_text(self) -> str:
         """The end of the mail log and of what the master process said."""
         return f"{tail(self.home / 'maillog')}{tail(self.home / 'master.out')}"
-
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        self.kill()
