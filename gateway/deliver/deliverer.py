@@ -110,6 +110,8 @@ class Deliverer:
             StoreBusy: another process delivers.
             StoreError: the queue refused; what was recorded stays.
         """
+        if not is_early and self._inbox.is_quiet():
+            return DeliverResult()
         with self._lock:
             run = _Run(
                 self._inbox,

@@ -4,6 +4,7 @@ import json
 import sqlite3
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from itertools import chain, zip_longest
 
 from gateway.msgqueue.entry import QueuedMessage
@@ -49,11 +50,30 @@ _SOONEST = f"""
         UNION ALL SELECT min(next_try_at) FROM {_BEGUN_ONES}{{mine}}
     )
 """  # noqa: S608
+_NEWEST = "SELECT coalesce(max(seq), 0) FROM delivery"
+_NEW = f"SELECT EXISTS (SELECT 1 FROM delivery WHERE seq > :after AND {_WAITS}{{mine}})"  # noqa: S608
+QUIET_SECONDS = 5.0
+"""How long it is believed that nothing is due that came before: a person may have changed it since."""
 _LARGE_SHARE = 8
 """One message of so many is a large one, while there are small ones."""
 
 Takes = Callable[[str], bool]
 """Whether a recipient is meant; it must not raise."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Quiet:
+    """What was found out about the deliveries up to one.
+
+    Args:
+        seq: the newest of them.
+        soonest_at: when the first of ours is due; infinity: none waits.
+        until: how long this is believed. Both on the queue's clock.
+    """
+
+    seq: int
+    soonest_at: float
+    until: float
 
 
 class DueMail:
@@ -69,6 +89,7 @@ class DueMail:
         self._takes = takes
         self._mine = "" if takes is None else _MINE
         self._last_turn = ""
+        self._quiet = _Quiet(0, 0.0, 0.0)
 
     def due(self, max_count: int, *, is_early: bool = False, after_seq: int = 0) -> list[QueuedMessage]:
         """The messages with recipients that may be tried now, oldest first.
@@ -120,10 +141,36 @@ class DueMail:
             return next(iter(self._read(connection, seqs, "d.begun > 0", until, now)), None)
 
     def next_try_seconds(self) -> float | None:
-        """Seconds until the next delivery is due (0 or less: now), or None if nothing waits."""
+        """Seconds until the next delivery is due (0 or less: now), or None if nothing waits.
+
+        Where ``is_quiet``, the seconds until it is worth a look.
+        """
+        if self.is_quiet():
+            return min(self._quiet.soonest_at, self._quiet.until) - self.queue.clock.now()
         with self._reading() as connection:
+            (newest,) = connection.execute(_NEWEST).fetchone()
             (soonest,) = connection.execute(_SOONEST.format(mine=self._mine)).fetchone()
-        return None if soonest is None else float(soonest) - self.queue.clock.now()
+        now = self.queue.clock.now()
+        self._quiet = _Quiet(newest, float("inf") if soonest is None else soonest, now + QUIET_SECONDS)
+        return None if soonest is None else float(soonest) - now
+
+    def is_quiet(self) -> bool:
+        """Whether nothing is due for some of the recipients, as far as that is known without a search.
+
+        All that waits for others would be gone through for it, each time one of them is done.
+        """
+        if self._takes is None or self.queue.clock.now() >= min(self._quiet.soonest_at, self._quiet.until):
+            return False
+        with self._reading() as connection:
+            (newest,) = connection.execute(_NEWEST).fetchone()
+            if newest > self._quiet.seq:
+                (is_new,) = connection.execute(
+                    _NEW.format(mine=self._mine), {"after": self._quiet.seq}
+                ).fetchone()
+                if is_new:
+                    return False
+                self._quiet = replace(self._quiet, seq=newest)
+        return True
 
     def _turn_by_turn(self, connection: sqlite3.Connection, now: float, max_count: int) -> list[int]:
         names = [str(name) for (name,) in connection.execute(_TURNS)]

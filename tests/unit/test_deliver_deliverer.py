@@ -17,10 +17,13 @@ from gateway.durable import Disk
 from gateway.errors import StoreBusy, StoreCorrupt, StoreError
 from gateway.ids import NodeId
 from gateway.message.envelope import DeliverBy, Envelope, LateAction, MailOptions
+from gateway.msgqueue.due import QUIET_SECONDS
 from gateway.msgqueue.entry import NewMessage, Outcome, QueuedMessage, Role, State, Target, Verdict
 from gateway.msgqueue.inbox import CRASH_LIMIT, Inbox
 from gateway.msgqueue.insertion import LARGE_BYTES
 from gateway.msgqueue.lock import SharedLock
+from gateway.msgqueue.operations import Operations
+from gateway.msgqueue.selection import Selection
 from gateway.msgqueue.store import Queue
 from gateway.msgqueue.views import DeliveryView, MessageView, list_messages, show_message
 from tests.support.messages import NODE_A, NODE_B, new_message
@@ -399,7 +402,7 @@ def test_each_of_several_places_gets_its_own_recipients(queue: Queue, *, is_earl
     for share in shares(queue, "b.test", "c.test", "d.test"):
         target = Scripted(lambda message: [DELIVERED] * len(message.envelope.recipients))
         deliverer = Deliverer(queue, [target], share=share)
-        assert (deliverer.next_try_seconds() is None) == share.takes("x@d.test")
+        assert (Inbox(queue, share.takes).next_try_seconds() is None) == share.takes("x@d.test")
         deliverer.run_once(is_early=is_early)
         assert deliverer.next_try_seconds() is None
         tried += [(message.id, message.envelope.recipients) for message in target.tried]
@@ -444,3 +447,43 @@ def test_what_broke_off_in_one_place_is_tried_again_there_alone(queue: Queue) ->
     Deliverer(queue, [target], share=other).run_once(is_early=True)
     assert [message.envelope.recipients for message in target.tried] == [("carl@c.test",)]
     assert [delivery.state for delivery in deliveries(queue, message_id)] == [State.QUEUED, State.DELIVERED]
+
+
+def test_a_place_that_has_nothing_to_do_finds_all_that_is_new_or_becomes_due(tmp_path: Path) -> None:
+    clock = SetClock()
+    with Queue(tmp_path / "queue", Disk(is_syncing=False), clock=clock.make) as queue:
+        _, mine = shares(queue, "b.test", "c.test")
+        target = Scripted(lambda _: [DEFERRED])
+        deliverer = Deliverer(queue, [target], share=mine)
+
+        def tried_count() -> int:
+            deliverer.run_once()
+            deliverer.next_try_seconds()
+            return len(target.tried)
+
+        put(queue, "bob@b.test")
+        old = put(queue, "carl@c.test")
+        assert tried_count() == 1
+        put(queue, "bob@b.test")
+        assert tried_count() == 1
+        assert deliverer.next_try_seconds() == QUIET_SECONDS
+        put(queue, "carl@c.test")
+        assert tried_count() == 2
+        # What a person changes is seen soon, what becomes due at its time.
+        Operations(queue).retry(Selection(ids=(old,)))
+        clock.go_on(QUIET_SECONDS)
+        assert tried_count() == 3
+        clock.go_on(60 - QUIET_SECONDS)
+        assert tried_count() == 4
+
+
+@pytest.mark.parametrize("is_early", [False, True])
+def test_a_run_by_hand_tries_what_waits_whatever_is_known(queue: Queue, *, is_early: bool) -> None:
+    put(queue, "carl@c.test")
+    (mine,) = shares(queue, "c.test")
+    target = Scripted(lambda _: [DEFERRED])
+    deliverer = Deliverer(queue, [target], share=mine)
+    deliverer.run_once()
+    assert deliverer.next_try_seconds() is not None
+    deliverer.run_once(is_early=is_early)
+    assert len(target.tried) == 1 + is_early
