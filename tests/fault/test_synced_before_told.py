@@ -1,4 +1,4 @@
-"""The kernel's own word for it: whatever says that mail was taken is said after the sync of that mail."""
+"""The kernel's own word for it: what says that something was taken is said after its sync."""
 
 import base64
 import os
@@ -14,8 +14,12 @@ import pytest
 from gateway.durable import Disk
 from gateway.ingest.passwords import Cost, hash_password, write_passwords
 from gateway.msgqueue.store import INLINE_BODY_BYTES
+from gateway.spool.layout import PART_SUFFIX, Box
+from tests.support.both_nncp import OURS
 from tests.support.endpoint import Client
 from tests.support.gateways import CHILD_SECONDS, MODULE, START_SECONDS, GatewayNode, clean_environ, pair
+from tests.support.online import OnlinePair
+from tests.support.online_packets import TINY
 from tests.support.processes import Running
 from tests.support.strace import Call, Unsynced, strace_argv
 
@@ -25,6 +29,8 @@ LARGE = SMALL + b"0123456789\r\n" * (INLINE_BODY_BYTES // 6)
 PASSED_OVER = ("-shm", ".log", ".lock", "pipe.sock", "lmtp", "wake.sock")
 """The index of the write-ahead log is made anew after a crash; the others hold no mail."""
 TAKEN = re.compile(r'"250 2\.0\.0 Ok: queued as ')
+PACKET_COUNT = 40
+"""So many that they come in groups."""
 EXIT_0 = re.compile(r'"X\\0\\0\\0\\1\\0"')
 
 
@@ -51,8 +57,7 @@ class Traced:
         with Running(argv, self.a.log_path, env=clean_environ()) as daemon:
             daemon.wait_ready(lambda: "ready: " in self.a.log_text(), START_SECONDS, "ready")
             yield
-            # strace itself would leave the daemon alone, and it writes the end of its trace when that ends.
-            os.kill(int(self.trace.read_text(errors="replace").split(maxsplit=1)[0]), signal.SIGTERM)
+            _terminate(self.trace)
             assert daemon.wait(60) == 0
 
     def pipe(self, name: str, *words: str, content: bytes, around: Sequence[str] = ()) -> None:
@@ -76,6 +81,11 @@ class Traced:
                 assert not self.unsynced.named, f"told before the sync of the name: {call}"
                 counts.append(self.unsynced.synced_count)
         return counts
+
+
+def _terminate(trace: Path) -> None:
+    """End a program that is watched; strace, told itself, would leave it alone."""
+    os.kill(int(trace.read_text(errors="replace").split(maxsplit=1)[0]), signal.SIGTERM)
 
 
 @pytest.fixture
@@ -157,3 +167,25 @@ def test_a_packet_is_removed_after_the_sync_of_what_was_in_it(traced: Traced, pl
     packet = re.compile(r'spool/[A-Z2-7]{52}/rx/[A-Z2-7]{52}"')
     told = traced.told(lambda call: call.name.startswith("unlink") and packet.search(call.words))
     assert_each_after_a_sync(told, 2)
+
+
+def test_a_packet_that_came_online_gets_its_name_after_the_sync_of_its_bytes(place: Path) -> None:
+    """Of packets that come together none is renamed before it is synced, alone or with all files."""
+    pair = OnlinePair(place / "pair", deadline_seconds=600)
+    pair.fill("b", PACKET_COUNT, mix=TINY)
+    trace = place / "trace"
+    unsynced = Unsynced(pair.directory, PASSED_OVER)
+    with pair.listening(OURS, "b", "-quiet") as (port, _):
+        argv = pair.argv(OURS, "a", "call", "-quiet", "b", pair.address("b", port))
+        with Running([*strace_argv(trace), *argv], place / "call.log", env=clean_environ()) as call:
+            call.wait_ready(lambda: not pair.packets("b", Box.TX), CHILD_SECONDS, "the last confirmation")
+            _terminate(trace)
+            call.wait(60)
+    pair.check_all()
+    renamed = []
+    for done in unsynced.follow(trace):
+        if done.name.startswith("rename") and done.names[0].endswith(PART_SUFFIX):
+            assert done.names[0] not in unsynced.written, f"renamed before the sync: {done}"
+            renamed.append(done.names[1])
+    assert len(set(renamed)) == PACKET_COUNT
+    assert unsynced.synced_count > 0

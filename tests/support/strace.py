@@ -9,7 +9,7 @@ from tests.support.peers import require
 
 CALLS = (
     "openat,rename,renameat,renameat2,link,linkat,unlink,unlinkat,"
-    "write,writev,pwrite64,pwritev,sendto,sendmsg,read,recvfrom,recvmsg,fsync,fdatasync,exit_group"
+    "write,writev,pwrite64,pwritev,sendto,sendmsg,read,recvfrom,recvmsg,fsync,fdatasync,syncfs,exit_group"
 )
 TEXT_CHARS = 400
 
@@ -37,6 +37,11 @@ class Call:
     words: str
     result: str
     begun: int
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What stands in quotes: of a rename the old name and the new one."""
+        return tuple(_NAMES.findall(self.words))
 
     @property
     def path(self) -> str:
@@ -95,19 +100,21 @@ class Unsynced:
             return
         if call.name in {"fsync", "fdatasync"}:
             self._sync(call)
+        elif call.name == "syncfs":
+            self._sync_all(call)
         elif call.name in _WRITES and self._counts(call.path):
             self.written[call.path] = number
         elif call.name.startswith(("rename", "link")):
-            old, new = _NAMES.findall(call.words)[:2]
+            old, new = call.names[:2]
             self._name(new, number)
             if old in self.written:
                 self.written[new] = self.written[old]
             if call.name.startswith("rename"):
                 self._forget(old)
         elif call.name == "openat" and "O_CREAT" in call.words:
-            self._name(_NAMES.findall(call.words)[0], number)
+            self._name(call.names[0], number)
         elif call.name.startswith("unlink"):
-            self._forget(_NAMES.findall(call.words)[0])
+            self._forget(call.names[0])
 
     def _sync(self, call: Call) -> None:
         # What came while the sync was under way may not be part of it.
@@ -117,6 +124,13 @@ class Unsynced:
             if made < call.begun and str(PurePath(name).parent) == call.path:
                 del self.named[name]
         self.synced_count += self._counts(call.path)
+
+    def _sync_all(self, call: Call) -> None:
+        for kept in (self.written, self.named):
+            for path, number in list(kept.items()):
+                if number < call.begun:
+                    del kept[path]
+        self.synced_count += 1
 
     def _name(self, name: str, number: int) -> None:
         if name not in self._known and self._counts(name):
