@@ -2,7 +2,6 @@
 
 import errno
 import os
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,7 +13,7 @@ from gateway.spool.layout import Box
 from gateway.spool.store import Spool
 from gateway.tx.exec_packet import send_exec
 from tests.support.crash import run_until_step
-from tests.support.peers import require_root, unavailable
+from tests.support.small_disk import small_disk_at
 from tests.support.tossing import Pair, failing_disk, files_below, packets_below
 
 STEP_LIMIT = 100
@@ -73,16 +72,8 @@ def test_a_stop_at_any_step_leaves_a_whole_packet_or_none(tmp_path: Path, body: 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of half a megabyte."""
-    require_root()
-    mount = tmp_path / "small"
-    mount.mkdir()
-    done = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=512k", "tmpfs", str(mount)], check=False, capture_output=True
-    )
-    if done.returncode != 0:
-        unavailable(f"tmpfs cannot be mounted: {done.stderr.decode().strip()}")
-    yield mount
-    subprocess.run(["umount", str(mount)], check=True)
+    with small_disk_at(tmp_path / "small") as mount:
+        yield mount
 
 
 def test_a_disk_that_is_really_full(tmp_path: Path, small_disk: Path) -> None:

@@ -19,7 +19,8 @@ from gateway.spool.store import Spool
 from gateway.toss.incoming import Incoming
 from tests.support.crash import run_until_step
 from tests.support.own_kernel import has_own_kernel, run_in_own_kernel
-from tests.support.peers import require, require_root, unavailable
+from tests.support.peers import require, require_root
+from tests.support.small_disk import small_disk_at
 from tests.support.tossing import Pair, failing_disk, files_below, packets_below
 
 STEP_LIMIT = 150
@@ -105,16 +106,8 @@ def test_a_stop_at_any_step_loses_nothing(tmp_path: Path, half: str) -> None:
 @pytest.fixture
 def small_stick(tmp_path: Path) -> Iterator[Path]:
     """A stick of half a megabyte."""
-    require_root()
-    mount = tmp_path / "stick"
-    mount.mkdir()
-    done = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=512k", "tmpfs", str(mount)], check=False, capture_output=True
-    )
-    if done.returncode != 0:
-        unavailable(f"tmpfs cannot be mounted: {done.stderr.decode().strip()}")
-    yield mount
-    subprocess.run(["umount", str(mount)], check=True)
+    with small_disk_at(tmp_path / "stick") as mount:
+        yield mount
 
 
 def test_a_full_stick_takes_the_most_urgent(tmp_path: Path, small_stick: Path) -> None:
