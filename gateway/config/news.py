@@ -103,6 +103,7 @@ class _PacketFeed:
     id: NodeId
     section: PacketFeedKeys
     accept: str
+    max_receive_bytes: int | None
 
 
 def news_settings(
@@ -122,7 +123,7 @@ def news_settings(
     """
     section = file.news
     packet_feeds = [
-        _PacketFeed(name, node.id, keys, keys.accept)
+        _PacketFeed(name, node.id, keys, keys.accept, keys.max_receive_bytes)
         for name, node in neighbours.items()
         if (keys := file.neighbour[name].news) is not None
     ]
@@ -144,7 +145,13 @@ def news_settings(
         directory=state_directory / DIRECTORY_NAME,
         rules=rules,
         origins={
-            feed.id: Origin(feed.name, feed.name, tuple(feed.section.path_names), Wildmat.parse(feed.accept))
+            feed.id: Origin(
+                feed.name,
+                feed.name,
+                tuple(feed.section.path_names),
+                Wildmat.parse(feed.accept),
+                max_article_bytes=feed.max_receive_bytes,
+            )
             for feed in packet_feeds
             if feed.accept
         },
@@ -205,7 +212,8 @@ def _areas(section: NewsSection, book: Book) -> list[_PacketFeed]:
                 f"news.area[{number}].area: {keys.area!r} {what}; allowed: an area of the NNCP configuration"
                 " with its keys"
             )
-        found.append(_PacketFeed(f"{AREA_PREFIX}{area.name}", area.id, keys, keys.accept))
+        name = f"{AREA_PREFIX}{area.name}"
+        found.append(_PacketFeed(name, area.id, keys, keys.accept, keys.max_receive_bytes))
     return found
 
 

@@ -77,7 +77,13 @@ def _passwords(path: Path, state_directory: Path, section: NntpSection) -> Path:
 def _peers(peers: Sequence[NewsPeerSection]) -> tuple[NntpPeer, ...]:
     return tuple(
         NntpPeer(
-            Origin(peer.name, peer.name, tuple(peer.path_names), Wildmat.parse(peer.accept or _NOTHING)),
+            Origin(
+                peer.name,
+                peer.name,
+                tuple(peer.path_names),
+                Wildmat.parse(peer.accept or _NOTHING),
+                max_article_bytes=peer.max_receive_bytes,
+            ),
             AccessList.parse(peer.hosts),
             peer.login,
             peer.max_connections,

@@ -1,7 +1,7 @@
 """What may stand in the tables of ``gateway.toml`` that are about news."""
 
 from collections.abc import Callable
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field, model_validator
 
@@ -80,6 +80,16 @@ Distribution = Annotated[str, AfterValidator(_check_distribution)]
 NewsPlace = Annotated[str, AfterValidator(_check_place)]
 
 
+def _receive_field() -> Any:
+    """The key ``max_receive_bytes`` of whoever brings articles."""
+    return Field(
+        default=None,
+        ge=1,
+        le=1 << 40,
+        description="a number of bytes; left out: as max_article_bytes of [news]",
+    )
+
+
 class FeedKeys(Section):
     """What a feed gets."""
 
@@ -122,6 +132,7 @@ class NeighbourNewsSection(PacketFeedKeys):
     """``[neighbour.NAME.news]``: news to and from a neighbour."""
 
     accept: Groups = Field(default="", description=f'{WILDMAT_ALLOWED} it may send; "": nothing')
+    max_receive_bytes: int | None = _receive_field()
     remote_control: Groups = Field(
         default="", description=f'{WILDMAT_ALLOWED} whose feeding it decides itself; "": none'
     )
@@ -136,6 +147,7 @@ class AreaNewsSection(PacketFeedKeys):
 
     area: str = Field(min_length=1, description="the name of an area in the NNCP configuration")
     accept: Groups = Field(default="", description=f'{WILDMAT_ALLOWED} that may come by it; "": nothing')
+    max_receive_bytes: int | None = _receive_field()
 
 
 class NewsPeerSection(FeedKeys):
@@ -154,6 +166,7 @@ class NewsPeerSection(FeedKeys):
         default="", max_length=64, description='the name it logs in with here; "": it does not'
     )
     accept: Groups = Field(default="*", description=f'{WILDMAT_ALLOWED} it may bring; "": nothing')
+    max_receive_bytes: int | None = _receive_field()
     max_connections: int = count_field(20, 1, 1000)
     feed: Groups = Field(default="*", description=f'{WILDMAT_ALLOWED}; "": nothing')
     user: str = Field(default="", max_length=128, description='a name to log in with; "": none')

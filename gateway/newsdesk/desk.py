@@ -40,6 +40,7 @@ class Origin:
         path_names: its names in Path; None: it is a program of this machine, which we believe.
         accept: the groups it may bring articles in; None: all.
         only: the one feed that gets what it brings, as it says itself; None: as the feeds have it.
+        max_article_bytes: of an article; None: as large as any.
     """
 
     name: str
@@ -47,6 +48,7 @@ class Origin:
     path_names: tuple[str, ...] | None = ()
     accept: Wildmat | None = None
     only: Feed | None = None
+    max_article_bytes: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,6 +207,9 @@ class NewsDesk:
             return fault
         if origin.accept is not None and not takes_groups(origin.accept, article.newsgroups):
             return _refuse(article, f"{origin.name or origin.client} may not feed these newsgroups")
+        limit = origin.max_article_bytes
+        if limit is not None and article.size_bytes > limit:
+            return _refuse(article, f"{article.size_bytes} bytes; {origin.name} may bring up to {limit}")
         return None
 
     def _age_fault(self, article: Article) -> Refused | None:

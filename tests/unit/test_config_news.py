@@ -137,6 +137,7 @@ def test_the_endpoint_for_news_and_who_may_bring_what(node: GatewayNode) -> None
         '[[news.peer]]\nname = "inn"\nhosts = ["192.0.2.0/24"]\n'
         'path_names = ["inn.test"]\naccept = "comp.*"\n'
         '[[news.peer]]\nname = "far"\nlogin = "far"\naccept = ""\nmax_connections = 2\n'
+        "max_receive_bytes = 5000\n"
         '[[news.peer]]\nname = "fed"\naddress = "h:119"\n'
         '[nntp]\nlisten = ["[::1]:119"]\nsocket = "nntp"\ncleartext_on_loopback = true\n'
         'moderators = ["local.*:mod@a.test", "*:%s@m.test"]\nmoderated = "local.announce"\n'
@@ -153,6 +154,7 @@ def test_the_endpoint_for_news_and_who_may_bring_what(node: GatewayNode) -> None
     assert inn.origin.accept is not None
     assert [inn.origin.accept.matches(name) for name in ("comp.x", "alt.x")] == [True, False]
     assert (far.login, far.max_connections) == ("far", 2)
+    assert (inn.origin.max_article_bytes, far.origin.max_article_bytes) == (None, 5000)
     assert far.origin.accept is not None
     assert not far.origin.accept.matches("comp.x")
     assert [feed.name for feed in config.news.rules.feeds.feeds] == ["fed"]

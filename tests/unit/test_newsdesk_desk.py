@@ -92,6 +92,17 @@ def test_what_one_may_not_bring_another_may(queue: Queue) -> None:
     assert newsdesk.take(newsdesk.judge(crlf(article(1)), FROM_A), FROM_A).result() is Fate.NEW
 
 
+def test_who_may_bring_small_articles_is_refused_large_ones_that_another_may_bring(queue: Queue) -> None:
+    newsdesk, content = desk(queue), crlf(article(1))
+    assert isinstance(newsdesk.judge(content, replace(FROM_A, max_article_bytes=len(content))), Accepted)
+    small = replace(FROM_A, max_article_bytes=len(content) - 1)
+    refused = newsdesk.judge(content, small)
+    assert isinstance(refused, Refused)
+    assert refused.text == f"{len(content)} bytes; a may bring up to {len(content) - 1}"
+    assert newsdesk.take(refused, small).result() is Fate.REFUSED
+    assert newsdesk.take(newsdesk.judge(content, FROM_A), FROM_A).result() is Fate.NEW
+
+
 def dated(seconds: float) -> bytes:
     lines = article(1).split(b"\n")
     return b"\n".join(
