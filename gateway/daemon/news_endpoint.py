@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable
 
 from gateway.config.gateway_toml import GatewayConfig
+from gateway.daemon.event_loop import run_in_loop
 from gateway.daemon.news_parts import NewsParts
 from gateway.daemon.own_loop import OwnLoop
 from gateway.daemon.parts import Parts
@@ -24,7 +25,7 @@ class NewsEndpoint:
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
-        self._loop: OwnLoop[Ports] = OwnLoop(self._serve, ())
+        self._loop: OwnLoop[Ports] = OwnLoop(self._serve, (), run_in_loop)
 
     def run(self) -> None:
         """Run until told to end.

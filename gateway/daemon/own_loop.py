@@ -6,9 +6,9 @@ Contract: ``run`` lasts until ``ask_end``; a fault ends it, and the supervisor s
 import asyncio
 import contextlib
 import threading
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from concurrent.futures import Future
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from gateway.errors import GatewayError
 
@@ -21,10 +21,17 @@ class OwnLoop(Generic[Begun]):
     Args:
         serve: what is run until it is cancelled; once it serves, it calls its argument, to say how.
         nothing: the value if it ends before.
+        run: what runs a coroutine in a new event loop.
     """
 
-    def __init__(self, serve: Callable[[Callable[[Begun], None]], Awaitable[None]], nothing: Begun) -> None:
+    def __init__(
+        self,
+        serve: Callable[[Callable[[Begun], None]], Awaitable[None]],
+        nothing: Begun,
+        run: Callable[[Coroutine[Any, Any, None]], None] = asyncio.run,
+    ) -> None:
         self._work = serve
+        self._run = run
         self._nothing = nothing
         self._begun: Future[Begun] = Future()
         self._lock = threading.Lock()
@@ -39,7 +46,7 @@ class OwnLoop(Generic[Begun]):
         """
         try:
             with contextlib.suppress(asyncio.CancelledError):
-                asyncio.run(self._serve())
+                self._run(self._serve())
         except GatewayError as error:
             if not self._begun.done():
                 self._begun.set_exception(error)

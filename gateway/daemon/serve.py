@@ -19,6 +19,7 @@ from gateway.config.gateway_toml import GatewayConfig
 from gateway.daemon import stages
 from gateway.daemon.check_endpoints import check_lmtp, check_nntp, check_submission
 from gateway.daemon.descriptor_limit import raise_descriptor_limit
+from gateway.daemon.event_loop import run_in_loop
 from gateway.daemon.hard_stop import end_at_once
 from gateway.daemon.mail_endpoints import MailEndpoints
 from gateway.daemon.news_endpoint import NewsEndpoint
@@ -56,7 +57,7 @@ def serve(config: GatewayConfig, environ: Mapping[str, str], only: Collection[st
     _refuse_faults(config)
     raise_descriptor_limit()
     with Parts(config, environ) as parts, _only_one(parts):
-        asyncio.run(_Daemon(parts, environ, only).run())
+        run_in_loop(_Daemon(parts, environ, only).run())
     _LOG.info("stopped")
 
 

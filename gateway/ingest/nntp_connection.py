@@ -265,7 +265,7 @@ class NntpConnection(asyncio.Protocol):
         if transport is None or dialogue is None:
             return False
         data = dialogue.data_to_send()
-        if data:
+        if data and not transport.is_closing():
             transport.write(data)
         if dialogue.is_closing and not transport.is_closing():
             transport.close()

@@ -189,9 +189,15 @@ class _Conversation:
         for kind, text in ((frames.OUT, answer.out), (frames.ERR, answer.err)):
             if text:
                 data = text.encode("utf-8", "replace")[: frames.ANSWER_LIMIT_BYTES]
-                self._writer.write(frames.encode_answer(kind, data))
-        self._writer.write(frames.encode_answer(frames.EXIT, bytes([answer.status])))
+                self._say(kind, data)
+        self._say(frames.EXIT, bytes([answer.status]))
         await self._writer.drain()
+
+    def _say(self, kind: bytes, data: bytes = b"") -> None:
+        if self._writer.is_closing():
+            # Which not every event loop would tell.
+            raise ConnectionResetError("the program is gone")
+        self._writer.write(frames.encode_answer(kind, data))
 
     async def _read_request(self) -> PipeRequest:
         magic = await self._reader.readexactly(len(frames.MAGIC))
@@ -215,7 +221,9 @@ class _Conversation:
 
     def _uid(self) -> int:
         """The user at the other end, as the kernel knows it."""
-        link: socket.socket = self._writer.get_extra_info("socket")
+        link: socket.socket | None = self._writer.get_extra_info("socket")
+        if link is None:
+            raise ConnectionResetError("the program is gone")
         raw = link.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
         _, uid, _ = _CREDENTIALS.unpack(raw)
         return int(uid)
@@ -237,7 +245,7 @@ class _Conversation:
             await self.answer(answer_done(request, said))
 
     async def _take_body(self, handover: Handover) -> str:
-        self._writer.write(frames.encode_answer(frames.GO))
+        self._say(frames.GO)
         async with asyncio.timeout(self._parts.limits.data_seconds):
             gathered = bytearray()
             async for piece in self._pieces():
@@ -291,7 +299,7 @@ class _Conversation:
     async def _speak_smtp(self, request: PipeRequest) -> None:
         self.is_taking = True
         loop = asyncio.get_running_loop()
-        self._writer.write(frames.encode_answer(frames.SMTP))
+        self._say(frames.SMTP)
         await self._writer.drain()
         session = LocalSmtpSession(self._parts.services, loop, request.user.origin)
         self._writer.transport.set_protocol(session)

@@ -104,7 +104,7 @@ def test_it_is_said_after_the_sync(tmp_path: Path) -> None:
     """No 239 leaves before a sync that ended after its article had come."""
     require("strace")
     trace = tmp_path / "trace"
-    calls = "trace=recvfrom,sendto,write,fsync,fdatasync"
+    calls = "trace=read,recvfrom,sendto,write,fsync,fdatasync"
     strace = (shutil.which("strace") or "", "-f", "-y", "-s", "300", "-e", calls, "-o", str(trace))
     with doomed("nntp", tmp_path / "e", "never", 1, *strace) as (_, port), _client(port) as client:
         for number in range(5):

@@ -6,6 +6,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Coroutine
 from typing import Any, Protocol, Self, TypeVar
 
+from gateway.daemon.event_loop import new_event_loop
+
 T = TypeVar("T")
 
 DEADLINE_SECONDS = 60.0
@@ -30,7 +32,7 @@ class ServerThread(ABC):
     server: _Server
 
     def __init__(self) -> None:
-        self.loop = asyncio.new_event_loop()
+        self.loop = new_event_loop()
         self.faults: list[dict[str, Any]] = []
         self.loop.set_exception_handler(lambda _loop, context: self.faults.append(context))
         self._thread = threading.Thread(target=self.loop.run_forever, name=type(self).__name__)

@@ -181,6 +181,30 @@ def test_a_program_that_dies_on_the_way_leaves_nothing(
 REQUEST = frames.encode_request(b"send", b"", [b"-f", b"a@a.test", b"bob@b.test"], is_terminal=False)
 
 
+def test_a_program_that_dies_before_it_hears_has_its_mail_taken(
+    place: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    committing, gone = threading.Event(), threading.Event()
+
+    def hook(step: str, _path: Path) -> None:
+        if step == "commit":
+            committing.set()
+            gone.wait(60)
+
+    with PipeEndpoint(place, disk=Disk(is_syncing=False, hook=hook)) as endpoint:
+        with endpoint.connect() as caller:
+            caller.link.sendall(REQUEST)
+            caller.send(b"Subject: x\n\n", b"")
+            assert committing.wait(60)
+            # That it has not read what it was told makes the end of the connection an error for us.
+        for _ in range(3):
+            endpoint.ask(lambda: None)
+        gone.set()
+        endpoint.stop()
+        assert len(endpoint.kept()) == 1
+    assert "internal error" not in caplog.text
+
+
 @pytest.mark.parametrize("cut", range(0, len(REQUEST), 5))
 def test_a_program_that_dies_in_its_request_is_forgotten(endpoint: PipeEndpoint, cut: int) -> None:
     with endpoint.connect() as caller:
