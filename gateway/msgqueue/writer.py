@@ -6,11 +6,16 @@ commit of all of them is on disk: many SMTP sessions share one sync, and each an
 A savepoint for each job would do that, but it makes SQLite copy every page that a job is the first to
 change, a third of the time of small jobs. So those that may be run again are run without: if one of them
 fails, all is undone and each is run anew with a savepoint of its own.
+
+Sessions that hand in one message after the other are soon back with the next. If each commit took whoever
+waits just then, they would fall into two groups that commit in turn, with twice as many syncs. So where many
+are at work, a commit waits for those that the last one has answered, but no longer than that one took.
 """
 
 import queue
 import sqlite3
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from itertools import takewhile
@@ -25,6 +30,12 @@ Job = Callable[[sqlite3.Connection], Any]
 
 JOBS_PER_COMMIT = 500
 """More would make the first of them wait for the last."""
+MANY_COUNT = 4
+"""Jobs of two commits in a row, for which the next waits."""
+LONGEST_WAIT_SECONDS = 0.005
+"""Longer than sessions that are quick need, whatever the disk takes."""
+LOOKS_COUNT = 8
+"""How often a commit that waits looks whether all are there; to be woken by each would cost more."""
 
 _KINDS: dict[int, type[StoreError]] = {
     sqlite3.SQLITE_FULL: StoreFull,
@@ -56,6 +67,7 @@ class Writer:
         hook: announced ``commit`` before and ``committed`` after each commit.
         before_commit: a last job of each transaction, such as keeping the clock.
         after_commit: called after each commit; it must not block.
+        pause: waits for so many seconds.
     """
 
     def __init__(
@@ -65,15 +77,21 @@ class Writer:
         hook: Hook,
         before_commit: Job,
         after_commit: Callable[[], None],
+        pause: Callable[[float], None] = time.sleep,
     ) -> None:
         self._connection = connection
         self._path = path
         self._hook = hook
         self._before_commit = before_commit
         self._after_commit = after_commit
+        self._pause = pause
         self._tasks: queue.SimpleQueue[_Task | None] = queue.SimpleQueue()
         self._closing = threading.Lock()
         self._is_closed = False
+        self._expected_count = 0
+        """Jobs of the last commit, and those that came while it lasted."""
+        self._commit_seconds = 0.0
+        """How long the last commit took."""
         self._thread = threading.Thread(target=self._run, name="queue-writer", daemon=True)
         self._thread.start()
 
@@ -111,6 +129,7 @@ class Writer:
     def _run(self) -> None:
         is_open = True
         while is_open:
+            self._wait_for_others()
             task = self._tasks.get()
             group: list[_Task] = []
             while task is not None:
@@ -127,8 +146,17 @@ class Writer:
             if group:
                 self._commit(group)
 
+    def _wait_for_others(self) -> None:
+        if self._expected_count < MANY_COUNT or not 0 < self._tasks.qsize() < self._expected_count:
+            return
+        for _ in range(LOOKS_COUNT):
+            self._pause(min(self._commit_seconds, LONGEST_WAIT_SECONDS) / LOOKS_COUNT)
+            if self._tasks.qsize() >= self._expected_count:
+                return
+
     def _commit(self, group: list[_Task]) -> None:
         done: list[tuple[Future[Any], Any]] = []
+        begun_at = time.perf_counter()
         try:
             self._begin(group, done)
             for task in group[len(done) :]:
@@ -147,6 +175,8 @@ class Writer:
         for future, result in done:
             future.set_result(result)
         self._after_commit()
+        self._commit_seconds = time.perf_counter() - begun_at
+        self._expected_count = len(group) + self._tasks.qsize()
 
     def _begin(self, group: list[_Task], done: list[tuple["Future[Any]", Any]]) -> None:
         """Begin a transaction with the jobs in front that may be run again, or, if one fails, with none."""
