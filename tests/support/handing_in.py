@@ -189,9 +189,12 @@ class PipeCaller:
         return self.answer()
 
     def send(self, *pieces: bytes) -> None:
-        """Send pieces of the body; an empty one is its end."""
-        for piece in pieces:
-            self.link.sendall(frames.encode_piece(piece))
+        """Send pieces of the body, an empty one as its end; stops when the daemon has heard enough."""
+        try:
+            for piece in pieces:
+                self.link.sendall(frames.encode_piece(piece))
+        except (BrokenPipeError, ConnectionResetError):
+            return
 
     def answer(self) -> tuple[bytes, bytes]:
         """The next answer, and not a byte more: kind and data; both empty: the connection has ended."""

@@ -1,6 +1,7 @@
 """Reading at the endpoint: what the store has comes out of the socket, page by page."""
 
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 from gateway.ingest.nntp_reading import PAGE_COUNT
@@ -86,7 +87,7 @@ def test_a_reader_who_does_not_read_holds_nothing_up(tmp_path: Path) -> None:
 
 def test_a_store_that_fails_is_said_and_does_not_end_the_connection(tmp_path: Path) -> None:
     with filled(tmp_path, 1) as endpoint, endpoint.client() as client:
-        with sqlite3.connect(next((tmp_path / "reader").glob("*.sqlite"))) as database:
+        with closing(sqlite3.connect(next((tmp_path / "reader").glob("*.sqlite")))) as database:
             database.execute("ALTER TABLE newsgroup RENAME TO gone")
         assert client.command(f"GROUP {GROUP}")[0] == 403
         assert client.command("DATE")[0] == 111
