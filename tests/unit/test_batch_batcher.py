@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from gateway.batch.batcher import Batcher
-from gateway.batch.policy import BatchSettings, LanePolicy
+from gateway.batch.policy import BURST_LIMIT_SECONDS, BatchSettings, LanePolicy
 from gateway.durable import Disk
 from gateway.errors import StoreBusy
 from gateway.ids import NodeId
@@ -20,6 +20,7 @@ from gateway.spool.layout import Box
 from gateway.spool.store import Spool
 from tests.support.messages import NODE_C, new_message
 from tests.support.nodes import make_books, make_spool, payloads_for
+from tests.support.queue_clock import SetClock
 
 
 class Site:
@@ -27,7 +28,8 @@ class Site:
 
     def __init__(self, directory: Path, books: dict[str, Book]) -> None:
         self.books = books
-        self.queue = Queue(directory / "queue", Disk(is_syncing=False))
+        self.clock = SetClock()
+        self.queue = Queue(directory / "queue", Disk(is_syncing=False), clock=self.clock.make)
         self.spool: Spool = make_spool(directory / "spool")
 
     @property
@@ -122,8 +124,12 @@ def test_a_lane_waits_until_count_bytes_or_age_close_it(site: Site) -> None:
     assert wait_seconds is not None
     assert 1e6 - 60 < wait_seconds <= 1e6
     site.put(1)
+    assert batcher.run_once().packet_count == 0
+    assert batcher.next_run_seconds() == BURST_LIMIT_SECONDS
+    site.clock.go_on(BURST_LIMIT_SECONDS)
     assert batcher.run_once().message_count == 3
     site.put(1, body=b"x" * 10_000)
+    site.clock.go_on(BURST_LIMIT_SECONDS)
     assert batcher.run_once().packet_count == 1
     site.put(1)
     assert batcher.run_once().packet_count == 0

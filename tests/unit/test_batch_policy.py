@@ -54,6 +54,19 @@ def test_a_large_message_does_not_wait_for_company_it_will_not_have() -> None:
     assert not is_closable(figures(), policy, NOON)
 
 
+@pytest.mark.parametrize("enough", [{"count": 1000}, {"largest": 5000}])
+@pytest.mark.parametrize(("max_age", "burst"), [(60.0, 2.0), (3600.0, 2.0), (0.3, 0.01), (0.0, 0.0)])
+def test_a_burst_is_taken_in_before_it_is_packed(
+    enough: dict[str, int], max_age: float, burst: float
+) -> None:
+    policy = LanePolicy(form=Form.BSMTP, max_bytes=5000, max_age_seconds=max_age)
+    assert is_closable(figures(age=burst, **enough), policy, NOON)
+    early = figures(age=burst / 4, **enough)
+    assert is_closable(early, policy, NOON) == (burst == 0)
+    assert seconds_until_closable(early, policy, NOON) == pytest.approx(burst * 3 / 4)
+    assert is_closable(figures(flush=0.0, **enough), policy, NOON)
+
+
 @pytest.mark.parametrize("form", [Form.BSMTP, Form.SENDMAIL])
 @pytest.mark.parametrize("wait", [{"age": 1e6}, {"largest": LARGE}, {"count": 5000}])
 def test_outside_its_windows_a_lane_is_closed_by_flushes_alone(form: Form, wait: dict[str, int]) -> None:
