@@ -76,7 +76,8 @@ def make_stages(parts: Parts, is_stopping: Callable[[], bool]) -> list[Stage]:
 def make_news_stages(news: NewsParts) -> list[Stage]:
     """The stages of news: threads of their own, so that mail never waits for them."""
     return [
-        Stage(NEWS_BATCH, lambda: _batch(news), RESCAN_SECONDS),
+        # Articles come many at a time: few runs look at the lanes in vain.
+        Stage(NEWS_BATCH, lambda: _batch(news), RESCAN_SECONDS, is_eager=True),
         Stage(
             NEWS_DELIVER,
             lambda: _deliver_news(news),

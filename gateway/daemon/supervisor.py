@@ -30,6 +30,7 @@ BUSY_WAIT_SECONDS = 1.0
 """Somebody else runs this stage by hand: look again soon, it is no fault."""
 SHORTEST_PAUSE_SECONDS = 0.2
 """Between two runs: what woke a stage a hundred times meanwhile is done in one. After a rest none."""
+EAGER_PAUSE_SECONDS = 0.02
 TELL_AFTER_SECONDS = 1.0
 """A stop that takes longer says what it waits for."""
 
@@ -46,6 +47,7 @@ class Stage:
         build: makes the run, at the start and again after a bug.
         rescan_seconds: run at least this often, woken or not.
         pause_seconds: between two runs at least, however often it is woken.
+        is_eager: rests no longer than its last run took either, ``EAGER_PAUSE_SECONDS`` at least.
         ask_end: tells a run to end that would not by itself, from another thread; None: every run ends.
     """
 
@@ -54,6 +56,13 @@ class Stage:
     rescan_seconds: float
     ask_end: Callable[[], None] | None = None
     pause_seconds: float = SHORTEST_PAUSE_SECONDS
+    is_eager: bool = False
+
+    def rest_seconds(self, run_seconds: float) -> float:
+        """How long it rests behind a run that took so long."""
+        if self.is_eager:
+            return min(self.pause_seconds, max(run_seconds, EAGER_PAUSE_SECONDS))
+        return self.pause_seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,11 +118,13 @@ class Worker:
     def _loop(self) -> None:
         while not self._stopping.is_set():
             self._woken.clear()
+            begun_at = time.monotonic()
             wait_seconds, is_wakeable = self._run_once()
             if is_wakeable:
                 ended_at = time.monotonic()
                 self._woken.wait(wait_seconds)
-                self._stopping.wait(max(0.0, ended_at + self._stage.pause_seconds - time.monotonic()))
+                rest_seconds = self._stage.rest_seconds(ended_at - begun_at)
+                self._stopping.wait(max(0.0, ended_at + rest_seconds - time.monotonic()))
             else:
                 self._stopping.wait(wait_seconds)
 

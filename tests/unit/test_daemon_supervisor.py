@@ -5,7 +5,7 @@ from collections.abc import Callable, Generator
 
 import pytest
 
-from gateway.daemon.supervisor import Backoff, Run, Stage, Supervisor
+from gateway.daemon.supervisor import EAGER_PAUSE_SECONDS, Backoff, Run, Stage, Supervisor
 from gateway.errors import StoreBusy, StoreError
 from tests.support.processes import wait_until
 
@@ -215,3 +215,12 @@ def test_a_run_that_lasts_is_told_to_end(start: Start) -> None:
     assert entered.wait(WAIT_SECONDS)
     supervisor.stop()
     assert stage.runs == 1
+
+
+def test_an_eager_stage_rests_as_long_as_it_ran_and_others_as_long_as_they_say() -> None:
+    steady, eager = (
+        Stage("a", lambda: lambda: None, 1.0, pause_seconds=0.2, is_eager=eager) for eager in (False, True)
+    )
+    runs = (0.0, 0.1, 5.0)
+    assert [steady.rest_seconds(run) for run in runs] == [0.2, 0.2, 0.2]
+    assert [eager.rest_seconds(run) for run in runs] == [EAGER_PAUSE_SECONDS, 0.1, 0.2]
