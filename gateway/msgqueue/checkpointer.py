@@ -7,6 +7,7 @@ this falls behind (``LOG_LIMIT_PAGES``).
 Contract: nothing depends on it: what is committed is safe in the log, and a fault here is left to SQLite.
 """
 
+import contextlib
 import logging
 import sqlite3
 import threading
@@ -36,8 +37,11 @@ class Checkpointer:
         """Say that there was a commit; for the thread that commits, and no other."""
         self._is_wanted.set()
         if self._thread is None and not self._stopping.is_set():
-            self._thread = threading.Thread(target=self._run, name="queue-checkpoint", daemon=True)
-            self._thread.start()
+            thread = threading.Thread(target=self._run, name="queue-checkpoint", daemon=True)
+            # Where there may be no more threads, commits must go on: SQLite moves its log itself.
+            with contextlib.suppress(RuntimeError):
+                thread.start()
+                self._thread = thread
 
     def close(self) -> None:
         """End, once nothing is committed any more."""

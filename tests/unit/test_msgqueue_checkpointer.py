@@ -1,6 +1,7 @@
 """What is committed gets to its place in the database soon, and nobody depends on it."""
 
 import sqlite3
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -61,3 +62,15 @@ def test_it_ends_at_once_whether_or_not_it_began(path: Path) -> None:
     begun = Checkpointer(lambda: connect(path))
     begun.wake()
     begun.close()
+
+
+def test_without_room_for_a_thread_nothing_stops(path: Path) -> None:
+    checkpointer = Checkpointer(lambda: connect(path))
+    usual_bytes = threading.stack_size(1 << 47)
+    try:
+        with pytest.raises(RuntimeError):
+            threading.Thread(target=checkpointer.close).start()
+        checkpointer.wake()
+    finally:
+        threading.stack_size(usual_bytes)
+    checkpointer.close()
