@@ -12,6 +12,7 @@
 # * Exim and Postfix exclude each other (mail-transport-agent). Postfix is installed; Exim's package is
 #   only unpacked, into .peers/exim of this checkout, and its libraries come from apt.
 # * msmtp submits mail as a user does, curl as the tutorial does; swaks needs libnet-ssleay-perl for TLS; slrn and tin read news.
+# * zstd is what zstdunbatch of the kit calls for INN's rnews.
 # * filespooler, git, dar, wget, syncthing and recutils are what people use on top of NNCP; dosfstools
 #   makes the FAT32 stick of a test, which user-mode-linux mounts where the running kernel knows no FAT,
 #   iproute2 the networks of others. strace tells what was synced before a promise was made.
@@ -26,7 +27,7 @@ grep -qw vfat /proc/filesystems || modprobe -q -n vfat 2>/dev/null || NNCP_USERS
 readonly NNCP_USERS
 readonly MAIL_CLIENTS=(swaks libnet-ssleay-perl msmtp curl)
 readonly NEWSREADERS=(slrn tin)
-readonly PEERS=(nncp postfix "${MAIL_CLIENTS[@]}" "${NEWSREADERS[@]}" inn2-inews inn2)
+readonly PEERS=(nncp postfix "${MAIL_CLIENTS[@]}" "${NEWSREADERS[@]}" inn2-inews inn2 zstd)
 readonly EXIM_PACKAGE=exim4-daemon-light
 readonly APT_LOCK_SECONDS=120
 

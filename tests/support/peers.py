@@ -1,8 +1,8 @@
 """Find the real programs that a test needs: NNCP's Go tools, Postfix, Exim, INN, swaks.
 
 ``require`` skips the test when a program is missing, and fails it when the environment variable
-``REQUIRE_INTEROP`` is ``1``. Instances of the peers: ``tests.support.postfix``, ``.exim``, ``.inn``,
-``.gonncp``.
+``REQUIRE_INTEROP`` is ``1`` and this release has the program. Instances of the peers:
+``tests.support.postfix``, ``.exim``, ``.inn``, ``.gonncp``.
 """
 
 import os
@@ -20,6 +20,8 @@ import pytest
 PROJECT = Path(__file__).resolve().parents[2]
 PEERS_PREFIX = PROJECT / ".peers"
 NEWS_BIN = Path("/usr/lib/news/bin")
+NOT_EVERYWHERE = {"recsel": "recutils"}
+"""Programs and packages that a supported release may lack: Debian 13 has no recutils."""
 
 _EXTRA_PATH = (
     "/usr/sbin",
@@ -52,11 +54,22 @@ def find(program: str) -> str | None:
 def require(program: str, *more: str) -> str:
     """The path of ``program``; the test is skipped when it, or one of ``more``, is not installed."""
     missing = [name for name in (program, *more) if find(name) is None]
+    if missing and not any(map(_is_offered, missing)):
+        pytest.skip(f"NOT RUN: this release has no {', '.join(missing)}")
     if missing:
         unavailable(f"{', '.join(missing)} not installed: run ./run test as root")
     found = find(program)
     assert found is not None
     return found
+
+
+def _is_offered(program: str) -> bool:
+    """Whether this release has a program, as far as apt can tell."""
+    package = NOT_EVERYWHERE.get(program)
+    if package is None or shutil.which("apt-cache") is None:
+        return True
+    argv = ["apt-cache", "show", "--no-all-versions", package]
+    return bool(subprocess.run(argv, capture_output=True, check=False).stdout)
 
 
 def require_root() -> None:
