@@ -59,8 +59,9 @@ class Slrn(TerminalReader):
     name = "slrn"
 
     def open(self, *options: str) -> Seat:
+        # Groups that are newer than its last start would stand above ours.
         (self.home / ".slrnrc").write_text(
-            'set username "me"\nset hostname "a.test"\nset realname "Me"\n'
+            'set username "me"\nset hostname "a.test"\nset realname "Me"\nset check_new_groups 0\n'
             f'set editor_command "{self.editor} %s"\n'
         )
         return super().open("-h", "127.0.0.1", "-f", str(self.home / ".newsrc"), *options)
