@@ -66,7 +66,7 @@ class NewsServer:
                 link, _ = self._listening.accept()
             except OSError:
                 return
-            with link, link.makefile("rwb") as file, contextlib.suppress(OSError):
+            with contextlib.suppress(OSError), link, link.makefile("rwb") as file:
                 self._talk(cast(IO[bytes], file))
 
     def _talk(self, file: IO[bytes]) -> None:
