@@ -13,8 +13,7 @@ from gateway.daemon.news_parts import NewsParts
 from gateway.daemon.notify import send_wake
 from gateway.daemon.parts import Parts
 from gateway.daemon.stages import BATCH, DELIVER, NEWS, NEWS_BATCH, TOSS
-from gateway.deliver.deliverer import DeliverResult
-from gateway.deliver.news_deliverer import NewsDeliverResult
+from gateway.deliver.result import DeliverResult
 from gateway.errors import StoreBusy, UsageFault
 from gateway.exits import DATA, OK, TRY_LATER
 from gateway.ids import NICE_MAX, NodeId, parse_nice
@@ -140,7 +139,7 @@ def deliver(invocation: Invocation, *, is_early: bool) -> int:
         result = DeliverResult()
         for deliverer in parts.deliverers():
             result += deliverer.run_once(is_early=is_early)
-        news = NewsDeliverResult()
+        news = DeliverResult()
         if parts.news is not None:
             news = parts.news.deliverer().run_once(is_early=is_early)
     click.echo(

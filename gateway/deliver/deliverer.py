@@ -18,7 +18,8 @@ from dataclasses import dataclass, field, replace
 
 from gateway.deliver.crew import Crew, Done
 from gateway.deliver.outcome import of_error
-from gateway.deliver.recorder import DeliverResult, Recorder
+from gateway.deliver.recorder import Recorder
+from gateway.deliver.result import DeliverResult
 from gateway.deliver.retry import RetrySchedule
 from gateway.deliver.target import Body, Job, Target, same_for_all
 from gateway.errors import GatewayError
@@ -28,8 +29,6 @@ from gateway.msgqueue.entry import Outcome, QueuedMessage, Verdict
 from gateway.msgqueue.inbox import Inbox
 from gateway.msgqueue.reports import EXPIRED_STATUS, TOO_LATE_TEXT
 from gateway.msgqueue.store import Queue
-
-__all__ = ["LOCK", "DeliverResult", "DeliverSettings", "Deliverer", "Share"]
 
 LOCK = "deliver"
 UNTRIED_PAGE_COUNT = 500

@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 
 from gateway.deliver.news_target import Delivery, NewsTarget
 from gateway.deliver.outcome import of_error, one_line
+from gateway.deliver.result import DeliverResult
 from gateway.deliver.retry import RetrySchedule
 from gateway.errors import GatewayError
 from gateway.maillog import lines_together, log_mail
@@ -44,30 +45,6 @@ class NewsDeliverSettings:
         default_factory=lambda: RetrySchedule(longest_wait_seconds=900.0, max_age_seconds=30 * 86_400.0)
     )
     page_count: int = 200
-
-
-@dataclass(slots=True)
-class NewsDeliverResult:
-    """What one run did, by articles and targets.
-
-    Args:
-        delivered_count: taken by the target, or there already.
-        deferred_count: to be tried again.
-        dead_count: refused or given up.
-        crash_count: not decided, because of a fault of ours.
-        is_target_down: a target took nothing.
-    """
-
-    delivered_count: int = 0
-    deferred_count: int = 0
-    dead_count: int = 0
-    crash_count: int = 0
-    is_target_down: bool = False
-
-    @property
-    def is_empty(self) -> bool:
-        """Whether nothing was due."""
-        return not (self.delivered_count or self.deferred_count or self.dead_count or self.crash_count)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +86,7 @@ class NewsDeliverer:
         self._settings = settings or NewsDeliverSettings()
         self._resting: dict[str, _Rest] = {}
 
-    def run_once(self, *, is_early: bool = False, is_kept_open: bool = False) -> NewsDeliverResult:
+    def run_once(self, *, is_early: bool = False, is_kept_open: bool = False) -> DeliverResult:
         """Try every delivery that is due, once.
 
         Args:
@@ -152,7 +129,7 @@ class _Run:
         recording: ThreadPoolExecutor,
         resting: dict[str, _Rest],
     ) -> None:
-        self.result = NewsDeliverResult()
+        self.result = DeliverResult()
         self._queue = queue
         self._inbox = Inbox(queue)
         self._targets = targets
@@ -241,12 +218,7 @@ class _Run:
     def _tell(self, article: QueuedMessage, target: str, outcome: Outcome, wait_seconds: float) -> None:
         event = "dead" if outcome.verdict is Verdict.REFUSED else str(outcome.verdict)
         _log(event, article, target, outcome, wait_seconds)
-        if outcome.verdict is Verdict.DELIVERED:
-            self.result.delivered_count += 1
-        elif outcome.verdict is Verdict.DEFERRED:
-            self.result.deferred_count += 1
-        else:
-            self.result.dead_count += 1
+        self.result.count(outcome.verdict)
 
 
 def _parts(page: Sequence[QueuedMessage], order: Iterable[str]) -> list[_Part]:

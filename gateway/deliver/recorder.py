@@ -1,45 +1,16 @@
 """What became of messages, on disk first, then in the mail log and in figures."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Self
 
 from gateway.deliver.crew import Done
 from gateway.deliver.outcome import one_line
+from gateway.deliver.result import DeliverResult
 from gateway.deliver.retry import RetrySchedule
 from gateway.maillog import log_mail
 from gateway.msgqueue.entry import Outcome, QueuedMessage, Verdict
 from gateway.msgqueue.inbox import WORN_OUT_STATUS, WORN_OUT_TEXT, Inbox
 
 WORN_OUT = Outcome(Verdict.REFUSED, WORN_OUT_STATUS, WORN_OUT_TEXT)
-
-
-@dataclass(slots=True)
-class DeliverResult:
-    """What one run did, by recipients.
-
-    Args:
-        delivered_count: taken by the target.
-        deferred_count: to be tried again.
-        dead_count: refused or given up; dead letters now.
-        crash_count: not decided, because of a fault of ours.
-        is_target_down: the target took no mail at all.
-    """
-
-    delivered_count: int = 0
-    deferred_count: int = 0
-    dead_count: int = 0
-    crash_count: int = 0
-    is_target_down: bool = False
-
-    def __iadd__(self, other: "DeliverResult") -> Self:
-        """Count what another deliverer did as well."""
-        self.delivered_count += other.delivered_count
-        self.deferred_count += other.deferred_count
-        self.dead_count += other.dead_count
-        self.crash_count += other.crash_count
-        self.is_target_down |= other.is_target_down
-        return self
 
 
 class Recorder:
@@ -105,12 +76,7 @@ class Recorder:
     ) -> None:
         is_given_up = tried is None or outcome.verdict is not tried.verdict
         _log("dead" if is_given_up else str(outcome.verdict), message, recipient, outcome, wait_seconds)
-        if outcome.verdict is Verdict.DELIVERED:
-            self.result.delivered_count += 1
-        elif outcome.verdict is Verdict.DEFERRED:
-            self.result.deferred_count += 1
-        else:
-            self.result.dead_count += 1
+        self.result.count(outcome.verdict)
 
     def _record_bug(self, message: QueuedMessage, bug: str) -> None:
         wait_seconds = self._retry.wait_seconds(message.attempts + 1)

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from gateway.deliver.batch_command import BatchTarget, BatchTargetSettings
-from gateway.deliver.deliverer import Deliverer, DeliverResult
+from gateway.deliver.deliverer import Deliverer
+from gateway.deliver.result import DeliverResult
 from gateway.deliver.sendmail_command import SendmailTarget, SendmailTargetSettings
 from gateway.deliver.smtp import SmtpTarget, SmtpTargetSettings
 from gateway.deliver.smtp_session import TcpPlace, UnixPlace

@@ -9,8 +9,9 @@ from typing import IO, cast
 import pytest
 
 from gateway.deliver.news_connections import SHARE_COUNT, TRY_ALL_SECONDS, SeveralConnections
-from gateway.deliver.news_deliverer import NewsDeliverer, NewsDeliverResult
+from gateway.deliver.news_deliverer import NewsDeliverer
 from gateway.deliver.nntp import NntpTarget, NntpTargetSettings
+from gateway.deliver.result import DeliverResult
 from gateway.durable import Disk
 from gateway.msgqueue.store import Queue
 from gateway.nntp.feeder import FeedSettings
@@ -97,7 +98,7 @@ def connections(port: int, count: int, clock: Clock | None = None) -> SeveralCon
     return SeveralConnections([NntpTarget(settings) for _ in range(count)], clock or Clock())
 
 
-def deliver(queue: Queue, target: SeveralConnections) -> NewsDeliverResult:
+def deliver(queue: Queue, target: SeveralConnections) -> DeliverResult:
     return NewsDeliverer(queue, {"inn": target}).run_once(is_early=True)
 
 
