@@ -31,6 +31,7 @@ BUSY_WAIT_SECONDS = 1.0
 SHORTEST_PAUSE_SECONDS = 0.2
 """Between two runs: what woke a stage a hundred times meanwhile is done in one. After a rest none."""
 EAGER_PAUSE_SECONDS = 0.02
+"""Of an eager stage: with no pause a run that takes no time would be made for each of a thousand articles."""
 TELL_AFTER_SECONDS = 1.0
 """A stop that takes longer says what it waits for."""
 
