@@ -26,6 +26,8 @@ BURST_LIMIT_SECONDS = 2.0
 """Longer would let large batches pile up where mail pours in all the time."""
 BURST_PARTS = 30
 """Of the time a batch may wait anyway, one is for a burst."""
+WINDOW_END_SECONDS = 10.0
+"""So long before a window ends no burst is waited for: a batcher that comes late is still in time."""
 
 FLUSH_INTERVAL_SECONDS = 5.0
 """A link that breaks and is called again all the time must not make a packet of each single mail."""
@@ -144,7 +146,9 @@ def is_closable(figures: LaneFigures, policy: LanePolicy, moment: datetime) -> b
     open_seconds = seconds_open(policy.windows, moment)
     if open_seconds is None:
         return False
-    return _is_full(figures, policy) or figures.oldest_age_seconds >= open_seconds
+    if _is_full(figures, policy) or figures.oldest_age_seconds >= open_seconds:
+        return True
+    return _is_enough(figures, policy) and seconds_left(policy.windows, moment) <= WINDOW_END_SECONDS
 
 
 def seconds_until_closable(figures: LaneFigures, policy: LanePolicy, moment: datetime) -> float:

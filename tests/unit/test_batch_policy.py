@@ -4,7 +4,13 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from gateway.batch.policy import LanePolicy, Niceness, is_closable, seconds_until_closable
+from gateway.batch.policy import (
+    WINDOW_END_SECONDS,
+    LanePolicy,
+    Niceness,
+    is_closable,
+    seconds_until_closable,
+)
 from gateway.msgqueue.entry import Form, Lane, LaneFigures
 from gateway.routing.urgency import Urgency
 from gateway.schedule.window import parse_window
@@ -93,6 +99,18 @@ def test_a_wait_that_outlasts_the_window_ends_when_the_next_one_opens() -> None:
     early = NOON.replace(hour=5, minute=59, second=30)
     assert seconds_until_closable(figures(age=5.0), NIGHT, early) == 16 * HOUR + 30
     assert seconds_until_closable(figures(age=45.0), NIGHT, early) == 15.0
+
+
+@pytest.mark.parametrize("left", [0.001, 1.0, 2.5, 12.5, 60.0])
+@pytest.mark.parametrize("age", [0.0, 1.0, 1.999])
+def test_no_burst_outlasts_a_window(age: float, left: float) -> None:
+    moment = NOON.replace(hour=6) - timedelta(seconds=left)
+    full = figures(age=age, count=1000)
+    wait_seconds = seconds_until_closable(full, NIGHT, moment)
+    assert wait_seconds == (0.0 if left <= WINDOW_END_SECONDS else NIGHT.burst_seconds - age)
+    assert wait_seconds < left
+    assert is_closable(full, NIGHT, moment) == (left <= WINDOW_END_SECONDS)
+    assert not is_closable(figures(age=age, count=999), NIGHT, moment)
 
 
 def test_nothing_is_closed_for_a_neighbour_out_of_service() -> None:
