@@ -11,17 +11,20 @@ import importlib
 import pkgutil
 import signal
 import sys
+from collections.abc import Callable, Iterator
 
 import bench
-from bench.figures import BenchError
+from bench.figures import BenchError, Figure
 
-_NO_PARTS = {"__main__", "figures", "mail_letters", "mail_site", "packet_nodes"}
+Run = Callable[[], Iterator[Figure]]
+"""Takes the figures of a part."""
 
 
-def parts() -> list[str]:
-    """The names of all parts: modules of this package with a ``run`` function."""
-    names = (module.name for module in pkgutil.iter_modules(bench.__path__))
-    return [name for name in names if name not in _NO_PARTS]
+def parts() -> dict[str, Run]:
+    """All parts by their names: modules of this package with a ``run`` function."""
+    names = [module.name for module in pkgutil.iter_modules(bench.__path__)]
+    runs = {name: getattr(importlib.import_module(f"bench.{name}"), "run", None) for name in names}
+    return {name: run for name, run in runs.items() if run is not None}
 
 
 def main(arguments: list[str]) -> int:
@@ -36,7 +39,7 @@ def main(arguments: list[str]) -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     for name in wanted:
         try:
-            for figure in importlib.import_module(f"bench.{name}").run():
+            for figure in known[name]():
                 print(figure, flush=True)
         except BenchError as error:
             print(f"bench {name}: left out: {error}", file=sys.stderr)
