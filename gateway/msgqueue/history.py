@@ -16,7 +16,7 @@ from gateway.ids import NodeId, PacketId
 from gateway.msgqueue.bodies import StagedBody
 from gateway.msgqueue.entry import NewMessage, Role
 from gateway.msgqueue.insertion import insert_messages, size_of
-from gateway.msgqueue.many_rows import ROWS_LIMIT_COUNT, insert_rows
+from gateway.msgqueue.many_rows import ROWS_LIMIT_COUNT, execute_rows
 from gateway.msgqueue.store import Queue
 
 LOOKUP_COUNT = 500
@@ -232,7 +232,7 @@ class History:
     def _note(self, connection: sqlite3.Connection, articles: Sequence[NewArticle]) -> set[str]:
         """Remember the Message-IDs; returns those that are new."""
         now, wall = self.queue.clock.now(), self.queue.clock.wall()
-        added = insert_rows(
+        added = execute_rows(
             connection,
             "INSERT INTO history (message_id, seen_at, seen_wall, refusal)",
             [

@@ -12,6 +12,7 @@ from gateway.ids import BatchId, NodeId, PacketId
 from gateway.msgqueue.due import DueMail
 from gateway.msgqueue.entry import NewMessage, Outcome, QueuedMessage, Received, Role, State, Success, Verdict
 from gateway.msgqueue.insertion import drop_finished_bodies, insert_message, size_of
+from gateway.msgqueue.many_rows import execute_rows
 from gateway.msgqueue.pace import Account, Pace
 
 CRASH_LIMIT = 3
@@ -121,31 +122,21 @@ class Inbox(DueMail):
 
         def job(connection: sqlite3.Connection) -> tuple[Begun, list[str]]:
             now, wall = self.queue.clock.now(), self.queue.clock.wall()
-            messages = set()
-            for seq, outcome, wait_seconds in outcomes:
-                state = _STATES[outcome.verdict]
-                row = connection.execute(
-                    "UPDATE delivery SET state = ?, status = ?, text = ?, attempts = attempts + 1, begun = ?,"
-                    " success = CASE WHEN notify LIKE '%SUCCESS%' THEN ? END,"
-                    " next_try_at = ?, changed_at = ?, changed_wall = ?"
-                    # A person may have held, dropped or given it up while it was tried: only a delivery
-                    # that took place is stronger.
-                    " WHERE seq = ? AND (state = 'queued' OR ? = 'delivered') RETURNING message",
-                    (
-                        state,
-                        outcome.status,
-                        outcome.text,
-                        outcome.is_cut,
-                        _success_to_tell(outcome),
-                        now + wait_seconds,
-                        now,
-                        wall,
-                        seq,
-                        state,
-                    ),
-                ).fetchone()
-                if row is not None:
-                    messages.add(row[0])
+            rows = [
+                (
+                    seq,
+                    _STATES[outcome.verdict],
+                    outcome.status,
+                    outcome.text,
+                    outcome.is_cut,
+                    _success_to_tell(outcome),
+                    now + wait_seconds,
+                    now,
+                    wall,
+                )
+                for seq, outcome, wait_seconds in outcomes
+            ]
+            messages = {int(str(message)) for (message,) in execute_rows(connection, _TOLD, rows, _SETTLE)}
             begun = _begin(connection, begin, now, wall)
             return begun, drop_finished_bodies(connection, sorted(messages))
 
@@ -191,6 +182,17 @@ class Inbox(DueMail):
         self.queue.write(job)
 
 
+_TOLD = "WITH told (seq, state, status, text, begun, success, next_try_at, now, wall) AS ("
+_SETTLE = (
+    ") UPDATE delivery SET state = told.state, status = told.status, text = told.text,"
+    " attempts = attempts + 1, begun = told.begun,"
+    " success = CASE WHEN notify LIKE '%SUCCESS%' THEN told.success END,"
+    " next_try_at = told.next_try_at, changed_at = told.now, changed_wall = told.wall"
+    # A person may have held, dropped or given it up while it was tried: only a delivery that took place
+    # is stronger.
+    " FROM told WHERE delivery.seq = told.seq AND (delivery.state = 'queued' OR told.state = 'delivered')"
+    " RETURNING delivery.message"
+)
 _STATES = {
     Verdict.DELIVERED: State.DELIVERED,
     Verdict.DEFERRED: State.QUEUED,

@@ -13,7 +13,7 @@ from itertools import chain
 from gateway.msgqueue.clock import QueueClock
 from gateway.msgqueue.copies import kind_of
 from gateway.msgqueue.entry import HeldBy, NewMessage, Role, State, Target
-from gateway.msgqueue.many_rows import Row, insert_rows
+from gateway.msgqueue.many_rows import Row, execute_rows
 from gateway.msgqueue.rows import mail_columns, recipient_columns
 
 _INTO_MESSAGE = (
@@ -121,12 +121,12 @@ def insert_messages(
     moment = (clock.now(), clock.wall())
     (last_seq,) = connection.execute("SELECT coalesce(max(seq), 0) FROM message").fetchone()
     numbered = list(enumerate(messages, last_seq + 1))
-    insert_rows(
+    execute_rows(
         connection,
         _INTO_MESSAGE,
         [_message_row(seq, message, role, came_by, moment) for seq, (message, role) in numbered],
     )
-    insert_rows(
+    execute_rows(
         connection,
         _INTO_BODY,
         [(seq, message.body) for seq, (message, _) in numbered if isinstance(message.body, bytes)],
@@ -135,7 +135,7 @@ def insert_messages(
     deliveries = (
         _delivery_rows(seq, message, came_by[0], NO_LIMITS, (*moment, 0.0)) for seq, (message, _) in numbered
     )
-    insert_rows(connection, _INTO_DELIVERY, list(chain.from_iterable(deliveries)))
+    execute_rows(connection, _INTO_DELIVERY, list(chain.from_iterable(deliveries)))
 
 
 def _message_row(

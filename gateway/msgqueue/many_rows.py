@@ -1,4 +1,4 @@
-"""Many rows put into a table by few statements.
+"""Many rows put into a table, or changed, by few statements.
 
 For each statement Python lets other threads run and waits for its turn again, which costs more than a row. A
 statement of many rows is one such wait; while it runs, others work. Statements have 64 rows, 32, 16 and so on
@@ -19,18 +19,18 @@ Row = Sequence[Value]
 Item = TypeVar("Item")
 
 
-def insert_rows(
+def execute_rows(
     connection: sqlite3.Connection,
-    into: str,
+    front: str,
     rows: Sequence[Row],
     rest: str = "",
     limit_count: int = ROWS_LIMIT_COUNT,
 ) -> list[tuple[object, ...]]:
-    """Insert rows.
+    """Execute a statement on rows.
 
     Args:
         connection: the writer's, in a transaction.
-        into: ``INSERT INTO table (columns)``.
+        front: of the statement, before the values, such as ``INSERT INTO table (columns)``.
         rows: with as many values each as there are columns.
         rest: of the statement, behind the values.
         limit_count: rows of one statement at most, a power of two.
@@ -40,7 +40,7 @@ def insert_rows(
     """
     found: list[tuple[object, ...]] = []
     for some in _parts(rows, limit_count):
-        statement = f"{into} VALUES {_marks(len(some[0]), len(some))} {rest}"
+        statement = f"{front} VALUES {_marks(len(some[0]), len(some))} {rest}"
         found += connection.execute(statement, tuple(chain.from_iterable(some))).fetchall()
     return found
 

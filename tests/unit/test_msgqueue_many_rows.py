@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from gateway.msgqueue.many_rows import ROWS_LIMIT_COUNT, insert_rows
+from gateway.msgqueue.many_rows import ROWS_LIMIT_COUNT, execute_rows
 
 
 @pytest.fixture
@@ -22,7 +22,7 @@ def test_all_rows_are_put_in_in_their_order(
     connection: sqlite3.Connection, count: int, limit_count: int
 ) -> None:
     rows = [(f"word {number}", bytes(number)) for number in range(count)]
-    assert insert_rows(connection, "INSERT INTO word (text, data)", rows, limit_count=limit_count) == []
+    assert execute_rows(connection, "INSERT INTO word (text, data)", rows, limit_count=limit_count) == []
     assert connection.execute("SELECT text, data FROM word ORDER BY seq").fetchall() == rows
 
 
@@ -30,8 +30,8 @@ def test_what_is_new_comes_back(connection: sqlite3.Connection) -> None:
     rest = "ON CONFLICT DO NOTHING RETURNING text"
     first = [(f"{number}",) for number in range(0, 300, 2)]
     both = [(f"{number}",) for number in range(300)]
-    assert insert_rows(connection, "INSERT INTO word (text)", first, rest) == first
-    assert insert_rows(connection, "INSERT INTO word (text)", both, rest) == both[1::2]
+    assert execute_rows(connection, "INSERT INTO word (text)", first, rest) == first
+    assert execute_rows(connection, "INSERT INTO word (text)", both, rest) == both[1::2]
 
 
 def test_statements_have_few_sizes_so_that_they_stay_prepared(connection: sqlite3.Connection) -> None:
@@ -39,5 +39,5 @@ def test_statements_have_few_sizes_so_that_they_stay_prepared(connection: sqlite
     connection.set_trace_callback(lambda statement: seen.add(statement.count("(")))
     for count in range(1, 200):
         connection.execute("DELETE FROM word")
-        insert_rows(connection, "INSERT INTO word (text)", [(f"{number}",) for number in range(count)])
+        execute_rows(connection, "INSERT INTO word (text)", [(f"{number}",) for number in range(count)])
     assert seen == {0, *(1 + 2**power for power in range(7))}
