@@ -16,7 +16,7 @@ written so, will never get better, and goes to the quarantine.
 """
 
 import secrets
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Self
 
@@ -28,10 +28,11 @@ from gateway.message.address import is_domain
 from gateway.message.bsmtp_dialogue import BatchLimits
 from gateway.msgqueue.entry import NewMessage, Received
 from gateway.msgqueue.inbox import Inbox
+from gateway.msgqueue.insertion import size_of
 from gateway.msgqueue.pace import Account, check_backlog
 from gateway.msgqueue.payload import DIRECTORY_NAME as STAGING_NAME
 from gateway.msgqueue.payload import Payload, stage_payload
-from gateway.msgqueue.shelf import Body, HeadBody, Shelf
+from gateway.msgqueue.shelf import HEAD_LIMIT_BYTES, Body, HeadBody, Shelf
 from gateway.msgqueue.store import Queue
 from gateway.receive import quarantine
 from gateway.receive.admission import Admission, FindWay, House
@@ -51,6 +52,9 @@ NNCPNET = "nncp-rmail-v1"
 RSMTP = "rsmtp"
 SINGLE = frozenset({SENDMAIL, RMAIL, NNCPNET})
 """Handles whose payload is one message."""
+KEPT_BYTES = 1 << 20
+KEPT_COUNT = 1000
+"""A payload of so many bytes and messages is read once: its messages stay in memory."""
 
 Read = Callable[[Unpacker, Iterable[bytes]], Iterator[NewMessage]]
 
@@ -118,10 +122,17 @@ class Receipt:
 
 @dataclass(frozen=True, slots=True)
 class _Finding:
-    """What the first reading found: the payload is whole."""
+    """What the first reading found: the payload is whole.
+
+    Args:
+        batch: its id, if it is a batch of ours.
+        lost: why the first of the messages whose bytes are not taken was refused, or None.
+        messages: all of them; none: the payload is to be read again.
+    """
 
     batch: BatchId | None
     lost: MessageError | None
+    messages: Sequence[NewMessage]
 
 
 class Receiver:
@@ -197,12 +208,16 @@ class Receiver:
         self._queue.check_room(payload.size_bytes)
         check_backlog(self._queue, self._account(source))
         lines = ArrivalLines(source, finding.batch, self._name_of)
-        received = self._put(payload, source, read, stamp, finding.batch, kept_as)
+
+        def messages(new_body: Callable[[str], Body]) -> Iterable[NewMessage]:
+            unpacker = self._unpacker(source, stamp, new_body, kept_as)
+            return finding.messages or read(unpacker, payload.chunks())
+
+        received = self._put(messages, source, finding.batch)
         if received.is_duplicate:
             lines.duplicate(received)
             return Receipt(is_duplicate=True, quarantine_id=kept_as)
-        unpacker = self._unpacker(source, stamp, lambda _: HeadBody(), kept_as)
-        dead_count = sum(map(lines.message, read(unpacker, payload.chunks())))
+        dead_count = sum(map(lines.message, messages(lambda _: HeadBody())))
         lines.slowed(received)
         return Receipt(
             message_count=received.message_count,
@@ -212,7 +227,7 @@ class Receiver:
         )
 
     def _examine(self, payload: Payload, source: Source, read: Read, stamp: Stamp) -> _Finding:
-        """Read the payload to its end, keeping nothing.
+        """Read the payload to its end, keeping no more than a little.
 
         Raises:
             CutShort: it is not whole.
@@ -222,26 +237,32 @@ class Receiver:
             # One message has no end of its own. Every mail server ends it with a line end.
             raise CutShort("the message does not end in a line end")
         unpacker = self._unpacker(source, stamp, lambda _: HeadBody(), None)
-        count = sum(1 for _ in read(unpacker, payload.chunks()))
+        count, kept = 0, list[NewMessage]()
+        is_kept = payload.size_bytes <= KEPT_BYTES
+        for message in read(unpacker, payload.chunks()):
+            count += 1
+            is_kept = is_kept and count <= KEPT_COUNT and size_of(message) < HEAD_LIMIT_BYTES
+            if is_kept:
+                kept.append(message)
+            else:
+                kept.clear()
         if count == 0:
             raise BadBatch("the batch holds no message")
-        return _Finding(unpacker.batch_id, unpacker.lost)
+        # The record of a message that was lost is to say where the payload is kept, and it is nowhere yet.
+        is_kept = is_kept and unpacker.lost is None
+        return _Finding(unpacker.batch_id, unpacker.lost, kept if is_kept else ())
 
     def _put(
         self,
-        payload: Payload,
+        messages: Callable[[Callable[[str], Body]], Iterable[NewMessage]],
         source: Source,
-        read: Read,
-        stamp: Stamp,
         batch: BatchId | None,
-        kept_as: str | None,
     ) -> Received:
         shelf = Shelf(self._queue)
-        messages = read(self._unpacker(source, stamp, shelf.new_body, kept_as), payload.chunks())
         account = self._account(source)
         try:
             received = self._inbox.put_batch(
-                source.sender, messages, batch=batch, packet=source.packet, account=account
+                source.sender, messages(shelf.new_body), batch=batch, packet=source.packet, account=account
             )
         except BaseException:
             shelf.abandon()

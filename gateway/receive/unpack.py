@@ -1,8 +1,8 @@
 """From the bytes of a payload to the messages of the queue.
 
-A payload is read up to three times: to prove that it is whole, to put its messages in the inbox
-inside one transaction, and to write the mail log once they are there. Each reading makes the same
-messages with the same ids, in a memory that does not grow with the batch.
+A payload is read once if it is small, and else three times: to prove that it is whole, to put its messages
+in the inbox inside one transaction, and to write the mail log once they are there. Each reading makes the
+same messages with the same ids, in a memory that does not grow with the batch.
 
 A message or a recipient that can't be accepted becomes a dead delivery with its reason; the others
 go on. ``BadBatch`` is for what leaves unclear where messages begin and end.

@@ -18,7 +18,7 @@ from gateway.msgqueue.entry import State
 from gateway.msgqueue.inbox import Inbox
 from gateway.msgqueue.store import INLINE_BODY_BYTES, Queue
 from gateway.receive.quarantine import Source
-from gateway.receive.receiver import NNCPNET, RSMTP, SINGLE, Receipt
+from gateway.receive.receiver import KEPT_COUNT, NNCPNET, RSMTP, SINGLE, Receipt
 from gateway.receive.unpack import CutShort
 from tests.support.messages import NODE_A
 from tests.support.received import (
@@ -316,6 +316,34 @@ def test_more_large_messages_than_files_may_be_open(queue: Queue) -> None:
     views = inbox(queue)
     assert {without_trace(body_of(queue, view)) for view in views} == {LARGE}
     assert len({view.id for view in views}) == 140
+
+
+@pytest.mark.parametrize(
+    "bodies",
+    [
+        pytest.param([b"%d\r\n" % number for number in range(300)], id="all are kept"),
+        pytest.param([b"%d\r\n" % number * 30_000 for number in range(30)], id="more bytes than are kept"),
+        pytest.param(
+            [b"x" * (INLINE_BODY_BYTES + size) + b"\r\n" for size in range(-160, 10, 40)],
+            id="about as large as the database takes",
+        ),
+    ],
+)
+def test_a_batch_that_is_read_once_and_one_that_is_read_again_come_whole(
+    queue: Queue, bodies: list[bytes], caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    assert take(queue, batch_of([pair(body=body) for body in bodies])) == Receipt(message_count=len(bodies))
+    views = inbox(queue)
+    assert [without_trace(body_of(queue, view)) for view in views] == bodies
+    told = [record.getMessage() for record in caplog.records if "event=unpacked" in record.getMessage()]
+    assert [line.partition(" id=")[2].split()[0] for line in told] == [view.id for view in views]
+
+
+@pytest.mark.parametrize("count", [KEPT_COUNT, KEPT_COUNT + 1])
+def test_as_many_messages_as_are_kept_and_one_more(queue: Queue, count: int) -> None:
+    assert take(queue, batch_of([pair(body=b"\r\n")] * count)) == Receipt(message_count=count)
+    assert len({message.id for message in Inbox(queue).due(count + 1)}) == count
 
 
 def test_a_sendmail_message_loses_its_return_path_and_gets_crlf(queue: Queue) -> None:
