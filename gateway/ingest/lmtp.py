@@ -65,7 +65,14 @@ class LmtpSession(SmtpSession):
 
     async def _serve(self) -> None:
         if self._local_uid is not None:
-            user = await self.loop.run_in_executor(None, find_user, self._local_uid)
+            users = self._services.users
+            user = users.get(self._local_uid)
+            if user is None:
+                # In a thread, since it may ask a directory service, and once: for messages that come in a
+                # connection each, as Exim's do, it would be an eighth of the work on them.
+                user = users[self._local_uid] = await self.loop.run_in_executor(
+                    None, find_user, self._local_uid
+                )
             self._origin = user.origin
         await super()._serve()
 

@@ -7,6 +7,7 @@ from gateway.batch.choices import FindChoices
 from gateway.ingest.connection import SmtpConnection
 from gateway.ingest.inflight import InFlight
 from gateway.ingest.intake import Intake
+from gateway.ingest.mail_command import LocalUser
 from gateway.ingest.settings import SmtpSettings
 from gateway.msgqueue.store import Queue
 from gateway.routing.table import Table
@@ -25,6 +26,7 @@ class Services:
         inflight: room for content in memory.
         intake: puts messages in the queue.
         sessions: those that live now.
+        users: of this machine, by their number, that handed in mail before.
         is_stopping: no new session is served.
     """
 
@@ -36,4 +38,5 @@ class Services:
     inflight: InFlight
     intake: Intake
     sessions: set[SmtpConnection] = field(default_factory=set)
+    users: dict[int, LocalUser] = field(default_factory=dict)
     is_stopping: bool = False
