@@ -1,10 +1,10 @@
 """From one mail server to another: ours in between, and NNCP's own recipe, under the same load.
 
 The clock runs from the first submission to the last file in the far Maildir. Ours: the server hands the
-mail over by SMTP, batches travel through an open session over TCP, the far daemon hands them to the far
-server; all of it at the same time, at a fast link's settings. The recipe: a pipe with one nncp-exec a mail;
-when all are packed, one bundle; then nncp-toss, which starts the far server's command for each mail. Both
-use the same two servers, side by side; the sides take turns.
+mail over by LMTP, as its kit has it; batches travel through an open session over TCP, the far daemon hands
+them to the far server; all of it at the same time, at a fast link's settings. The recipe: a pipe with one
+nncp-exec a mail; when all are packed, one bundle; then nncp-toss, which starts the far server's command for
+each mail. Both use the same two servers, side by side; the sides take turns.
 """
 
 import json
@@ -21,7 +21,7 @@ from bench.mail_site import Nodes, file_count, need, open_place, scaled, wait_fo
 from gateway.ids import ID_CHARS
 from tests.support.exim import EximInstance
 from tests.support.gonncp import GoMesh
-from tests.support.peers import require
+from tests.support.peers import PROJECT, require
 from tests.support.ports import free_port
 from tests.support.postfix import PostfixInstance
 from tests.support.processes import as_user
@@ -39,25 +39,14 @@ IFS= read -r first
 case $first in "Return-Path: <"*">") s=${{first#Return-Path: <}}; s=${{s%>}};; *) exit 65;; esac
 exec {sendmail} -i -f "${{s:-<>}}" -- "$@"
 """
-_EXIM_ROUTERS = """\
-ours:
-  driver = manualroute
-  domains = b.test
-  transport = nncp_gateway_smtp
-  route_list = * 127.0.0.1 byname
-  self = send
+_RECIPE_ROUTER = """\
 recipe:
   driver = manualroute
   domains = c.test
   transport = nncp
   route_list = c.test c
 """
-_EXIM_TRANSPORTS = """\
-nncp_gateway_smtp:
-  driver = smtp
-  port = {port}
-  allow_localhost
-  hosts_try_fastopen =
+_RECIPE_TRANSPORT = """\
 nncp:
   driver = pipe
   batch_max = 100
@@ -65,6 +54,8 @@ nncp:
   command = {command} -noprogress -quiet -cfg {config} $host rsmtp
   return_fail_output
 """
+_SOCKET_MODE = 0o666
+"""Servers of three users hand mail in here; at a site a group lets them."""
 
 
 class _Server(Protocol):
@@ -162,7 +153,9 @@ def _between_postfixes(place: Path, stack: ExitStack) -> tuple[_Way, _Way]:
         "nncp unix - n n - - pipe flags=Rq null_sender= user=mail"
         f" argv={require('nncp-exec')} -quiet -noprogress -cfg {recipe.config} $nexthop sendmail $recipient"
     )
-    near.add_transport(f"b.test smtp:[127.0.0.1]:{_serve_nodes(place, stack, far.port)}")
+    near.add_service("nncplmtp unix - - n - 20 lmtp")
+    near.set("nncplmtp_destination_recipient_limit = 1000")
+    near.add_transport(f"b.test nncplmtp:unix:{_serve_nodes(place, stack, far.port)}")
     near.add_transport("c.test nncp:c")
     for server in (near, far):
         stack.enter_context(server)
@@ -172,21 +165,33 @@ def _between_postfixes(place: Path, stack: ExitStack) -> tuple[_Way, _Way]:
 def _between_exims(place: Path, stack: ExitStack) -> tuple[_Way, _Way]:
     far = EximInstance(place / "eb", "mx.b.test", ["b.test", "c.test"])
     recipe = _Recipe(place / "go", "rsmtp", far.rsmtp, far.user)
-    transports = _EXIM_TRANSPORTS.format(
-        port=_serve_nodes(place, stack, far.port), command=require("nncp-exec"), config=recipe.config
+    ours = (PROJECT / "exim/transport.sample").read_text()
+    for sample, here in (
+        ("/run/nncp-gateway/lmtp", str(_serve_nodes(place, stack, far.port))),
+        ("user = nncp", f"user = {far.user}"),
+    ):
+        ours = ours.replace(sample, here)
+    its = _RECIPE_TRANSPORT.format(command=require("nncp-exec"), config=recipe.config)
+    near = EximInstance(
+        place / "ea",
+        "mx.a.test",
+        ["a.test"],
+        routers=(PROJECT / "exim/router.sample").read_text() + _RECIPE_ROUTER,
+        transports=f"{ours}\n{its}",
     )
-    near = EximInstance(place / "ea", "mx.a.test", ["a.test"], routers=_EXIM_ROUTERS, transports=transports)
     for server in (near, far):
         stack.enter_context(server)
     return _Way(near, far, OURS, lambda _: None), _Way(near, far, THEIRS, recipe.carry)
 
 
-def _serve_nodes(place: Path, stack: ExitStack, far_port: int) -> int:
-    """Start two nodes with an open session between them; returns where the first takes mail."""
+def _serve_nodes(place: Path, stack: ExitStack, far_port: int) -> Path:
+    """Start two nodes with an open session between them; returns the socket where the first takes mail."""
     nodes = Nodes(place, options=((), ("--deliver", f"smtp:127.0.0.1:{far_port}")), batch=FAST_LINK)
     port = free_port()
     nodes.b.set_toml("online", f'listen = ["127.0.0.1:{port}"]\n')
     nodes.a.set_toml("online", "calls = true\n")
+    mail_socket = place / "lmtp"
+    nodes.a.set_toml("lmtp", f'socket = "{mail_socket}"\nsocket_mode = "{_SOCKET_MODE:04o}"\n')
     config = nodes.a.nncp()
     config["neigh"]["b"] |= {
         "addrs": {"main": f"127.0.0.1:{port}"},
@@ -195,7 +200,7 @@ def _serve_nodes(place: Path, stack: ExitStack, far_port: int) -> int:
     nodes.a.nncp_path.write_text(json.dumps(config))
     stack.enter_context(nodes.b.serving())
     stack.enter_context(nodes.a.serving())
-    return nodes.a.port()
+    return mail_socket
 
 
 def _packet_count(box: Path) -> int:
