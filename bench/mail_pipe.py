@@ -19,7 +19,8 @@ from pathlib import Path
 
 from bench.figures import BenchError, Figure, side_by_side
 from bench.mail_site import scaled, wait_for
-from bench.packet_nodes import Pair, place_in
+from bench.packet_nodes import Pair
+from bench.places import place_in
 
 ROUNDS_COUNT = scaled(100)
 SMALL_BYTES = 4096

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from bench.figures import BenchError
-from bench.packet_nodes import place_in
+from bench.places import place_in
 from tests.support import peers
 from tests.support.gateways import GatewayNode
 

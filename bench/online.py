@@ -21,7 +21,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from bench.figures import BenchError, Figure
-from bench.packet_nodes import installed, place_in
+from bench.packet_nodes import installed
+from bench.places import discard, place_in
 from gateway.packet.plain import PacketType, PlainHeader
 from gateway.spool.layout import Box
 from gateway.tx.posting import post_to
@@ -123,7 +124,8 @@ def _refill(pair: OnlinePair, kept: Path) -> None:
     """Lay the same packets into a's tx again, as fresh files, and empty b's rx."""
     tx, rx = pair.box("a", Box.TX), pair.box("b", Box.RX)
     for box in (tx, rx):
-        shutil.rmtree(box, ignore_errors=True)
+        if box.exists():
+            discard(box)
     # Links: the bytes are read from the page cache in every round.
     shutil.copytree(kept, tx, copy_function=os.link)
     rx.mkdir(parents=True)

@@ -6,7 +6,6 @@ import re
 import shutil
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -74,16 +73,6 @@ def installed(cache: Path) -> Iterator[None]:
             os.environ.pop(name, None)
             if value is not None:
                 os.environ[name] = value
-
-
-@contextmanager
-def place_in(parent: Path | None = None) -> Iterator[Path]:
-    """A directory that is removed afterwards, in the usual place or another."""
-    path = Path(tempfile.mkdtemp(prefix="bench-", dir=parent))
-    try:
-        yield path
-    finally:
-        shutil.rmtree(path)
 
 
 def _write_config(home: Path, name: str, keys: dict[str, PrivateKeys], handler: list[str]) -> Path:

@@ -19,7 +19,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from bench.figures import BenchError, Figure, rate_of, side_by_side
-from bench.packet_nodes import OURS, Pair, call, installed, peak_mib, place_in, run_go
+from bench.packet_nodes import OURS, Pair, call, installed, peak_mib, run_go
+from bench.places import SHARED_MEMORY, place_in
 from gateway.ids import PacketId
 from gateway.packet.plain import PacketType, PlainHeader
 from gateway.packet.seal import Hop, OnionSealer
@@ -38,7 +39,6 @@ STREAM_BYTES = int(os.environ.get("BENCH_STREAM_MIB", "512")) * MIB
 FILE_BYTES = int(os.environ.get("BENCH_FILE_MIB", "1024")) * MIB
 STAT_COUNT = int(os.environ.get("BENCH_STAT_COUNT", "100000"))
 MEMORY_LIMIT_MIB = 100
-SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - a fresh directory is made in it
 LARGE_ROUNDS = 5
 COPIES = 4
 """Of the large file, at most: source, packet, what is being written, what was tossed."""
