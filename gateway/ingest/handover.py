@@ -8,8 +8,8 @@ class Handover(Protocol):
     """One body on its way in.
 
     Contract: ``write`` its pieces, then ``close`` once; when the future of ``close`` is resolved, what
-    was in it is on disk, synced. ``discard`` at any time before ``close`` has returned: nothing is left.
-    After an error only ``discard``.
+    was in it is on disk, synced. ``discard`` at any time before ``close`` has returned: nothing is left, but
+    for articles of a plain batch of news. After an error only ``discard``.
     """
 
     def may_block(self, size_bytes: int) -> bool:

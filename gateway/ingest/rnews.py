@@ -1,18 +1,24 @@
 """News from a local program: a batch or an article on its standard output, as INN's ``batcher`` writes it.
 
+A plain batch is taken in as it comes, however large it is. One that is packed, and a bare article, is staged
+in a file, read to its end, and then taken in whole.
+
 Contract: when the future of ``RnewsTaking.close`` is resolved, every article of the batch is on disk or
-refused for good; when there is an error, none is. A batch that is not whole is a fault of the program:
-it is to keep it and try again.
+refused for good. When there is an error, the program is to keep the batch and try again: what was taken
+of it is known then. A batch that is not whole is an error; only the articles in front of the fault are taken.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
+from contextlib import contextmanager
 
 from gateway.durable import Disk
 from gateway.errors import BadBatch, ConfigError
 from gateway.msgqueue.payload import Payload, stage_payload
 from gateway.newsdesk.batches import BatchDesk, BatchTaken
 from gateway.newsdesk.desk import Origin
+from gateway.newsdesk.stream import ArticleStream
+from gateway.nntp.rnews_batch import is_plain_batch
 from gateway.routing.feeds import Feed
 
 NO_BATCH_STATUS = "4.6.0"
@@ -25,7 +31,7 @@ class RnewsIntake:
     Args:
         batches: decides about them.
         disk: how they are staged.
-        max_batch_bytes: of a batch.
+        max_batch_bytes: of a batch that is packed.
         find_feed: the feed of a neighbour by its name, or None: it gets no news.
     """
 
@@ -54,6 +60,10 @@ class RnewsIntake:
             raise ConfigError(f"{node} gets no news from here, allowed: {allowed}")
         return RnewsTaking(self, Origin(name, client, path_names=None, only=only))
 
+    def stream(self, origin: Origin) -> ArticleStream:
+        """What takes a plain batch in as it comes."""
+        return ArticleStream(self.batches.desk, self.batches.limits, origin)
+
     def stage(self) -> Payload:
         """A file for a batch to come.
 
@@ -69,22 +79,38 @@ class RnewsTaking:
     def __init__(self, intake: RnewsIntake, origin: Origin) -> None:
         self._intake = intake
         self._origin = origin
+        self._head = b""
+        """What came, as long as it can't be told what it is."""
+        self._stream: ArticleStream | None = None
         self._payload: Payload | None = None
         self._taken = BatchTaken()
 
     @staticmethod
     def may_block(size_bytes: int) -> bool:  # noqa: ARG004 - as ``Handover`` has it
-        """See ``Handover``: all of it is written to a file."""
+        """See ``Handover``: all of it goes to the disk."""
         return True
 
     def write(self, piece: bytes) -> None:
         """See ``Handover``.
 
         Raises:
-            TooLarge: the batch is larger than allowed.
+            BadBatch: it is no whole batch; temporary.
+            TooLarge: a batch that is packed is larger than allowed.
             StoreError: the disk refused.
         """
-        self._staged().write(piece, self._intake.max_batch_bytes, self._intake.batches.queue.check_room)
+        if self._stream is None and self._payload is None:
+            piece, self._head = self._head + piece, b""
+            is_plain = is_plain_batch(piece)
+            if is_plain is None:
+                self._head = piece
+                return
+            if is_plain:
+                self._stream = self._intake.stream(self._origin)
+        if self._stream is not None:
+            with _as_fault_of_the_program():
+                self._stream.feed(piece)
+        else:
+            self._stage(piece)
 
     def close(self) -> "Future[None]":
         """See ``Handover``.
@@ -93,16 +119,17 @@ class RnewsTaking:
             BadBatch: it is no whole batch; temporary.
             StoreError: the disk refused.
         """
-        payload = self._staged()
-        taken: Future[None] = Future()
-        if payload.size_bytes:
-            try:
-                self._intake.batches.examine(payload)
-            except BadBatch as error:
-                raise BadBatch(str(error), status=NO_BATCH_STATUS) from None
-            self._taken = self._intake.batches.take(payload, self._origin)
-        taken.set_result(None)
+        if self._head:
+            self._stage(self._head)
+        with _as_fault_of_the_program():
+            if self._stream is not None:
+                self._taken = self._stream.finish()
+            elif self._payload is not None:
+                batch = self._intake.batches.examine(self._payload)
+                self._taken = self._intake.batches.take(batch, self._origin)
         self.discard()
+        taken: Future[None] = Future()
+        taken.set_result(None)
         return taken
 
     def done(self) -> str:
@@ -115,7 +142,16 @@ class RnewsTaking:
         if self._payload is not None:
             self._payload.discard()
 
-    def _staged(self) -> Payload:
+    def _stage(self, piece: bytes) -> None:
         if self._payload is None:
             self._payload = self._intake.stage()
-        return self._payload
+        self._payload.write(piece, self._intake.max_batch_bytes, self._intake.batches.queue.check_room)
+
+
+@contextmanager
+def _as_fault_of_the_program() -> Iterator[None]:
+    """A batch that is not whole was not made as it should be: it may be whole the next time."""
+    try:
+        yield
+    except BadBatch as error:
+        raise BadBatch(str(error), status=NO_BATCH_STATUS) from None

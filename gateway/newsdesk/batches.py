@@ -1,12 +1,14 @@
-"""Takes in whole batches of news: every article has its own fate, and all are on disk or none is.
+"""Takes in batches of news, in which every article has its own fate.
 
-A batch is read twice from the file it is staged in: to prove that it is whole and its counts are
-right, and again inside the transaction that puts its articles in.
+A batch of a neighbour's, or one that is packed, is taken whole: all of it is on disk or nothing. It is staged
+in a file and read to its end, which proves that it is whole and its counts are right; a large one is read
+again inside the transaction that puts its articles in, a small one is held. A plain batch of a program beside
+us is taken as it comes: see ``gateway.newsdesk.stream``.
 
 Spec: rnews(1) of INN; ``docs/reference/news.md``.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from gateway.errors import BadBatch
@@ -17,7 +19,10 @@ from gateway.msgqueue.history import Fate, NewArticle
 from gateway.msgqueue.payload import Payload
 from gateway.msgqueue.shelf import Shelf
 from gateway.newsdesk.desk import Judgement, NewsDesk, Note, Origin, Refused, log_article, note_of
-from gateway.nntp.rnews_batch import ArticleRead, RnewsLimits, read_batch
+from gateway.nntp.rnews_batch import ArticleRead, RnewsEvent, RnewsLimits, read_batch
+
+HELD_LIMIT_BYTES = 4 << 20
+"""Of articles of one batch, so that they need not be read twice."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +42,25 @@ class BatchTaken:
     refused_count: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class WholeBatch:
+    """A batch that was read to its end: it is whole, and its counts are right.
+
+    Args:
+        payload: where it is staged.
+        limits: it is read with.
+        parts: what was read, if that is little; None: it is read again.
+    """
+
+    payload: Payload
+    limits: RnewsLimits
+    parts: Sequence[RnewsEvent] | None
+
+    def __iter__(self) -> Iterator[RnewsEvent]:
+        """Its parts."""
+        return read_batch(self.payload.chunks(), self.limits) if self.parts is None else iter(self.parts)
+
+
 class BatchDesk:
     """Takes batches in.
 
@@ -47,28 +71,36 @@ class BatchDesk:
 
     def __init__(self, desk: NewsDesk, limits: RnewsLimits) -> None:
         self.queue = desk.queue
-        self._desk = desk
-        self._limits = limits
+        self.desk = desk
+        self.limits = limits
 
-    def examine(self, payload: Payload) -> int:
-        """Read a batch to its end, keeping nothing; returns how many articles are in it.
+    def examine(self, payload: Payload) -> WholeBatch:
+        """Read a batch to its end.
 
         Raises:
             CutShortBatch: it ends too early.
             BadBatch: it can't be read, or holds nothing.
         """
-        count = sum(1 for _ in read_batch(payload.chunks(), self._limits))
+        parts: list[RnewsEvent] | None = []
+        size_bytes = count = 0
+        for part in read_batch(payload.chunks(), self.limits):
+            count += 1
+            size_bytes += len(part.data) if isinstance(part, ArticleRead) else 0
+            if parts is None or size_bytes > HELD_LIMIT_BYTES:
+                parts = None
+            else:
+                parts.append(part)
         if count == 0:
             raise BadBatch("the batch holds no article")
-        return count
+        return WholeBatch(payload, self.limits, parts)
 
     def take(
-        self, payload: Payload, origin: Origin, *, node: NodeId | None = None, packet: PacketId | None = None
+        self, batch: WholeBatch, origin: Origin, *, node: NodeId | None = None, packet: PacketId | None = None
     ) -> BatchTaken:
-        """Take a batch in that was examined; when this returns, it is on disk.
+        """Take a batch in; when this returns, it is on disk.
 
         Args:
-            payload: the batch.
+            batch: what ``examine`` found.
             origin: who brings it.
             node: who sent it, if it came in a packet.
             packet: the packet, if our own tosser opened it.
@@ -76,36 +108,42 @@ class BatchDesk:
         Raises:
             StoreError: nothing was changed.
         """
-        self.queue.check_room(payload.size_bytes)
+        self.queue.check_room(batch.payload.size_bytes)
         shelf, notes = Shelf(self.queue), list[Note]()
-        articles = self._articles(payload, origin, shelf, notes)
+        articles = self._articles(batch, origin, shelf, notes)
         try:
-            put = self._desk.history.put_batch(articles, node=node, packet=packet, drop=shelf.unstage)
+            # What is decided before the transaction begins keeps no other from its own.
+            judged = articles if batch.parts is None else list(articles)
+            put = self.desk.history.put_batch(judged, node=node, packet=packet, drop=shelf.unstage)
         except BaseException:
             shelf.abandon()
             raise
+        if put.is_duplicate:
+            shelf.abandon()
+            return BatchTaken(is_duplicate=True)
         shelf.release()
         with lines_together():
             for note, fate in zip(notes, put.fates, strict=True):
                 log_article(note, fate, origin)
         counts = {fate: put.fates.count(fate) for fate in Fate}
-        return BatchTaken(put.is_duplicate, counts[Fate.NEW], counts[Fate.KNOWN], counts[Fate.REFUSED])
+        return BatchTaken(False, counts[Fate.NEW], counts[Fate.KNOWN], counts[Fate.REFUSED])
 
     def _articles(
-        self, payload: Payload, origin: Origin, shelf: Shelf, notes: list[Note]
+        self, batch: WholeBatch, origin: Origin, shelf: Shelf, notes: list[Note]
     ) -> Iterator[NewArticle]:
         def hold(queue_id: str, data: bytes) -> bytes | StagedBody:
             body = shelf.new_body(queue_id)
             body.write(data)
             return body.finish()
 
-        for judgement in self._judge_each(payload, origin):
+        for part in batch:
+            judgement = judge_read(self.desk, part, origin)
             notes.append(note_of(judgement))
-            yield self._desk.new_article(judgement, origin, hold)
+            yield self.desk.new_article(judgement, origin, hold)
 
-    def _judge_each(self, payload: Payload, origin: Origin) -> Iterator[Judgement]:
-        for read in read_batch(payload.chunks(), self._limits):
-            if isinstance(read, ArticleRead):
-                yield self._desk.judge(read.data, origin)
-            else:
-                yield Refused("", read.text, read.size_bytes)
+
+def judge_read(desk: NewsDesk, read: RnewsEvent, origin: Origin) -> Judgement:
+    """Decide about a part of a batch, without taking it in."""
+    if isinstance(read, ArticleRead):
+        return desk.judge(read.data, origin)
+    return Refused("", read.text, read.size_bytes)

@@ -221,6 +221,19 @@ class RnewsReader:
             raise BadBatch(self._error)
 
 
+def is_plain_batch(head: bytes) -> bool | None:
+    """Whether bytes begin a batch that is not packed; None: more of them are needed to tell.
+
+    Args:
+        head: the first bytes of what comes, at most ``HEADER_LIMIT_BYTES`` are looked at.
+    """
+    line = head[:HEADER_LIMIT_BYTES]
+    if _HEADER.match(line) is not None:
+        return True
+    is_open = _MARK.startswith(line[: len(_MARK)]) and b"\n" not in line and len(line) < HEADER_LIMIT_BYTES
+    return None if is_open else False
+
+
 def read_batch(source: Iterable[bytes], limits: RnewsLimits | None = None) -> Iterator[RnewsEvent]:
     """Read a batch, packed or not, or a bare article.
 

@@ -75,7 +75,7 @@ class NewsReceiver:
             text = f"{source.sender_name} is no neighbour that news is taken from"
             return self._set_aside(payload, source, MessageError(text, status=NOT_ACCEPTED_STATUS))
         try:
-            self._batches.examine(payload)
+            batch = self._batches.examine(payload)
             if source.packet is None and not _has_own_end(payload):
                 raise CutShortBatch("the article does not end in a line end")
         except CutShortBatch as error:
@@ -84,7 +84,7 @@ class NewsReceiver:
             return self._set_aside(payload, source, error)
         except BadBatch as error:
             return self._set_aside(payload, source, error)
-        taken = self._batches.take(payload, origin, node=source.sender, packet=source.packet)
+        taken = self._batches.take(batch, origin, node=source.sender, packet=source.packet)
         if taken.is_duplicate:
             log_mail("duplicate", node=source.sender_name, packet=_packet_text(source))
         return Receipt(taken.is_duplicate, taken.new_count, taken.refused_count)

@@ -61,17 +61,56 @@ def test_send_nncp_hands_over_a_file_feed_and_keeps_what_it_can_not(
     add_feed(inn, "newsfeeds_file.sample")
     bin_ = names_for(node, place)
     fill(inn)
-    done = run_kit(inn, "send-nncp", "-b", "2000", "gw", NNCP_GATEWAY_BIN=bin_)
+    done = run_kit(inn, "send-nncp", "gw", NNCP_GATEWAY_BIN=bin_)
     assert done.returncode == 75
     fill(inn, 5, first=COUNT)
     with node.serving("--only", "pipe"):
         open_for_all(node)
-        done = run_kit(inn, "send-nncp", "-b", "2000", "gw", NNCP_GATEWAY_BIN=bin_)
+        done = run_kit(inn, "send-nncp", "gw", NNCP_GATEWAY_BIN=bin_)
         assert done.returncode == 0, done.stderr + done.stdout
         assert news_queue_counts(node) == (COUNT + 5, COUNT + 5)
         # Nothing goes back to the INN it came from, and a run without news is none.
         assert run_kit(inn, "send-nncp", "gw", NNCP_GATEWAY_BIN=bin_).returncode == 0
     assert "news: 0 delivered" in node.run("deliver").out
+
+
+def test_send_nncp_passes_over_articles_that_are_gone_and_a_line_that_was_cut(
+    place: Path, inn: InnInstance, node: GatewayNode
+) -> None:
+    """What expired meanwhile is nobody's fault, and the list is done."""
+    add_feed(inn, "newsfeeds_file.sample")
+    bin_ = names_for(node, place)
+    fill(inn)
+    inn.ctlinnd("flush", "gw")
+    with (inn.home / "outgoing/gw").open("a") as feed:
+        feed.write("@0500000000")
+    inn.articles(GROUP)[3].unlink()
+    with node.serving("--only", "pipe"):
+        open_for_all(node)
+        done = run_kit(inn, "send-nncp", "gw", NNCP_GATEWAY_BIN=bin_)
+        assert done.returncode == 0, done.stderr + done.stdout
+    assert news_queue_counts(node)[0] == COUNT - 1
+    assert not list((inn.home / "outgoing").glob("gw.*"))
+
+
+def test_send_nncp_keeps_its_list_when_the_store_of_the_news_server_can_not_be_read(
+    place: Path, inn: InnInstance, node: GatewayNode
+) -> None:
+    """A fault of the store is not taken for articles that are gone, and nothing is forgotten."""
+    add_feed(inn, "newsfeeds_file.sample")
+    bin_ = names_for(node, place)
+    fill(inn)
+    storage = inn.home / "etc/storage.conf"
+    sound = storage.read_bytes()
+    storage.write_text("method nothing {\n")
+    with node.serving("--only", "pipe"):
+        open_for_all(node)
+        done = run_kit(inn, "send-nncp", "gw", NNCP_GATEWAY_BIN=bin_)
+        assert done.returncode == 75
+        assert done.stderr.startswith(b"sm: ")
+        storage.write_bytes(sound)
+        assert run_kit(inn, "send-nncp", "gw", NNCP_GATEWAY_BIN=bin_).returncode == 0
+    assert news_queue_counts(node)[0] == COUNT
 
 
 def test_send_nncp_hands_over_to_one_neighbour_alone(

@@ -116,11 +116,22 @@ def by_innxmit(side: Side, articles: list[bytes], seen: int) -> None:
 
 
 def by_send_nncp(side: Side, articles: list[bytes], seen: int) -> None:
-    """File feed, with the kit's program around INN's batcher."""
+    """File feed, with the kit's program around INN's sm."""
     side.feed("newsfeeds_file.sample")
     side.fill(articles)
-    done = run_kit(side.inn, "send-nncp", "-b", "3000", "gw", NNCP_GATEWAY_BIN=str(side.bin))
+    done = run_kit(side.inn, "send-nncp", "gw", NNCP_GATEWAY_BIN=str(side.bin))
     assert done.returncode == 0, done.stderr + done.stdout
+    side.wait_taken(seen + len(articles))
+
+
+def by_batcher(side: Side, articles: list[bytes], seen: int) -> None:
+    """File feed, with INN's batcher alone."""
+    side.inn.add_feed(f"gw/gw.{side.name}.test:*,!junk,!control,!control.*:Tf,Wnb:")
+    side.fill(articles)
+    work = side.inn.home / "outgoing/gw.work"
+    work.with_name("gw").rename(work)
+    side.inn.ctlinnd("flush", "gw")
+    side.as_news(NEWS_BIN / "batcher", "-b", "3000", "-p", f"{side.bin}/rnews -h inn", "gw", work)
     side.wait_taken(seen + len(articles))
 
 
@@ -148,7 +159,7 @@ def by_channel(side: Side, articles: list[bytes], seen: int) -> None:
     side.inn.ctlinnd("drop", "gw")
 
 
-WAYS = (by_innfeed, by_innxmit, by_send_nncp, by_send_uucp, by_channel)
+WAYS = (by_innfeed, by_innxmit, by_send_nncp, by_batcher, by_send_uucp, by_channel)
 
 
 @pytest.fixture

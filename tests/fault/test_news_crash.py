@@ -1,5 +1,6 @@
 """News that is handed in, received or delivered again after the program died is there once."""
 
+import gzip
 import os
 from pathlib import Path
 
@@ -44,12 +45,12 @@ def receive_all(directory: Path, disk: Disk, packet: PacketId | None) -> None:
         receive(queue, PAYLOAD, packet, disk)
 
 
-def hand_in(directory: Path, disk: Disk) -> None:
+def hand_in(directory: Path, disk: Disk, content: bytes) -> None:
     with Queue(directory, disk) as queue:
         limits = RnewsLimits(article_bytes=1_000_000, article_count=100, total_bytes=1 << 26)
         intake = RnewsIntake(BatchDesk(desk(queue), limits), disk, 1 << 26, lambda _: None)
         taking = intake.begin("local user news")
-        taking.write(PAYLOAD)
+        taking.write(content)
         taking.close().result()
         taking.done()
 
@@ -72,13 +73,19 @@ def test_a_stop_at_every_step_of_receiving_and_another_try(tmp_path: Path, packe
     raise AssertionError("the receiver never came to its end")
 
 
-def test_a_stop_at_every_step_of_handing_in_and_another_try(tmp_path: Path) -> None:
-    """A batcher that got no answer hands its batch in again, and no article is lost or there twice."""
+@pytest.mark.parametrize(
+    "content", [PAYLOAD, b"#! gunbatch\n" + gzip.compress(PAYLOAD)], ids=["plain", "packed"]
+)
+def test_a_stop_at_every_step_of_handing_in_and_another_try(tmp_path: Path, content: bytes) -> None:
+    """A program that got no answer hands its batch in again, and no article is lost or there twice."""
     for step in range(STEP_LIMIT):
         directory = tmp_path / str(step)
-        was_stopped, _ = run_until_step(step, lambda disk, d=directory: hand_in(d, disk))  # type: ignore[misc]
+        was_stopped, _ = run_until_step(
+            step,
+            lambda disk, d=directory: hand_in(d, disk, content),  # type: ignore[misc]
+        )
         if was_stopped:
-            hand_in(directory, Disk(is_syncing=False))
+            hand_in(directory, Disk(is_syncing=False), content)
         check(directory)
         if not was_stopped:
             assert step > 10
