@@ -22,14 +22,15 @@ from pathlib import Path
 
 SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - fresh directories are made in it
 SLOW_RATIO = 5.0
-"""Of the time that a file takes in shared memory: 2 on ext4 by itself, 10 to 200 behind many that went."""
+"""Of the time that a file takes in shared memory: 3 on ext4 by itself, 10 to 200 behind many that went."""
 LONGEST_WAIT_SECONDS = 360.0
 """In a run: the kernel passes over an inode that went for no longer."""
 PLACES_AT_ONCE = 5
 """They are looked at before anything is waited for."""
 WAIT_SECONDS = 30.0
 """Until the next ones; the files of all looks stay until the end."""
-LOOK_DIRECTORIES, LOOK_FILES = 3, 100
+LOOK_DIRECTORIES, LOOK_FILES = 5, 400
+"""As many as a part makes: the first of a group may be free and those behind them recent."""
 MANY_FILES = 500
 _numbers = itertools.count()
 _GET_FLAGS, _SET_FLAGS, _TOP_OF_HIERARCHY = 0x80086601, 0x40086602, 0x20000
@@ -65,27 +66,15 @@ def discard(path: Path) -> None:
         shutil.rmtree(path)
 
 
-def slowness(place: Path, memory: Path) -> float:
-    """How many times longer it takes to make a file in a place than in memory, by processor time.
-
-    Args:
-        place: the files stay there: to remove them would slow down the next.
-        memory: a directory of a tmpfs.
-    """
-    # Each directory may be in a group of its own, and one that is slow is enough.
-    return max(_file_seconds(place) / _file_seconds(memory) for _ in range(LOOK_DIRECTORIES))
-
-
 def _find_place(parent: Path | None) -> Path:
     around = Path(tempfile.mkdtemp(prefix="bench-", dir=parent))
     atexit.register(shutil.rmtree, around, ignore_errors=True)
     around.chmod(0o755)
-    _spread(around)
+    is_ext4 = _spread(around)
     for number in itertools.count(1):
         # The name decides where on the disk it is.
         place = Path(tempfile.mkdtemp(dir=around))
-        ratio = _slowness_of(place)
-        if ratio <= SLOW_RATIO:
+        if not is_ext4 or (ratio := _slowness_of(place)) <= SLOW_RATIO:
             break
         if number % PLACES_AT_ONCE == 0:
             if _patience.left_seconds <= 0:
@@ -101,27 +90,31 @@ def _find_place(parent: Path | None) -> Path:
 
 
 def _slowness_of(place: Path) -> float:
+    """How many times longer it takes to make a file in a place than in memory, by processor time."""
     if not SHARED_MEMORY.is_dir():
         return 0.0
-    looks = place / "looks"
-    looks.mkdir()
+    # Each directory may be in a group of its own, and one that is slow is enough.
+    looks = [Path(tempfile.mkdtemp(dir=place)) for _ in range(LOOK_DIRECTORIES)]
     with tempfile.TemporaryDirectory(dir=SHARED_MEMORY) as memory:
-        ratio = slowness(looks, Path(memory))
-    looks.rename(place.with_name(f"{place.name}-looks"))
+        ratio = max(_file_seconds(look) / _file_seconds(Path(memory)) for look in looks)
+    for look in looks:
+        # To remove them would slow down what comes next.
+        look.rename(place.with_name(f"{place.name}-{look.name}"))
     return ratio
 
 
-def _spread(directory: Path) -> None:
-    """Have the directories in it be put far from one another, each near to what is below it."""
+def _spread(directory: Path) -> bool:
+    """Have the directories in it be put far from one another, each near to what is in it; only ext4 can."""
     fd = os.open(directory, os.O_RDONLY)
     try:
         flags = bytearray(_FLAGS.size)
         fcntl.ioctl(fd, _GET_FLAGS, flags)
         fcntl.ioctl(fd, _SET_FLAGS, _FLAGS.pack(_FLAGS.unpack(flags)[0] | _TOP_OF_HIERARCHY))
     except OSError:
-        pass  # no ext4
+        return False
     finally:
         os.close(fd)
+    return True
 
 
 def _file_seconds(parent: Path) -> float:
