@@ -25,7 +25,7 @@ SLOW_RATIO = 5.0
 """Of the time that a file takes in shared memory: 3 on ext4 by itself, 10 to 200 behind many that went."""
 LONGEST_WAIT_SECONDS = 360.0
 """In a run: the kernel passes over an inode that went for no longer."""
-PLACES_AT_ONCE = 5
+PLACES_AT_ONCE = 12
 """They are looked at before anything is waited for."""
 WAIT_SECONDS = 30.0
 """Until the next ones; the files of all looks stay until the end."""
@@ -90,13 +90,19 @@ def _find_place(parent: Path | None) -> Path:
 
 
 def _slowness_of(place: Path) -> float:
-    """How many times longer it takes to make a file in a place than in memory, by processor time."""
+    """How many times longer it takes to make a file in a place than in memory, by processor time.
+
+    Each directory may be in a group of its own: it is that of the slowest, or of the first that is slow.
+    """
     if not SHARED_MEMORY.is_dir():
         return 0.0
-    # Each directory may be in a group of its own, and one that is slow is enough.
     looks = [Path(tempfile.mkdtemp(dir=place)) for _ in range(LOOK_DIRECTORIES)]
     with tempfile.TemporaryDirectory(dir=SHARED_MEMORY) as memory:
-        ratio = max(_file_seconds(look) / _file_seconds(Path(memory)) for look in looks)
+        ratio = 0.0
+        for look in looks:
+            ratio = max(ratio, _file_seconds(look) / _file_seconds(Path(memory)))
+            if ratio > SLOW_RATIO:
+                break
     for look in looks:
         # To remove them would slow down what comes next.
         look.rename(place.with_name(f"{place.name}-{look.name}"))
