@@ -1,10 +1,11 @@
 """From one mail server to another: ours in between, and NNCP's own recipe, under the same load.
 
 The clock runs from the first submission to the last file in the far Maildir. Ours: the server hands the
-mail over by LMTP, as its kit has it; batches travel through an open session over TCP, the far daemon hands
-them to the far server; all of it at the same time, at a fast link's settings. The recipe: a pipe with one
-nncp-exec a mail; when all are packed, one bundle; then nncp-toss, which starts the far server's command for
-each mail. Both use the same two servers, side by side; the sides take turns.
+mail over by LMTP, as its kit has it, and Exim also by SMTP while it comes (cut-through); batches travel
+through an open session over TCP, the far daemon hands them to the far server; all of it at the same time, at
+a fast link's settings. The recipe: a pipe with one nncp-exec a mail; when all are packed, one bundle; then
+nncp-toss, which starts the far server's command for each mail. Both use the same two servers, side by side;
+the sides take turns.
 """
 
 import json
@@ -13,7 +14,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from bench.figures import BenchError, Figure, side_by_side
 from bench.mail_letters import hand_in, letters
@@ -65,6 +66,13 @@ class _Server(Protocol):
     maildir: Path
 
     def log_text(self) -> str: ...
+
+
+class _Gateway(NamedTuple):
+    """Where a gateway takes mail: by LMTP and by SMTP."""
+
+    socket: Path
+    port: int
 
 
 class _Way:
@@ -131,7 +139,11 @@ def run() -> Iterator[Figure]:
     with open_place() as place, ExitStack() as stack:
         yield _figure("postfix", _between_postfixes(place, stack), mails, POSTFIX_ROUNDS, 6.0)
     with open_place() as place, ExitStack() as stack:
-        yield _figure("exim", _between_exims(place, stack), mails, EXIM_ROUNDS, 3.0)
+        yield _figure("exim", _between_exims(place, stack, _by_lmtp), mails, EXIM_ROUNDS, 3.0)
+    with open_place() as place, ExitStack() as stack:
+        yield _figure(
+            "exim_cut_through", _between_exims(place, stack, _while_it_comes), mails, EXIM_ROUNDS, 3.0
+        )
 
 
 def _figure(name: str, ways: tuple[_Way, _Way], mails: Sequence[bytes], rounds: int, target: float) -> Figure:
@@ -155,37 +167,46 @@ def _between_postfixes(place: Path, stack: ExitStack) -> tuple[_Way, _Way]:
     )
     near.add_service("nncplmtp unix - - n - 20 lmtp")
     near.set("nncplmtp_destination_recipient_limit = 1000")
-    near.add_transport(f"b.test nncplmtp:unix:{_serve_nodes(place, stack, far.port)}")
+    near.add_transport(f"b.test nncplmtp:unix:{_serve_nodes(place, stack, far.port).socket}")
     near.add_transport("c.test nncp:c")
     for server in (near, far):
         stack.enter_context(server)
     return _Way(near, far, OURS, lambda _: None), _Way(near, far, THEIRS, recipe.carry)
 
 
-def _between_exims(place: Path, stack: ExitStack) -> tuple[_Way, _Way]:
+def _between_exims(
+    place: Path, stack: ExitStack, kit: Callable[[_Gateway, str], dict[str, str]]
+) -> tuple[_Way, _Way]:
     far = EximInstance(place / "eb", "mx.b.test", ["b.test", "c.test"])
     recipe = _Recipe(place / "go", "rsmtp", far.rsmtp, far.user)
-    ours = (PROJECT / "exim/transport.sample").read_text()
-    for sample, here in (
-        ("/run/nncp-gateway/lmtp", str(_serve_nodes(place, stack, far.port))),
-        ("user = nncp", f"user = {far.user}"),
-    ):
-        ours = ours.replace(sample, here)
-    its = _RECIPE_TRANSPORT.format(command=require("nncp-exec"), config=recipe.config)
-    near = EximInstance(
-        place / "ea",
-        "mx.a.test",
-        ["a.test"],
-        routers=(PROJECT / "exim/router.sample").read_text() + _RECIPE_ROUTER,
-        transports=f"{ours}\n{its}",
-    )
+    ours = kit(_serve_nodes(place, stack, far.port), far.user)
+    ours["routers"] += _RECIPE_ROUTER
+    command = _RECIPE_TRANSPORT.format(command=require("nncp-exec"), config=recipe.config)
+    ours["transports"] += f"\n{command}"
+    near = EximInstance(place / "ea", "mx.a.test", ["a.test"], **ours)
     for server in (near, far):
         stack.enter_context(server)
     return _Way(near, far, OURS, lambda _: None), _Way(near, far, THEIRS, recipe.carry)
 
 
-def _serve_nodes(place: Path, stack: ExitStack, far_port: int) -> Path:
-    """Start two nodes with an open session between them; returns the socket where the first takes mail."""
+def _by_lmtp(gateway: _Gateway, user: str) -> dict[str, str]:
+    """The first router and transport of the kit."""
+    transport = _sample("transport").replace("/run/nncp-gateway/lmtp", str(gateway.socket))
+    return {"routers": _sample("router"), "transports": transport.replace("user = nncp", f"user = {user}")}
+
+
+def _while_it_comes(gateway: _Gateway, _user: str) -> dict[str, str]:
+    """Those for SMTP, with what the kit puts into the ACL."""
+    transport = _sample("transport_smtp").replace("port = 2525", f"port = {gateway.port}")
+    return {"routers": _sample("router_smtp"), "transports": transport, "acl": _sample("acl_rcpt")}
+
+
+def _sample(name: str) -> str:
+    return (PROJECT / f"exim/{name}.sample").read_text()
+
+
+def _serve_nodes(place: Path, stack: ExitStack, far_port: int) -> _Gateway:
+    """Start two nodes with an open session between them; returns the first."""
     nodes = Nodes(place, options=((), ("--deliver", f"smtp:127.0.0.1:{far_port}")), batch=FAST_LINK)
     port = free_port()
     nodes.b.set_toml("online", f'listen = ["127.0.0.1:{port}"]\n')
@@ -200,7 +221,7 @@ def _serve_nodes(place: Path, stack: ExitStack, far_port: int) -> Path:
     nodes.a.nncp_path.write_text(json.dumps(config))
     stack.enter_context(nodes.b.serving())
     stack.enter_context(nodes.a.serving())
-    return mail_socket
+    return _Gateway(mail_socket, nodes.a.port())
 
 
 def _packet_count(box: Path) -> int:

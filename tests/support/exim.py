@@ -38,7 +38,7 @@ trusted_users = {user} : nncp : root
 never_users =
 host_lookup =
 rfc1413_query_timeout = 0s
-acl_smtp_rcpt = accept
+acl_smtp_rcpt = check_rcpt
 # Unset, it would offer STARTTLS with a certificate that is slow to make.
 tls_advertise_hosts =
 smtp_accept_max = 100
@@ -47,6 +47,10 @@ message_size_limit = 100M
 smtputf8_advertise_hosts = *
 domainlist local_domains = {domains}
 {main}
+begin acl
+check_rcpt:
+{acl}
+accept
 begin routers
 {routers}
 local_mail:
@@ -78,6 +82,7 @@ class EximInstance(MailServer):
         main: more lines for the main section.
         routers: routers that come before the local one.
         transports: more transports.
+        acl: what comes before all recipients are accepted.
     """
 
     def __init__(
@@ -89,6 +94,7 @@ class EximInstance(MailServer):
         main: str = "",
         routers: str = "",
         transports: str = "",
+        acl: str = "",
     ) -> None:
         # Exim follows no path with "..": it would retry for ever, silently.
         self.home = directory.resolve()
@@ -112,7 +118,7 @@ class EximInstance(MailServer):
                 home=self.home, hostname=hostname, port=self.port, binary=self._binary, user=self.user,
                 group=grp.getgrgid(pwd.getpwnam(self.user).pw_gid).gr_name,
                 domains=" : ".join(local_domains or (hostname,)),
-                main=main, routers=routers, transports=transports,
+                main=main, routers=routers, transports=transports, acl=acl,
                 queue="" if _ACCEPT_QUEUE in main else f"{_ACCEPT_QUEUE} = 0",
             )
         )  # fmt: skip
