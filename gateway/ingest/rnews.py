@@ -5,7 +5,8 @@ in a file, read to its end, and then taken in whole.
 
 Contract: when the future of ``RnewsTaking.close`` is resolved, every article of the batch is on disk or
 refused for good. When there is an error, the program is to keep the batch and try again: what was taken
-of it is known then. A batch that is not whole is an error; only the articles in front of the fault are taken.
+of it is known then. A batch that is not whole is an error; nothing of it is taken but what stands in front
+of the fault.
 """
 
 from collections.abc import Callable, Iterator

@@ -1,8 +1,8 @@
 """Takes in a plain batch of news while it comes: its articles are committed in groups.
 
 An article is taken once the header line behind it was read, or the end of the batch: that proves its count.
-So of a batch that is cut short, or whose counts are wrong from some article on, what stands in front of
-the fault is taken and nothing else. Who brings it again brings articles that are known.
+So of a batch that is cut short, or whose counts are wrong from some article on, nothing is taken but whole
+groups in front of the fault. Who brings it again brings articles that are known.
 
 Spec: rnews(1) of INN; ``docs/reference/news.md``.
 """
