@@ -6,7 +6,7 @@ until a person lets it go.
 
 import json
 import sqlite3
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 
@@ -26,7 +26,7 @@ _INTO_DELIVERY = (
     "INSERT INTO delivery (message, recipient, node, nice, state, status, text, held_by, next_try_at,"
     " changed_at, changed_wall, turn, notify, orcpt)"
 )
-BODIES_LIMIT_COUNT = 16
+BODIES_LIMIT_BYTES = 1 << 20
 """In one statement, which keeps a copy of each."""
 TOO_BIG_STATUS = "4.3.4"
 """RFC 3463: message too big for system, for now: a person may let it go."""
@@ -126,16 +126,28 @@ def insert_messages(
         _INTO_MESSAGE,
         [_message_row(seq, message, role, came_by, moment) for seq, (message, role) in numbered],
     )
-    execute_rows(
-        connection,
-        _INTO_BODY,
-        [(seq, message.body) for seq, (message, _) in numbered if isinstance(message.body, bytes)],
-        limit_count=BODIES_LIMIT_COUNT,
-    )
+    for bodies in _portions(
+        [(seq, message.body) for seq, (message, _) in numbered if isinstance(message.body, bytes)]
+    ):
+        execute_rows(connection, _INTO_BODY, bodies)
     deliveries = (
         _delivery_rows(seq, message, came_by[0], NO_LIMITS, (*moment, 0.0)) for seq, (message, _) in numbered
     )
     execute_rows(connection, _INTO_DELIVERY, list(chain.from_iterable(deliveries)))
+
+
+def _portions(bodies: Iterable[tuple[int, bytes]]) -> Iterator[list[tuple[int, bytes]]]:
+    """As many bodies at a time as a statement may hold, but one at least."""
+    some: list[tuple[int, bytes]] = []
+    size_bytes = 0
+    for body in bodies:
+        size_bytes += len(body[1])
+        if some and size_bytes > BODIES_LIMIT_BYTES:
+            yield some
+            some, size_bytes = [], len(body[1])
+        some.append(body)
+    if some:
+        yield some
 
 
 def _message_row(
