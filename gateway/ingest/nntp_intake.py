@@ -10,6 +10,7 @@ import contextlib
 import logging
 from collections.abc import Callable
 from concurrent.futures import Executor, Future
+from functools import partial
 
 from gateway.errors import GatewayError
 from gateway.maillog import lines_together
@@ -83,17 +84,16 @@ class ArticleIntake:
             _tell_all(group, _as_fault(error))
             return
         self._commits_count += 1
-        self._when_done(committed, lambda: self._settle(group, committed))
+        committed.add_done_callback(partial(self._land, asyncio.get_running_loop(), group))
 
-    def _when_done(self, committed: "Future[tuple[Fate, ...]]", settle: Callable[[], None]) -> None:
-        loop = asyncio.get_running_loop()
-
-        def land(_: object) -> None:
-            # A loop that is closed has nobody who waits.
-            with contextlib.suppress(RuntimeError):
-                loop.call_soon_threadsafe(settle)
-
-        committed.add_done_callback(land)
+    # The future is an argument, not something that its own callback holds: a circle would keep the articles
+    # of a group in memory until Python looks for circles.
+    def _land(
+        self, loop: asyncio.AbstractEventLoop, group: list[_One], committed: "Future[tuple[Fate, ...]]"
+    ) -> None:
+        # A loop that is closed has nobody who waits.
+        with contextlib.suppress(RuntimeError):
+            loop.call_soon_threadsafe(self._settle, group, committed)
 
     def _settle(self, group: list[_One], committed: "Future[tuple[Fate, ...]]") -> None:
         self._commits_count -= 1

@@ -145,6 +145,8 @@ class Writer:
             is_open = task is not None
             if group:
                 self._commit(group)
+            # Not while it waits: messages are in there.
+            del task, group
 
     def _wait_for_others(self) -> None:
         if self._expected_count < MANY_COUNT or not 0 < self._tasks.qsize() < self._expected_count:
