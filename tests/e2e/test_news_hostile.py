@@ -112,6 +112,7 @@ def crossing_counts(crossing: Crossing) -> tuple[int, int]:
 
 def test_an_article_that_is_wrong_is_refused_alone(crossing: Crossing) -> None:
     """Each has its reason in the log, and what stands in the same batch is taken."""
+    crossing.b.run("deliver")
     log = crossing.b.home / "mail.log"
     start = len(log.read_text()) if log.exists() else 0
     crossing.send(batch([article("first"), *ARTICLES.values(), article("last", "y" * 20_000 + "\n")]))

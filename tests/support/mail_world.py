@@ -55,15 +55,12 @@ nncp:
   return_fail_output
 """
 EXIM_ACL = """\
-begin acl
 check_rcpt:
   deny  local_parts = refused
         message = no such person here
   defer local_parts = later
         condition = ${{if exists{{{place}/open}}{{no}}{{yes}}}}
         message = come back tomorrow
-  accept
-begin routers
 """
 
 
@@ -156,8 +153,8 @@ def _set_limits(place: Path, p2: PostfixSite, e2: EximSite) -> None:
     p2.mta.set(f"smtpd_data_restrictions = check_recipient_access inline:{{{later}}}")
     config = e2.mta.config_path.read_text()
     config = config.replace("message_size_limit = 100M", f"message_size_limit = {LIMIT_BYTES}")
-    config = config.replace("acl_smtp_rcpt = accept", "acl_smtp_rcpt = check_rcpt")
-    e2.mta.config_path.write_text(config.replace("begin routers\n", EXIM_ACL.format(place=place)))
+    assert "check_rcpt:\n" in config
+    e2.mta.config_path.write_text(config.replace("check_rcpt:\n", EXIM_ACL.format(place=place)))
     for site in (p2, e2):
         site.node.set_toml("report", f"delay_notice_seconds = {DAY_SECONDS / 2}\n")
 
