@@ -30,7 +30,6 @@ from gateway.ingest.handover import Handover
 from gateway.ingest.listening import stop_listening
 from gateway.ingest.local_smtp import LocalSmtpSession
 from gateway.ingest.local_user import find_user
-from gateway.ingest.mail_command import LocalUser
 from gateway.ingest.pipe_answer import PipeAnswer, answer_done, answer_error, log_refused
 from gateway.ingest.pipe_commands import PipeCommands, PipeRequest, Wish
 from gateway.ingest.services import Services
@@ -81,7 +80,6 @@ class PipeServer:
         self._executor = executor
         self._listeners: list[asyncio.Server] = []
         self._conversations: dict[asyncio.Task[None], _Conversation] = {}
-        self._users: dict[int, LocalUser] = {}
         self._is_stopping = False
 
     @property
@@ -123,7 +121,7 @@ class PipeServer:
         task = asyncio.current_task()
         if task is None:
             raise AssertionError("internal error: a conversation outside of a task")
-        conversation = _Conversation(self._parts, self._executor, self._users, reader, writer)
+        conversation = _Conversation(self._parts, self._executor, reader, writer)
         is_crowded = len(self._conversations) >= self._parts.limits.max_connections
         self._conversations[task] = conversation
         try:
@@ -151,7 +149,6 @@ class _Conversation:
         self,
         parts: PipeParts,
         executor: ThreadPoolExecutor,
-        users: dict[int, LocalUser],
         reader: asyncio.StreamReader,
         writer: asyncio.StreamWriter,
     ) -> None:
@@ -159,7 +156,6 @@ class _Conversation:
         """A body is on its way in: a stop waits for it."""
         self._parts = parts
         self._executor = executor
-        self._users = users
         self._reader = reader
         self._writer = writer
 
@@ -209,9 +205,10 @@ class _Conversation:
         except ValueError as error:
             raise RemoteProtocolError(str(error)) from None
         uid = self._uid()
-        user = self._users.get(uid)
+        users = self._parts.services.users
+        user = users.get(uid)
         if user is None:
-            user = self._users[uid] = await self._in_thread(functools.partial(find_user, uid))
+            user = users[uid] = await self._in_thread(functools.partial(find_user, uid))
         words = tuple(map(os.fsdecode, arguments))
         sender, _, author = os.fsdecode(node).partition(os.fsdecode(frames.AUTHOR_MARK))
         request = PipeRequest(name.decode("utf-8", "replace"), words, sender, user, author)
