@@ -1,12 +1,12 @@
 """News from a local program: a batch or an article on its standard output, as INN's ``batcher`` writes it.
 
-A plain batch is taken in as it comes, however large it is. One that is packed, and a bare article, is staged
-in a file, read to its end, and then taken in whole.
+A plain batch is taken in as it comes, however large it is. One that is packed, a bare article, and what one
+neighbour alone gets is staged in a file, read to its end, and then taken in whole.
 
 Contract: when the future of ``RnewsTaking.close`` is resolved, every article of the batch is on disk or
 refused for good. When there is an error, the program is to keep the batch and try again: what was taken
-of it is known then. A batch that is not whole is an error; nothing of it is taken but what stands in front
-of the fault.
+of it is known then. What one neighbour alone gets would go there again, so of that nothing is taken. A batch
+that is not whole is an error; nothing of it is taken but what stands in front of the fault.
 """
 
 from collections.abc import Callable, Iterator
@@ -105,7 +105,7 @@ class RnewsTaking:
             if is_plain is None:
                 self._head = piece
                 return
-            if is_plain:
+            if is_plain and self._origin.only is None:
                 self._stream = self._intake.stream(self._origin)
         if self._stream is not None:
             with _as_fault_of_the_program():
@@ -140,6 +140,8 @@ class RnewsTaking:
 
     def discard(self) -> None:
         """See ``Handover``."""
+        if self._stream is not None:
+            self._stream.abandon()
         if self._payload is not None:
             self._payload.discard()
 

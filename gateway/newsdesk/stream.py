@@ -7,12 +7,14 @@ groups in front of the fault. Who brings it again brings articles that are known
 Spec: rnews(1) of INN; ``docs/reference/news.md``.
 """
 
+import contextlib
 import sys
 from collections import deque
 from collections.abc import Iterable
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
 
+from gateway.errors import GatewayError
 from gateway.maillog import lines_together
 from gateway.msgqueue.history import Fate
 from gateway.msgqueue.store import INLINE_BODY_BYTES
@@ -84,6 +86,13 @@ class ArticleStream:
         return BatchTaken(
             new_count=counts[Fate.NEW], known_count=counts[Fate.KNOWN], refused_count=counts[Fate.REFUSED]
         )
+
+    def abandon(self) -> None:
+        """Take nothing more, and wait for what is on its way to the disk, so that the log tells of it."""
+        while self._groups:
+            # The fault of an earlier group has been told.
+            with contextlib.suppress(GatewayError):
+                self._settle(0)
 
     def _take(self, events: Iterable[RnewsEvent]) -> None:
         for event in events:

@@ -91,6 +91,7 @@ def test_send_nncp_passes_over_articles_that_are_gone_and_a_line_that_was_cut(
         assert done.returncode == 0, done.stderr + done.stdout
     assert news_queue_counts(node)[0] == COUNT - 1
     assert not list((inn.home / "outgoing").glob("gw.*"))
+    assert done.stderr == b"send-nncp: gw: 1 articles are gone from the store\n"
 
 
 def test_send_nncp_keeps_its_list_when_the_store_of_the_news_server_can_not_be_read(
@@ -126,6 +127,34 @@ def test_send_nncp_hands_over_to_one_neighbour_alone(
         done = run_kit(inn, "send-nncp", "b:b", NNCP_GATEWAY_BIN=bin_)
         assert done.returncode == 0, done.stderr + done.stdout
     assert f"{COUNT} messages in 1 packets" in node.run("flush").out
+
+
+def test_send_nncp_hands_over_again_only_what_it_had_not(
+    place: Path, inn: InnInstance, node: GatewayNode
+) -> None:
+    """One neighbour alone gets little twice where a program fails in the middle of a long list."""
+    names = {"bob.example.org": "gw.b.test", "comp.*": "*", "bob/": "b/"}
+    inn.add_feed(*kit_text("newsfeeds_site.sample", names).splitlines())
+    bin_ = names_for(node, place)
+    fill(inn)
+    inn.ctlinnd("flush", "b")
+    # Each article stands there often: a list of two parts, the first of 1,000.
+    outgoing = inn.home / "outgoing"
+    (outgoing / "b").rename(outgoing / "b.list")
+    (outgoing / "b.list").write_bytes((outgoing / "b.list").read_bytes() * (1200 // COUNT))
+    flaky = place / "flaky"
+    flaky.mkdir()
+    flaky.chmod(0o777)
+    once = f"! mkdir {flaky}/first 2>/dev/null && mkdir {flaky}/second 2>/dev/null && exit 75"
+    script(flaky / "uux", once, f'exec {bin_}/uux "$@"')
+    with node.serving("--only", "pipe"):
+        open_for_all(node)
+        assert run_kit(inn, "send-nncp", "b:b", NNCP_GATEWAY_BIN=str(flaky)).returncode == 75
+        assert news_queue_counts(node) == (COUNT, 1000)
+        done = run_kit(inn, "send-nncp", "b:b", NNCP_GATEWAY_BIN=str(flaky))
+        assert done.returncode == 0, done.stderr + done.stdout
+    assert news_queue_counts(node) == (COUNT, 1200)
+    assert not list(outgoing.glob("b.*"))
 
 
 def test_the_channel_program_takes_articles_as_they_come(

@@ -126,6 +126,42 @@ def hand_in(intake: RnewsIntake, *pieces: bytes) -> str:
     return taking.done()
 
 
+def test_what_was_on_its_way_to_the_disk_when_a_batch_failed_is_in_the_log(
+    intake: RnewsIntake, queue: Queue, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(stream, "GROUP_COUNT", 1)
+    taking = intake.begin("user news", name="inn")
+    taking.write(batch(ARTICLES[:3]))
+    with caplog.at_level("INFO"), pytest.raises(BadBatch):
+        taking.write(b"anything\n")
+    with caplog.at_level("INFO"):
+        taking.discard()
+    taken = numbers(queue)
+    assert len(taken) > 0
+    assert [f"<{number}@a.test>" in caplog.text for number in range(3)] == [n in taken for n in range(3)]
+
+
+def test_of_what_one_neighbour_alone_gets_nothing_is_taken_but_whole_batches(
+    queue: Queue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stream, "GROUP_COUNT", 1)
+    limits = RnewsLimits(article_bytes=1_000_000, article_count=100, total_bytes=100_000)
+    intake = RnewsIntake(
+        BatchDesk(desk(queue, ()), limits), Disk(is_syncing=False), 100_000, {"b": B_FEED}.get
+    )
+    data = batch(ARTICLES)
+    taking = intake.begin("user uucp", node="b")
+    taking.write(data[:-1])
+    with pytest.raises(BadBatch):
+        taking.close()
+    taking.discard()
+    assert numbers(queue) == []
+    taking = intake.begin("user uucp", node="b")
+    taking.write(data)
+    taking.close().result()
+    assert numbers(queue) == list(range(len(ARTICLES)))
+
+
 def test_a_plain_batch_handed_in_has_no_limit_in_all(intake: RnewsIntake, queue: Queue) -> None:
     data = batch(ARTICLES)
     assert len(data) > intake.max_batch_bytes
