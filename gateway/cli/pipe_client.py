@@ -22,6 +22,8 @@ TRY_LATER = 75
 STATUSES = (0, 65, 67, TRY_LATER, 77)
 """All that a mail server may see; gateway.exits says when."""
 READ_BYTES = 256 << 10
+ANSWER_BYTES = 4 << 10
+"""Asked for at a time; most answers are a few bytes."""
 AHEAD_BYTES = 60 << 10
 """As much as a pipe takes at once, should it have to be put back."""
 SAID_BYTES = 4096
@@ -204,18 +206,21 @@ def _ask(link: socket, request: bytes, ahead: bytes, *, is_whole: bool) -> bytes
     except OSError:
         """It may have answered without reading."""
     try:
-        return link.recv(READ_BYTES)
+        return link.recv(ANSWER_BYTES)
     except OSError:
         return b""
 
 
 def _send_body(link: socket, stdin: int) -> None:
     """Hand the rest of standard input over; stops when the daemon has heard enough."""
+    # A piece is read behind its length, into memory that is used again: new memory costs as much as the way.
+    piece = memoryview(bytearray(frames.LENGTH_BYTES + READ_BYTES))
     try:
         while True:
-            data = posix.read(stdin, READ_BYTES)
-            link.sendall(frames.encode_piece(data))
-            if not data:
+            size_bytes = posix.readv(stdin, [piece[frames.LENGTH_BYTES :]])
+            piece[: frames.LENGTH_BYTES] = frames.encode_length(size_bytes)
+            link.sendall(piece[: frames.LENGTH_BYTES + size_bytes])
+            if not size_bytes:
                 return
     except (BrokenPipeError, ConnectionResetError):
         """The answer says why."""
@@ -262,7 +267,7 @@ class _Answers:
 
     def _receive(self) -> bytes:
         try:
-            return self._link.recv(READ_BYTES)
+            return self._link.recv(ANSWER_BYTES)
         except (ConnectionResetError, TimeoutError):
             return b""
 

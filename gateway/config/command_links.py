@@ -155,7 +155,10 @@ import posix
 import sys
 
 try:
-    sys.path.insert(0, {packages!r})
+    # Python need not look for the packages on its way to two modules.
+    for package in ("gateway", "gateway.cli", "gateway.handover"):
+        sys.modules[package] = module = type(sys)(package)
+        module.__path__ = [{packages!r} + "/" + package.replace(".", "/")]
     from gateway.cli.pipe_client import run
 
     name, *words = sys.argv

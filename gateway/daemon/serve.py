@@ -18,6 +18,7 @@ from collections.abc import Collection, Iterator, Mapping
 
 from gateway.config.gateway_toml import GatewayConfig
 from gateway.daemon import stages
+from gateway.daemon.allocator import keep_freed_memory
 from gateway.daemon.check_endpoints import check_lmtp, check_nntp, check_submission
 from gateway.daemon.descriptor_limit import raise_descriptor_limit
 from gateway.daemon.event_loop import run_in_loop
@@ -57,6 +58,7 @@ def serve(config: GatewayConfig, environ: Mapping[str, str], only: Collection[st
         _LOG.warning("%s", warning)
     _refuse_faults(config)
     raise_descriptor_limit()
+    keep_freed_memory()
     with Parts(config, environ) as parts, _only_one(parts):
         run_in_loop(_Daemon(parts, environ, only).run())
     _LOG.info("stopped")

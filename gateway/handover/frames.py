@@ -83,7 +83,12 @@ def decode_request(payload: bytes) -> tuple[bytes, bytes, list[bytes], bool]:
 
 def encode_piece(data: bytes) -> bytes:
     """A piece of the body, with its length; an empty one is the end."""
-    return len(data).to_bytes(LENGTH_BYTES, "big") + data
+    return encode_length(len(data)) + data
+
+
+def encode_length(size_bytes: int) -> bytes:
+    """What stands in front of a piece."""
+    return size_bytes.to_bytes(LENGTH_BYTES, "big")
 
 
 def encode_answer(kind: bytes, data: bytes = b"") -> bytes:

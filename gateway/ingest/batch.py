@@ -1,8 +1,8 @@
 """A batch of messages from a local program: BSMTP on its standard output, as Exim's ``use_bsmtp`` writes.
 
-Contract: the whole batch or nothing. It is staged in a file, read to its end once with every
-recipient routed, and read again into the queue within one transaction. What is refused of it is refused for
-all of it: the program can be told one thing only.
+Contract: the whole batch or nothing. A small one is held and read once. Another is staged in a file, read to
+its end once with every recipient routed, and read again into the queue within one transaction. What is
+refused of it is refused for all of it: the program can be told one thing only.
 """
 
 from collections.abc import Iterator
@@ -80,11 +80,7 @@ class BatchIntake:
         return BatchTaking(self, origin, node)
 
     def stage(self) -> Payload:
-        """A file for a batch to come.
-
-        Raises:
-            StoreError: the disk refused.
-        """
+        """Room for a batch to come."""
         return stage_payload(self.queue.directory, self._disk)
 
 
@@ -114,17 +110,16 @@ class BatchTaking:
 
     def __init__(self, intake: BatchIntake, origin: str, node: str | None) -> None:
         self._intake = intake
-        self._payload: Payload | None = None
+        self._payload = intake.stage()
         self._origin = origin
         self._node = node
         self._shelf = Shelf(intake.queue)
         self._put: list[tuple[NewMessage, list[str | None], int]] = []
         """For the log: messages without their bodies, the nodes they go to, sizes of their contents."""
 
-    @staticmethod
-    def may_block(size_bytes: int) -> bool:  # noqa: ARG004 - as ``Handover`` has it
-        """See ``Handover``: all of it is written to a file."""
-        return True
+    def may_block(self, size_bytes: int) -> bool:
+        """See ``Handover``: a batch that is not small is written to a file."""
+        return not self._payload.is_held_with(size_bytes)
 
     def write(self, piece: bytes) -> None:
         """See ``Handover``.
@@ -133,7 +128,7 @@ class BatchTaking:
             TooLarge: the batch is larger than allowed.
             StoreError: the disk refused.
         """
-        self._staged().write(piece, self._intake.max_batch_bytes, self._intake.queue.check_room)
+        self._payload.write(piece, self._intake.max_batch_bytes, self._intake.queue.check_room)
 
     def close(self) -> "Future[None]":
         """See ``Handover``.
@@ -143,16 +138,19 @@ class BatchTaking:
             MessageError: a message or a recipient is refused.
             StoreError: the disk refused.
         """
-        count = sum(1 for _ in self._read(is_kept=False))
-        if count == 0:
-            raise BadBatch("the batch holds no message", status=NO_BATCH_STATUS)
-        self._intake.queue.check_room(self._staged().size_bytes)
-        return put_all(self._intake.queue, chain.from_iterable(self._read(is_kept=True)))
+        queue = self._intake.queue
+        if self._payload.is_held_with(0):
+            messages = list(chain.from_iterable(self._read(is_kept=True)))
+            _refuse_empty(len(messages))
+            return queue.put_together(messages)
+        _refuse_empty(sum(1 for _ in self._read(is_kept=False)))
+        queue.check_room(self._payload.size_bytes)
+        return put_all(queue, chain.from_iterable(self._read(is_kept=True)))
 
     def done(self) -> str:
         """See ``Handover``."""
         self._shelf.release()
-        self._staged().discard()
+        self._payload.discard()
         for message, nodes, size_bytes in self._put:
             for target, node in zip(message.targets, nodes, strict=True):
                 log_mail(
@@ -171,13 +169,7 @@ class BatchTaking:
     def discard(self) -> None:
         """See ``Handover``."""
         self._shelf.abandon()
-        if self._payload is not None:
-            self._payload.discard()
-
-    def _staged(self) -> Payload:
-        if self._payload is None:
-            self._payload = self._intake.stage()
-        return self._payload
+        self._payload.discard()
 
     def _read(self, *, is_kept: bool) -> Iterator[list[tuple[NewMessage, Role]]]:
         """For each message, checked, what of it goes in the queue; nothing, unless it is to be kept."""
@@ -201,7 +193,7 @@ class BatchTaking:
     def _events(self) -> Iterator[Event]:
         reader = BatchReader(self._intake.limits)
         try:
-            for chunk in self._staged().chunks():
+            for chunk in self._payload.chunks():
                 yield from reader.feed(chunk)
             reader.finish()
         except BadBatch as error:
@@ -242,3 +234,8 @@ class BatchTaking:
             self._put.append((replace(new, body=b""), nodes, size_bytes))
             found.append((new, part.role))
         return found
+
+
+def _refuse_empty(count: int) -> None:
+    if count == 0:
+        raise BadBatch("the batch holds no message", status=NO_BATCH_STATUS)

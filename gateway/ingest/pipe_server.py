@@ -36,9 +36,8 @@ from gateway.ingest.services import Services
 from gateway.ingest.settings import SmtpSettings
 
 BACKLOG_COUNT = 1024
-READ_BYTES = 64 << 10
 GATHER_BYTES = 256 << 10
-"""Of a body, before it is passed on: each time costs a change of threads."""
+"""Of a body, before it is passed on: each time costs a change of threads. As much again may wait in front."""
 REQUEST_SECONDS = 30.0
 _CREDENTIALS = struct.Struct("3i")
 
@@ -89,7 +88,7 @@ class PipeServer:
 
     async def start(self) -> None:
         """Listen."""
-        options: dict[str, Any] = {"backlog": BACKLOG_COUNT, "limit": READ_BYTES}
+        options: dict[str, Any] = {"backlog": BACKLOG_COUNT, "limit": GATHER_BYTES}
         if sys.version_info >= (3, 13):
             # It would look for the socket by the short name that it was bound by, which means nothing now.
             options["cleanup_socket"] = False
@@ -244,11 +243,14 @@ class _Conversation:
     async def _take_body(self, handover: Handover) -> str:
         self._say(frames.GO)
         async with asyncio.timeout(self._parts.limits.data_seconds):
-            gathered = bytearray()
+            gathered: list[bytes] = []
+            gathered_bytes = 0
             async for piece in self._pieces():
-                gathered += piece
-                if len(gathered) >= GATHER_BYTES:
+                gathered.append(piece)
+                gathered_bytes += len(piece)
+                if gathered_bytes >= GATHER_BYTES:
                     await self._write(handover, gathered)
+                    gathered_bytes = 0
             await self._write(handover, gathered)
         committed = await self._call(handover, 0, handover.close)
         # From here on the message is taken in, whatever becomes of the program.
@@ -261,12 +263,12 @@ class _Conversation:
             if size_bytes > frames.PIECE_LIMIT_BYTES:
                 raise UsageFault("a piece of the body is too large")
             while size_bytes:
-                piece = await self._read(min(size_bytes, READ_BYTES))
+                piece = await self._read(min(size_bytes, GATHER_BYTES))
                 size_bytes -= len(piece)
                 yield piece
 
-    async def _write(self, handover: Handover, gathered: bytearray) -> None:
-        data = bytes(gathered)
+    async def _write(self, handover: Handover, gathered: list[bytes]) -> None:
+        data = b"".join(gathered)
         gathered.clear()
         if data:
             await self._call(handover, len(data), functools.partial(handover.write, data))

@@ -66,11 +66,7 @@ class RnewsIntake:
         return ArticleStream(self.batches.desk, self.batches.limits, origin)
 
     def stage(self) -> Payload:
-        """A file for a batch to come.
-
-        Raises:
-            StoreError: the disk refused.
-        """
+        """Room for a batch to come."""
         return stage_payload(self.batches.queue.directory, self._disk)
 
 

@@ -103,7 +103,8 @@ class LocalLines:
 
 
 def _to_crlf(data: bytes, offset: int) -> bytes:
-    lines = data.replace(CRLF, LF)
+    # Programs on pipes write none; one look costs far less than to replace nothing.
+    lines = data.replace(CRLF, LF) if CR in data else data
     if CR in lines or b"\0" in lines:
         places = {"bare CR": _bare_cr(data), "NUL": data.find(b"\0")}
         name, place = min(((n, p) for n, p in places.items() if p >= 0), key=lambda pair: pair[1])

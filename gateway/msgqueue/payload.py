@@ -1,4 +1,4 @@
-"""A payload on its way in: staged in a file, so that it can be read more than once.
+"""A payload on its way in: held or, if it is large, staged in a file, so that it can be read more than once.
 
 Contract: the file has no meaning after a crash, since the packet it came from is still there. It is
 locked while it is in use; ``sweep`` removes what nobody holds.
@@ -21,6 +21,8 @@ DIRECTORY_MODE = 0o750
 FILE_MODE = 0o600
 SUFFIX = ".payload"
 READ_BYTES = 1 << 18
+HELD_LIMIT_BYTES = 64 << 10
+"""Of a payload that needs no file: one that is made and removed takes as long as all else that is done."""
 ROOM_CHECK_BYTES = 8 << 20
 """How often the free space is looked at while a payload is written."""
 
@@ -36,12 +38,14 @@ class Payload:
 
     Args:
         disk: how it is written.
-        directory: where; must exist.
+        directory: where; made when it is needed, and what a crash left there is removed.
     """
 
     def __init__(self, disk: Disk, directory: Path) -> None:
         self._disk = disk
-        self._file = self._new_file(directory)
+        self._directory = directory
+        self._held = bytearray()
+        self._file: NewFile | None = None
         self._hash = hashlib.blake2b(digest_size=32)
         self._unchecked_bytes = ROOM_CHECK_BYTES
         self.last_byte = b""
@@ -49,12 +53,16 @@ class Payload:
     @property
     def size_bytes(self) -> int:
         """Bytes written."""
-        return self._file.size_bytes
+        return len(self._held) if self._file is None else self._file.size_bytes
 
     @property
     def digest(self) -> bytes:
         """A hash of the content, 32 bytes."""
         return self._hash.digest()
+
+    def is_held_with(self, more_bytes: int) -> bool:
+        """Whether it is in memory, and will be when so many bytes are appended."""
+        return self._file is None and len(self._held) + more_bytes <= HELD_LIMIT_BYTES
 
     def fill(self, chunks: Iterable[bytes], limit_bytes: int, check_room: CheckRoom) -> None:
         """Write the whole payload; as ``write``, for each of the chunks."""
@@ -79,12 +87,19 @@ class Payload:
             self._unchecked_bytes = 0
         if self.size_bytes + len(chunk) > limit_bytes:
             raise TooLarge(f"the batch is larger than {limit_bytes} bytes", status=TOO_LARGE_STATUS)
-        self._file.write(chunk)
+        if self.is_held_with(len(chunk)):
+            self._held += chunk
+        else:
+            self._in_file().write(chunk)
         self._hash.update(chunk)
         self.last_byte = chunk[-1:] or self.last_byte
 
     def chunks(self) -> Iterator[bytes]:
-        """Read it from its beginning."""
+        """Read it from its beginning; not while it is written."""
+        if self._file is None:
+            if self._held:
+                yield bytes(self._held)
+            return
         position = 0
         while True:
             with store_errors(self._file.path, "read"):
@@ -96,17 +111,20 @@ class Payload:
 
     def open(self) -> IO[bytes]:
         """It as a file of its own, at its beginning, for another program to read; the caller's to close."""
-        with store_errors(self._file.path, "open"):
-            return self._file.path.open("rb", buffering=0)
+        path = self._in_file().path
+        with store_errors(path, "open"):
+            return path.open("rb", buffering=0)
 
     def move(self, final: Path) -> None:
         """Keep it under another name, durably; it can still be read here."""
-        self._file.sync()
-        self._disk.rename(self._file.path, final)
+        file = self._in_file()
+        file.sync()
+        self._disk.rename(file.path, final)
 
     def discard(self) -> None:
         """Remove it, unless it was moved. Idempotent."""
-        self._file.discard()
+        if self._file is not None:
+            self._file.discard()
 
     def __enter__(self) -> Self:
         return self
@@ -114,9 +132,19 @@ class Payload:
     def __exit__(self, *_: object) -> None:
         self.discard()
 
-    def _new_file(self, directory: Path) -> NewFile:
+    def _in_file(self) -> NewFile:
+        """The file that it is in; put there, if it was held."""
+        if self._file is None:
+            self._disk.make_directories(self._directory, DIRECTORY_MODE)
+            sweep(self._directory, self._disk)
+            self._file = self._new_file()
+            self._file.write(self._held)
+            self._held.clear()
+        return self._file
+
+    def _new_file(self) -> NewFile:
         while True:
-            file = self._disk.create(directory / f"{secrets.token_hex(8)}{SUFFIX}", FILE_MODE)
+            file = self._disk.create(self._directory / f"{secrets.token_hex(8)}{SUFFIX}", FILE_MODE)
             fcntl.flock(file.fileno(), fcntl.LOCK_EX)
             if os.fstat(file.fileno()).st_nlink:
                 return file
@@ -125,15 +153,8 @@ class Payload:
 
 
 def stage_payload(queue_directory: Path, disk: Disk) -> Payload:
-    """Begin a payload in its place beside a queue, after removing what a crash left there.
-
-    Raises:
-        StoreError: the disk refused.
-    """
-    directory = queue_directory / DIRECTORY_NAME
-    disk.make_directories(directory, DIRECTORY_MODE)
-    sweep(directory, disk)
-    return Payload(disk, directory)
+    """Begin a payload, whose place is beside a queue."""
+    return Payload(disk, queue_directory / DIRECTORY_NAME)
 
 
 def sweep(directory: Path, disk: Disk) -> int:
@@ -142,6 +163,8 @@ def sweep(directory: Path, disk: Disk) -> int:
     with store_errors(directory, "list"):
         names = os.listdir(directory)  # noqa: PTH208 - names only, no stat
     for name in names:
+        if not name.endswith(SUFFIX):
+            continue
         with contextlib.suppress(OSError):
             fd = os.open(directory / name, os.O_RDONLY | os.O_CLOEXEC)
             try:

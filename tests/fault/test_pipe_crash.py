@@ -28,13 +28,16 @@ CASES: dict[str, Case] = {
     "large": ("sendmail", ("-i", "--", BOB), LARGE, {}),
     "batch": ("rsmtp", (), BATCH + BATCH.replace(SMALL, LARGE), {}),
     "tossed": ("sendmail", (BOB,), PAYLOAD, {"NNCP_SENDER": NODE_A.text}),
+    "tossed large": ("sendmail", (BOB,), PAYLOAD.replace(SMALL, LARGE), {"NNCP_SENDER": NODE_A.text}),
 }
 STEPS = [
     *(("small", "commit", 1), ("small", "committed", 1)),
     *(("large", step, 1) for step in ("create", "write", "sync", "sync-directory", "commit", "committed")),
     *(("batch", step, 1) for step in ("create", "write", "sync", "commit", "committed")),
     *(("batch", step, 2) for step in ("create", "write", "sync-directory")),
-    *(("tossed", step, 1) for step in ("create", "write", "commit", "committed")),
+    *(("tossed", step, 1) for step in ("commit", "committed")),
+    *(("tossed large", step, 1) for step in ("create", "write", "commit", "committed")),
+    *(("tossed large", step, 2) for step in ("create", "write")),
 ]
 DONE = frozenset({"committed"})
 """Steps behind the commit."""

@@ -7,7 +7,7 @@ import pytest
 
 from gateway.durable import Disk
 from gateway.errors import StoreFull, TooLarge
-from gateway.msgqueue.payload import ROOM_CHECK_BYTES, Payload, sweep
+from gateway.msgqueue.payload import HELD_LIMIT_BYTES, ROOM_CHECK_BYTES, Payload, sweep
 
 DISK = Disk(is_syncing=False)
 
@@ -16,12 +16,37 @@ def no_check(_size_bytes: int) -> None:
     """There is always room."""
 
 
-def test_a_payload_is_read_as_often_as_wanted(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("chunks", "files_count"),
+    [
+        ([], 0),
+        ([b"abc", b"", b"def"], 0),
+        ([b"x" * (HELD_LIMIT_BYTES - 1), b"y"], 0),
+        ([b"x" * HELD_LIMIT_BYTES, b"", b"y", b"z" * HELD_LIMIT_BYTES], 1),
+        ([b"x" * (HELD_LIMIT_BYTES + 1)], 1),
+    ],
+    ids=["empty", "small", "all that is held", "one byte more", "large at once"],
+)
+def test_a_payload_is_read_as_often_as_wanted_and_only_a_large_one_needs_a_file(
+    tmp_path: Path, chunks: list[bytes], files_count: int
+) -> None:
+    whole = b"".join(chunks)
+    with Payload(DISK, tmp_path / "new") as payload:
+        payload.fill(chunks, len(whole), no_check)
+        assert [b"".join(payload.chunks()) for _ in range(2)] == [whole] * 2
+        assert (payload.size_bytes, payload.last_byte) == (len(whole), whole[-1:])
+        assert len(list((tmp_path / "new").glob("*"))) == files_count
+        assert payload.is_held_with(0) == (files_count == 0)
+    assert list((tmp_path / "new").glob("*")) == []
+
+
+def test_a_small_payload_can_be_read_by_another_program_too(tmp_path: Path) -> None:
     with Payload(DISK, tmp_path) as payload:
-        payload.fill([b"abc", b"", b"def"], 100, no_check)
-        assert [b"".join(payload.chunks()) for _ in range(2)] == [b"abcdef"] * 2
-        assert (payload.size_bytes, payload.last_byte) == (6, b"f")
-        assert len(list(tmp_path.iterdir())) == 1
+        payload.fill([b"abc"], 100, no_check)
+        with payload.open() as file:
+            assert file.read() == b"abc"
+        payload.write(b"def", 100, no_check)
+        assert (b"".join(payload.chunks()), payload.size_bytes) == (b"abcdef", 6)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -70,8 +95,10 @@ def test_a_sweep_takes_what_nobody_holds(tmp_path: Path) -> None:
     (tmp_path / "left.payload").write_bytes(b"by a crash")
     with (tmp_path / "held.payload").open("wb") as held, Payload(DISK, tmp_path) as payload:
         fcntl.flock(held, fcntl.LOCK_EX)
-        payload.fill([b"abc"], 100, no_check)
+        whole = b"x" * (HELD_LIMIT_BYTES + 1)
+        payload.fill([whole], 1 << 20, no_check)
+        (tmp_path / "later.payload").write_bytes(b"by a crash")
         assert sweep(tmp_path, DISK) == 1
-        assert b"".join(payload.chunks()) == b"abc"
+        assert b"".join(payload.chunks()) == whole
         assert not (tmp_path / "left.payload").exists()
     assert [path.name for path in tmp_path.iterdir()] == ["held.payload"]
