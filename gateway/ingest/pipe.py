@@ -209,7 +209,7 @@ class Taking:
             text = f"the message is larger than {self._max_message_bytes} bytes"
             raise MessageError(text, status=TOO_LARGE_STATUS)
         self._head += piece[: HEADER_LOOK_BYTES - len(self._head)]
-        self._last = (self._last + piece)[-2:]
+        self._last = (self._last + piece[-2:])[-2:]
         for draft in self._drafts:
             draft.write(piece)
 

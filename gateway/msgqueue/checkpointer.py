@@ -53,11 +53,12 @@ class Checkpointer:
     def _run(self) -> None:
         connection: sqlite3.Connection | None = None
         try:
-            while not self._stopping.wait(PAUSE_SECONDS):
+            while True:
                 self._is_wanted.wait()
-                self._is_wanted.clear()
-                if self._stopping.is_set():
+                # Not at once: it would be in the way of the answer that the commit was for.
+                if self._stopping.wait(PAUSE_SECONDS):
                     break
+                self._is_wanted.clear()
                 connection = connection or self._connect()
                 connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
         except sqlite3.Error as error:
