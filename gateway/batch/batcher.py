@@ -18,7 +18,7 @@ Contract: one process at a time runs this stage (``StoreBusy`` otherwise).
 
 import logging
 import os
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -65,17 +65,20 @@ class BatchResult:
         packet_count: packets that are new in the spool.
         message_count: messages in them (one that goes in several packets counts in each).
         bad_count: messages that were set aside, and lanes whose node is unknown.
+        lanes: what waited when nothing more was to be done.
     """
 
     packet_count: int = 0
     message_count: int = 0
     bad_count: int = 0
+    lanes: tuple[LaneFigures, ...] = ()
 
     def __add__(self, other: "BatchResult") -> "BatchResult":
         return BatchResult(
             self.packet_count + other.packet_count,
             self.message_count + other.message_count,
             self.bad_count + other.bad_count,
+            other.lanes,
         )
 
 
@@ -108,6 +111,8 @@ class Batcher:
         self._settings = settings
         self._rng = rng
         self._wall = wall
+        self._lanes: list[LaneFigures] = []
+        """As they were looked at last."""
 
     def run_once(self, *, is_flush: bool = False, only: Collection[NodeId] | None = None) -> BatchResult:
         """Make packets of all lanes that are closable.
@@ -140,14 +145,18 @@ class Batcher:
                     continue
                 packet_count += made > 0
                 message_count += made
-            return BatchResult(packet_count, message_count, bad_count)
+            return BatchResult(packet_count, message_count, bad_count, tuple(self._lanes))
 
-    def next_run_seconds(self) -> float | None:
-        """How long until a lane is closable by its age or a window, or None if nothing waits."""
+    def next_run_seconds(self, lanes: Iterable[LaneFigures] | None = None) -> float | None:
+        """How long until a lane is closable by its age or a window, or None if nothing waits.
+
+        Args:
+            lanes: as a run has just seen them; None: it is looked what waits now.
+        """
         moment = self._wall()
         waits = [
             seconds_until_closable(figures, self._settings.policy(figures.lane.node), moment)
-            for figures in self._outbox.lanes()
+            for figures in (self._outbox.lanes() if lanes is None else lanes)
             if self._find_target(figures.lane.node) is not None
         ]
         return min(waits, default=None)
@@ -168,7 +177,8 @@ class Batcher:
 
     def _next_lane(self, only: Collection[NodeId] | None, skipped: set[NodeId]) -> LaneFigures | None:
         moment = self._wall()
-        for figures in self._outbox.lanes():
+        self._lanes = self._outbox.lanes()
+        for figures in self._lanes:
             node = figures.lane.node
             if node in skipped or (only is not None and node not in only):
                 continue

@@ -6,6 +6,7 @@ article is one message, whether it is for neighbours, for this machine, or for b
 there once, and goes when nobody needs it any more.
 """
 
+import json
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future
@@ -232,17 +233,25 @@ class History:
     def _note(self, connection: sqlite3.Connection, articles: Sequence[NewArticle]) -> set[str]:
         """Remember the Message-IDs; returns those that are new."""
         now, wall = self.queue.clock.now(), self.queue.clock.wall()
-        added = execute_rows(
+        # What comes twice within the group is remembered as it came first.
+        refusals = {
+            article.message.message_id: article.refusal
+            for article in reversed(articles)
+            if article.message.message_id
+        }
+        # In one row, not by RETURNING: Python waits for its turn after each row.
+        (known,) = connection.execute(
+            "SELECT json_group_array(message_id) FROM history"
+            " WHERE message_id IN (SELECT value FROM json_each(?))",
+            (json.dumps(list(refusals)),),
+        ).fetchone()
+        new = refusals.keys() - set(json.loads(known))
+        execute_rows(
             connection,
             "INSERT INTO history (message_id, seen_at, seen_wall, refusal)",
-            [
-                (article.message.message_id, now, wall, article.refusal)
-                for article in articles
-                if article.message.message_id
-            ],
-            "ON CONFLICT DO NOTHING RETURNING message_id",
+            [(message_id, now, wall, refusals[message_id]) for message_id in new],
         )
-        return {str(message_id) for (message_id,) in added}
+        return new
 
     def _note_packet(self, connection: sqlite3.Connection, came_by: tuple[str, str, str]) -> bool:
         """Record that a packet was received; False: it had been before."""
