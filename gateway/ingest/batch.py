@@ -80,7 +80,11 @@ class BatchIntake:
         return BatchTaking(self, origin, node)
 
     def stage(self) -> Payload:
-        """Room for a batch to come."""
+        """Room for a batch to come.
+
+        Raises:
+            StoreError: the disk refused.
+        """
         return stage_payload(self.queue.directory, self._disk)
 
 

@@ -66,7 +66,11 @@ class RnewsIntake:
         return ArticleStream(self.batches.desk, self.batches.limits, origin)
 
     def stage(self) -> Payload:
-        """Room for a batch to come."""
+        """Room for a batch to come.
+
+        Raises:
+            StoreError: the disk refused.
+        """
         return stage_payload(self.batches.queue.directory, self._disk)
 
 

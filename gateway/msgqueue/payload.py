@@ -38,7 +38,7 @@ class Payload:
 
     Args:
         disk: how it is written.
-        directory: where; made when it is needed, and what a crash left there is removed.
+        directory: where; made when it is needed.
     """
 
     def __init__(self, disk: Disk, directory: Path) -> None:
@@ -136,7 +136,6 @@ class Payload:
         """The file that it is in; put there, if it was held."""
         if self._file is None:
             self._disk.make_directories(self._directory, DIRECTORY_MODE)
-            sweep(self._directory, self._disk)
             self._file = self._new_file()
             self._file.write(self._held)
             self._held.clear()
@@ -153,8 +152,15 @@ class Payload:
 
 
 def stage_payload(queue_directory: Path, disk: Disk) -> Payload:
-    """Begin a payload, whose place is beside a queue."""
-    return Payload(disk, queue_directory / DIRECTORY_NAME)
+    """Begin a payload, whose place is beside a queue, after removing what a crash left there.
+
+    Raises:
+        StoreError: the disk refused.
+    """
+    directory = queue_directory / DIRECTORY_NAME
+    if directory.is_dir():
+        sweep(directory, disk)
+    return Payload(disk, directory)
 
 
 def sweep(directory: Path, disk: Disk) -> int:
