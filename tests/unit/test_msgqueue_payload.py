@@ -7,7 +7,7 @@ import pytest
 
 from gateway.durable import Disk
 from gateway.errors import StoreFull, TooLarge
-from gateway.msgqueue.payload import HELD_LIMIT_BYTES, ROOM_CHECK_BYTES, Payload, sweep
+from gateway.msgqueue.payload import HELD_LIMIT_BYTES, ROOM_CHECK_BYTES, Payload, stage_payload, sweep
 
 DISK = Disk(is_syncing=False)
 
@@ -97,8 +97,16 @@ def test_a_sweep_takes_what_nobody_holds(tmp_path: Path) -> None:
         fcntl.flock(held, fcntl.LOCK_EX)
         whole = b"x" * (HELD_LIMIT_BYTES + 1)
         payload.fill([whole], 1 << 20, no_check)
-        (tmp_path / "later.payload").write_bytes(b"by a crash")
         assert sweep(tmp_path, DISK) == 1
         assert b"".join(payload.chunks()) == whole
         assert not (tmp_path / "left.payload").exists()
     assert [path.name for path in tmp_path.iterdir()] == ["held.payload"]
+
+
+def test_the_next_payload_removes_what_a_crash_left(tmp_path: Path) -> None:
+    with stage_payload(tmp_path, DISK) as first:
+        first.write(b"x" * (HELD_LIMIT_BYTES + 1), 1 << 20, no_check)
+        (held,) = (tmp_path / "incoming").iterdir()
+        (tmp_path / "incoming" / "left.payload").write_bytes(b"by a crash")
+        with stage_payload(tmp_path, DISK):
+            assert list((tmp_path / "incoming").iterdir()) == [held]
