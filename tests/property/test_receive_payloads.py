@@ -5,6 +5,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -12,6 +13,7 @@ from gateway.durable import Disk
 from gateway.errors import GatewayError
 from gateway.ids import PacketId
 from gateway.message.envelope import Envelope
+from gateway.msgqueue.payload import HELD_LIMIT_BYTES
 from gateway.msgqueue.store import Queue
 from gateway.receive.receiver import Receipt
 from tests.support.received import (
@@ -52,10 +54,16 @@ PAIRS = st.lists(
 
 
 def fresh() -> Iterator[Queue]:
-    """A queue of its own for each example."""
-    with tempfile.TemporaryDirectory() as name, Queue(Path(name), Disk(is_syncing=False)) as queue:
-        yield queue
-        assert list((queue.directory / "incoming").iterdir()) == []
+    """A queue of its own for each example, once with payloads that are held and once with staged ones."""
+    for limit_bytes in (HELD_LIMIT_BYTES, 0):
+        with (
+            pytest.MonkeyPatch.context() as patch,
+            tempfile.TemporaryDirectory() as name,
+            Queue(Path(name), Disk(is_syncing=False)) as queue,
+        ):
+            patch.setattr("gateway.msgqueue.payload.HELD_LIMIT_BYTES", limit_bytes)
+            yield queue
+            assert list((queue.directory / "incoming").glob("*")) == []
 
 
 def pieces(payload: bytes, cuts: list[int]) -> list[bytes]:

@@ -9,12 +9,19 @@ from gateway.durable import Disk
 from gateway.errors import BadAddress, BadBatch, GatewayError, MessageError, StoreFull, TooLarge
 from gateway.ingest.routes import RecipientRefused
 from gateway.msgqueue.entry import Role
+from gateway.msgqueue.payload import HELD_LIMIT_BYTES
 from gateway.msgqueue.store import INLINE_BODY_BYTES, Queue
 from tests.support.endpoint import kept_messages
 from tests.support.handing_in import batches, take
 
 SMALL = b"Subject: x\n\n..\nhello\n"
 KEPT = b"Subject: x\r\n\r\n.\r\nhello\r\n"
+
+
+@pytest.fixture(params=[0, HELD_LIMIT_BYTES], ids=["staged", "held"], autouse=True)
+def _place(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a small batch waits to be read."""
+    monkeypatch.setattr("gateway.msgqueue.payload.HELD_LIMIT_BYTES", request.param)
 
 
 @pytest.fixture
