@@ -187,7 +187,7 @@ main() {
   forbid_services
   finish_dpkg
   has_lists || apt_get update || die "cannot read the package lists"
-  apt_install nncp "${MAIL_CLIENTS[@]}" "${NEWSREADERS[@]}" || die "cannot install nncp, mail clients and newsreaders"
+  apt_install nncp zstd "${MAIL_CLIENTS[@]}" "${NEWSREADERS[@]}" || die "cannot install nncp, zstd, mail clients and newsreaders"
   install_users
   is_installed postfix || install_postfix
   is_installed inn2 || install_inn
