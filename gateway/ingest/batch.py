@@ -5,7 +5,7 @@ its end once with every recipient routed, and read again into the queue within o
 refused of it is refused for all of it: the program can be told one thing only.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from itertools import chain
@@ -38,6 +38,8 @@ from gateway.routing.urgency import urgency_of
 NO_BATCH_STATUS = "4.6.0"
 """What is no batch, or only the beginning of one, is a fault of the program: its mail must not bounce."""
 MESSAGES_LIMIT_COUNT = 10_000
+AT_ONCE_BYTES = 8 << 10
+"""Of a batch that is read in the event loop: one of 64 KiB may be 1,700 messages, and all would wait."""
 _ADDRESS_STATUS = "5.1."
 
 
@@ -122,8 +124,8 @@ class BatchTaking:
         """For the log: messages without their bodies, the nodes they go to, sizes of their contents."""
 
     def may_block(self, size_bytes: int) -> bool:
-        """See ``Handover``: a batch that is not small is written to a file."""
-        return not self._payload.is_held_with(size_bytes)
+        """See ``Handover``: a larger batch takes long to read, or is written to a file."""
+        return self._payload.size_bytes + size_bytes > AT_ONCE_BYTES
 
     def write(self, piece: bytes) -> None:
         """See ``Handover``.
@@ -142,14 +144,16 @@ class BatchTaking:
             MessageError: a message or a recipient is refused.
             StoreError: the disk refused.
         """
-        queue = self._intake.queue
+        messages: Iterable[tuple[NewMessage, Role]] = chain.from_iterable(self._read(is_kept=True))
         if self._payload.is_held_with(0):
-            messages = list(chain.from_iterable(self._read(is_kept=True)))
-            _refuse_empty(len(messages))
-            return queue.put_together(messages)
-        _refuse_empty(sum(1 for _ in self._read(is_kept=False)))
-        queue.check_room(self._payload.size_bytes)
-        return put_all(queue, chain.from_iterable(self._read(is_kept=True)))
+            messages = list(messages)
+            count = len(messages)
+        else:
+            count = sum(1 for _ in self._read(is_kept=False))
+        if count == 0:
+            raise BadBatch("the batch holds no message", status=NO_BATCH_STATUS)
+        self._intake.queue.check_room(self._payload.size_bytes)
+        return put_all(self._intake.queue, messages)
 
     def done(self) -> str:
         """See ``Handover``."""
@@ -238,8 +242,3 @@ class BatchTaking:
             self._put.append((replace(new, body=b""), nodes, size_bytes))
             found.append((new, part.role))
         return found
-
-
-def _refuse_empty(count: int) -> None:
-    if count == 0:
-        raise BadBatch("the batch holds no message", status=NO_BATCH_STATUS)

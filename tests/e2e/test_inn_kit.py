@@ -48,6 +48,12 @@ def fill(inn: InnInstance, count: int = COUNT, first: int = 0) -> None:
     inn.wait_for_articles(GROUP, first + count)
 
 
+def add_site_feed(inn: InnInstance) -> None:
+    """Let an INN say what neighbour b gets, as the kit has it."""
+    names = {"bob.example.org": "gw.b.test", "comp.*": "*", "bob/": "b/"}
+    inn.add_feed(*kit_text("newsfeeds_site.sample", names).splitlines())
+
+
 def names_for(node: GatewayNode, place: Path) -> str:
     """Make the names that mail servers and news servers call."""
     node.run("links", "--mail", str(place / "bin"))
@@ -118,8 +124,7 @@ def test_send_nncp_hands_over_to_one_neighbour_alone(
     place: Path, inn: InnInstance, node: GatewayNode
 ) -> None:
     """Where INN decides who gets what, its choice stands, whatever the gateway's feeds say."""
-    names = {"bob.example.org": "gw.b.test", "comp.*": "*", "bob/": "b/"}
-    inn.add_feed(*kit_text("newsfeeds_site.sample", names).splitlines())
+    add_site_feed(inn)
     bin_ = names_for(node, place)
     fill(inn)
     with node.serving("--only", "pipe"):
@@ -133,8 +138,7 @@ def test_send_nncp_hands_over_again_only_what_it_had_not(
     place: Path, inn: InnInstance, node: GatewayNode
 ) -> None:
     """One neighbour alone gets little twice where a program fails in the middle of a long list."""
-    names = {"bob.example.org": "gw.b.test", "comp.*": "*", "bob/": "b/"}
-    inn.add_feed(*kit_text("newsfeeds_site.sample", names).splitlines())
+    add_site_feed(inn)
     bin_ = names_for(node, place)
     fill(inn)
     inn.ctlinnd("flush", "b")

@@ -7,6 +7,7 @@ import pytest
 
 from gateway.durable import Disk
 from gateway.errors import BadAddress, BadBatch, GatewayError, MessageError, StoreFull, TooLarge
+from gateway.ingest.batch import AT_ONCE_BYTES
 from gateway.ingest.routes import RecipientRefused
 from gateway.msgqueue.entry import Role
 from gateway.msgqueue.payload import HELD_LIMIT_BYTES
@@ -121,3 +122,17 @@ def test_a_batch_that_is_given_up_leaves_nothing(queue: Queue) -> None:
     taking.discard()
     taking.discard()
     assert_nothing_is_left(queue)
+
+
+def test_only_a_small_batch_is_read_where_others_would_wait(queue: Queue) -> None:
+    taking = batches(queue).begin("me")
+    one = mail()
+    assert not taking.may_block(len(one))
+    taking.write(one)
+    assert not taking.may_block(0)
+    assert taking.may_block(AT_ONCE_BYTES)
+    taking.write(one * (AT_ONCE_BYTES // len(one)))
+    assert taking.may_block(0)
+    taking.close().result()
+    taking.done()
+    assert len(kept_messages(queue)) == 1 + AT_ONCE_BYTES // len(one)
