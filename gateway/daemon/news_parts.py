@@ -20,6 +20,7 @@ from gateway.ingest.rnews import RnewsIntake
 from gateway.msgqueue.decisions import Terms
 from gateway.msgqueue.history import History
 from gateway.msgqueue.remote import RemoteControl
+from gateway.msgqueue.segments import move_sparse
 from gateway.msgqueue.store import Queue
 from gateway.msgqueue.views import forget_finished
 from gateway.newsdesk.batches import BatchDesk
@@ -172,6 +173,7 @@ class NewsParts:
         history.forget_dead(keep_seconds=config.keep_dead_seconds)
         history.forget(keep_seconds=config.history_seconds)
         RemoteControl(self.queue).forget(keep_seconds=config.history_seconds)
+        move_sparse(self.queue)
         return swept_count + self._keep_reader()
 
     def _keep_reader(self) -> int:

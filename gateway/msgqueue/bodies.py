@@ -9,7 +9,7 @@ keeps another process's sweep away from it.
 import contextlib
 import fcntl
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from gateway.durable import Disk, store_errors
@@ -106,6 +106,40 @@ class Bodies:
             raise StoreCorrupt(f"body file {path} is missing") from None
         if done_bytes != size_bytes:
             raise StoreCorrupt(f"body file {path} has {done_bytes} bytes, its row says {size_bytes}")
+
+    def read_parts(self, name: str, parts: Sequence[tuple[int, int]]) -> list[bytes]:
+        """Read bodies that stand in one file.
+
+        Args:
+            name: of the file.
+            parts: place and size of each, bytes.
+
+        Raises:
+            StoreCorrupt: the file is missing or too short.
+            StoreError: the disk refused.
+        """
+        path = self.directory / name
+        with store_errors(path, "read"):
+            try:
+                file = path.open("rb", buffering=0)
+            except FileNotFoundError:
+                raise StoreCorrupt(f"body file {path} is missing") from None
+            with file:
+                found = [os.pread(file.fileno(), size_bytes, place) for place, size_bytes in parts]
+        for data, (place, size_bytes) in zip(found, parts, strict=True):
+            if len(data) != size_bytes:
+                raise StoreCorrupt(f"body file {path} ends before byte {place + size_bytes}")
+        return found
+
+    def size_bytes(self, name: str) -> int:
+        """The size of a body file.
+
+        Raises:
+            StoreError: it can't be seen.
+        """
+        path = self.directory / name
+        with store_errors(path, "look at"):
+            return path.stat().st_size
 
     def remove(self, name: str) -> None:
         """Remove a body file that no row names any more."""

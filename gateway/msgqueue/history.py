@@ -8,16 +8,19 @@ there once, and goes when nobody needs it any more.
 
 import json
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from enum import StrEnum
 
 from gateway.ids import NodeId, PacketId
 from gateway.msgqueue.bodies import StagedBody
+from gateway.msgqueue.body_rows import in_database, segments_of, unnamed
 from gateway.msgqueue.entry import NewMessage, Role
 from gateway.msgqueue.insertion import insert_messages, size_of
 from gateway.msgqueue.many_rows import ROWS_LIMIT_COUNT, execute_rows
+from gateway.msgqueue.segments import LEAST_BYTES, Segments
+from gateway.msgqueue.shelf import Shelf
 from gateway.msgqueue.store import Queue
 
 LOOKUP_COUNT = 500
@@ -121,9 +124,20 @@ class History:
             StoreFull: the reserve of free space is touched.
         """
         self.queue.check_room(sum(size_of(article.message) for article in articles))
-        return self.queue.submit(
-            lambda connection: tuple(self._insert(connection, articles, ("", "", ""))), is_repeatable=True
-        )
+        shelf = Shelf(self.queue)
+        is_large = _is_large(articles)
+
+        def job(connection: sqlite3.Connection) -> tuple[Fate, ...]:
+            # Of a first run that was undone.
+            shelf.clear()
+            segments = Segments(shelf) if is_large else None
+            fates = self._insert(connection, articles, ("", "", ""), segments)
+            if segments is not None:
+                segments.sync()
+            return tuple(fates)
+
+        committed = self.queue.submit(job, is_repeatable=True)
+        return _put_away(shelf, committed) if is_large else committed
 
     def put_batch(
         self,
@@ -131,16 +145,16 @@ class History:
         *,
         node: NodeId | None,
         packet: PacketId | None,
-        drop: Callable[[StagedBody], None],
+        shelf: Shelf,
     ) -> PutBatch:
         """Take in all articles of a batch, or none of them.
 
         Args:
-            articles: consumed inside the transaction; staged bodies are synced already, and released or
-                discarded by the caller. An error of theirs undoes all.
+            articles: consumed inside the transaction; staged bodies are synced already. An error of theirs
+                undoes all.
             node: the neighbour who sent it; None: a program of this machine.
             packet: the packet it came in, if known: a second copy of it changes nothing.
-            drop: removes the body of an article that is not put in.
+            shelf: has their staged bodies, and gets their other files; released or abandoned by the caller.
 
         Raises:
             StoreError: nothing was changed.
@@ -150,7 +164,9 @@ class History:
         def job(connection: sqlite3.Connection) -> PutBatch:
             if packet is not None and not self._note_packet(connection, came_by):
                 return PutBatch(is_duplicate=True)
-            fates = tuple(self._put_each(connection, articles, came_by, drop))
+            segments = Segments(shelf)
+            fates = tuple(self._put_each(connection, articles, came_by, segments, shelf))
+            segments.sync()
             if packet is not None:
                 connection.execute(
                     "UPDATE received_batch SET message_count = ? WHERE node = ? AND batch = ?",
@@ -178,37 +194,50 @@ class History:
             The queue ids of those that are gone.
         """
 
-        def job(connection: sqlite3.Connection) -> list[tuple[str, str | None]]:
-            return connection.execute(
-                "DELETE FROM message WHERE seq IN (SELECT message FROM delivery GROUP BY message"
+        def job(connection: sqlite3.Connection) -> tuple[list[str], list[str]]:
+            dead = connection.execute(
+                "SELECT message FROM delivery GROUP BY message"
                 " HAVING sum(state NOT IN ('sent', 'delivered', 'dead', 'dropped')) = 0"
-                " AND max(changed_at) <= ?)"
-                " RETURNING id, body_file",
+                " AND max(changed_at) <= ?",
                 (self.queue.clock.now() - keep_seconds,),
             ).fetchall()
+            seqs = [seq for (seq,) in dead]
+            segments = segments_of(connection, seqs)
+            removed = connection.execute(
+                "DELETE FROM message WHERE seq IN (SELECT value FROM json_each(?)) RETURNING id, body_file",
+                (json.dumps(seqs),),
+            ).fetchall()
+            names = [name for _, name in removed if name is not None]
+            return [message_id for message_id, _ in removed], names + unnamed(connection, segments)
 
-        removed = self.queue.write(job)
-        for _, name in removed:
-            if name is not None:
-                self.queue.bodies.remove(name)
-        return [message_id for message_id, _ in removed]
+        message_ids, names = self.queue.write(job)
+        for name in names:
+            self.queue.bodies.remove(name)
+        return message_ids
 
     def _put_each(
         self,
         connection: sqlite3.Connection,
         articles: Iterable[NewArticle],
         came_by: tuple[str, str, str],
-        drop: Callable[[StagedBody], None],
+        segments: Segments,
+        shelf: Shelf,
     ) -> Iterator[Fate]:
+        is_large = not isinstance(articles, Sequence) or _is_large(articles)
         for some in _groups(articles):
-            for article, fate in zip(some, self._insert(connection, some, came_by), strict=True):
+            fates = self._insert(connection, some, came_by, segments if is_large else None)
+            for article, fate in zip(some, fates, strict=True):
                 body = article.message.body
                 if isinstance(body, StagedBody) and not _is_kept(article, fate):
-                    drop(body)
+                    shelf.unstage(body)
                 yield fate
 
     def _insert(
-        self, connection: sqlite3.Connection, articles: Sequence[NewArticle], came_by: tuple[str, str, str]
+        self,
+        connection: sqlite3.Connection,
+        articles: Sequence[NewArticle],
+        came_by: tuple[str, str, str],
+        segments: Segments | None = None,
     ) -> list[Fate]:
         new = self._note(connection, articles)
         fates: list[Fate] = []
@@ -227,7 +256,8 @@ class History:
             if _is_kept(article, fate)
         ]
         if taken:
-            insert_messages(connection, self.queue.clock, taken, came_by)
+            place = in_database if segments is None else segments.place
+            insert_messages(connection, self.queue.clock, taken, came_by, place)
         return fates
 
     def _note(self, connection: sqlite3.Connection, articles: Sequence[NewArticle]) -> set[str]:
@@ -277,6 +307,12 @@ def _groups(articles: Iterable[NewArticle]) -> Iterator[list[NewArticle]]:
         yield some
 
 
+def _is_large(articles: Sequence[NewArticle]) -> bool:
+    """Whether the small ones of some articles are worth a file together."""
+    bodies = (article.message.body for article in articles)
+    return sum(len(body) for body in bodies if isinstance(body, bytes)) > LEAST_BYTES
+
+
 def _role_of(message: NewMessage) -> Role:
     return Role.OUTBOX if any(target.node is not None for target in message.targets) else Role.INBOX
 
@@ -287,6 +323,24 @@ def _key(came_by: tuple[str, str, str]) -> str:
 
 def _is_kept(article: NewArticle, fate: Fate) -> bool:
     return fate is Fate.NEW and bool(article.message.targets)
+
+
+def _put_away(shelf: Shelf, inserted: "Future[tuple[Fate, ...]]") -> "Future[tuple[Fate, ...]]":
+    """A future that is resolved after the files of a shelf were released, or those without rows removed."""
+    settled: Future[tuple[Fate, ...]] = Future()
+    settled.set_running_or_notify_cancel()
+
+    def settle(done: "Future[tuple[Fate, ...]]") -> None:
+        error = done.exception()
+        if error is None:
+            shelf.release()
+            settled.set_result(done.result())
+        else:
+            shelf.abandon()
+            settled.set_exception(error)
+
+    inserted.add_done_callback(settle)
+    return settled
 
 
 def _settled(body: StagedBody, inserted: "Future[Fate]") -> "Future[Fate]":

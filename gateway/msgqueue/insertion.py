@@ -6,10 +6,11 @@ until a person lets it go.
 
 import json
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 
+from gateway.msgqueue.body_rows import BodyRow, in_database, segments_of, unnamed
 from gateway.msgqueue.clock import QueueClock
 from gateway.msgqueue.copies import kind_of
 from gateway.msgqueue.entry import HeldBy, NewMessage, Role, State, Target
@@ -21,7 +22,7 @@ _INTO_MESSAGE = (
     " origin_node, origin_batch, origin_packet, arrived_at, arrived_wall, body_file,"
     " envid, ret, priority, deliver_by_at, deliver_by_mode, trace_bytes, kind)"
 )
-_INTO_BODY = "INSERT INTO body (message, data)"
+_INTO_BODY = "INSERT INTO body (message, data, file, place)"
 _INTO_DELIVERY = (
     "INSERT INTO delivery (message, recipient, node, nice, state, status, text, held_by, next_try_at,"
     " changed_at, changed_wall, turn, notify, orcpt)"
@@ -98,7 +99,7 @@ def insert_message(
     row = _message_row(None, message, role, came_by, (now, wall))
     seq = connection.execute(f"{_INTO_MESSAGE} VALUES ({', '.join('?' * len(row))})", row).lastrowid
     if isinstance(message.body, bytes):
-        connection.execute(f"{_INTO_BODY} VALUES (?, ?)", (seq, message.body))
+        connection.execute(f"{_INTO_BODY} VALUES (?, ?, NULL, NULL)", (seq, message.body))
     rows = _delivery_rows(seq, message, came_by[0], limits, (now, wall, wait_seconds))
     if rows:
         connection.executemany(f"{_INTO_DELIVERY} VALUES ({', '.join('?' * len(rows[0]))})", rows)
@@ -109,6 +110,7 @@ def insert_messages(
     clock: QueueClock,
     messages: Sequence[tuple[NewMessage, Role]],
     came_by: tuple[str, str, str] = ("", "", ""),
+    place: Callable[[Sequence[tuple[int, bytes]]], Sequence[BodyRow]] = in_database,
 ) -> None:
     """Insert messages with their deliveries by few statements, in the caller's transaction.
 
@@ -117,6 +119,7 @@ def insert_messages(
         clock: the queue's.
         messages: what to insert, and its roles; staged bodies are synced already. No size holds them.
         came_by: node id, batch id and packet id they were received by, as text.
+        place: puts bodies where they belong: the number of each message is given, and its body.
     """
     moment = (clock.now(), clock.wall())
     (last_seq,) = connection.execute("SELECT coalesce(max(seq), 0) FROM message").fetchone()
@@ -129,7 +132,7 @@ def insert_messages(
     for bodies in _portions(
         [(seq, message.body) for seq, (message, _) in numbered if isinstance(message.body, bytes)]
     ):
-        execute_rows(connection, _INTO_BODY, bodies)
+        execute_rows(connection, _INTO_BODY, place(bodies))
     deliveries = (
         _delivery_rows(seq, message, came_by[0], NO_LIMITS, (*moment, 0.0)) for seq, (message, _) in numbered
     )
@@ -246,7 +249,8 @@ def drop_finished_bodies(connection: sqlite3.Connection, message_seqs: Iterable[
     Returns:
         Names of body files, to be removed once the transaction is committed.
     """
-    seqs = json.dumps(list(message_seqs))
+    listed = list(message_seqs)
+    seqs, segments = json.dumps(listed), segments_of(connection, listed)
     connection.execute(
         f"DELETE FROM body WHERE message IN {_NUMBERS} AND {_is_finished('body.message')}",  # noqa: S608
         (seqs,),
@@ -257,7 +261,7 @@ def drop_finished_bodies(connection: sqlite3.Connection, message_seqs: Iterable[
         (seqs,),
     ).fetchall()
     connection.executemany("UPDATE message SET body_file = NULL WHERE seq = ?", [(seq,) for seq, _ in found])
-    return [name for _, name in found]
+    return [name for _, name in found] + unnamed(connection, segments)
 
 
 def _is_finished(message: str) -> str:

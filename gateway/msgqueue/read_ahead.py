@@ -1,12 +1,14 @@
-"""Bodies of messages that are read one after the other: those in the database come many at a time.
+"""Bodies of messages that are read one after the other: small ones come many at a time.
 
 Contract: what is read is what ``Queue.read_body`` reads, in whatever order it is asked for. At most
 ``AHEAD_LIMIT_BYTES`` are held, and each body until it is read once.
 """
 
+import contextlib
 import json
 from collections.abc import Iterator, Sequence
 
+from gateway.errors import StoreError
 from gateway.msgqueue.entry import QueuedMessage
 from gateway.msgqueue.store import INLINE_BODY_BYTES, Queue
 
@@ -25,6 +27,7 @@ class ReadAhead:
         self._queue = queue
         self._messages = messages
         self._place = {message.seq: place for place, message in enumerate(messages)}
+        self._size_bytes = {message.seq: message.size_bytes for message in messages}
         self._held: dict[int, bytes] = {}
 
     def __call__(self, seq: int) -> Iterator[bytes]:
@@ -49,8 +52,22 @@ class ReadAhead:
             seqs.append(message.seq)
         with self._queue.reading() as connection:
             rows = connection.execute(
-                "SELECT message, data FROM body WHERE message IN (SELECT value FROM json_each(?))",
+                "SELECT message, data, file, place FROM body NOT INDEXED"
+                " WHERE message IN (SELECT value FROM json_each(?))",
                 (json.dumps(seqs),),
-            )
-            # Those of the last time that nobody wanted are let go.
-            self._held = dict(rows)
+            ).fetchall()
+        # Those of the last time that nobody wanted are let go.
+        self._held = {seq: data for seq, data, segment, _ in rows if segment is None}
+        segments: dict[str, list[tuple[int, int]]] = {}
+        for message_seq, _, segment, at in rows:
+            if segment is not None:
+                segments.setdefault(segment, []).append((message_seq, at))
+        for segment, places in segments.items():
+            self._read_segment(segment, places)
+
+    def _read_segment(self, name: str, places: Sequence[tuple[int, int]]) -> None:
+        parts = [(at, self._size_bytes[seq]) for seq, at in places]
+        # What can't be read ahead is asked for one by one, which tells what is wrong with it.
+        with contextlib.suppress(StoreError):
+            found = self._queue.bodies.read_parts(name, parts)
+            self._held.update(zip([seq for seq, _ in places], found, strict=True))

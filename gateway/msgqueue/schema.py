@@ -167,6 +167,11 @@ MIGRATIONS = (
     ) STRICT, WITHOUT ROWID;
     CREATE INDEX remote_unanswered ON remote_request (asked_at, id) WHERE answer IS NOT NULL;
     """,
+    """
+    ALTER TABLE body ADD COLUMN file TEXT;
+    ALTER TABLE body ADD COLUMN place INTEGER;
+    CREATE INDEX body_file ON body (file) WHERE file IS NOT NULL;
+    """,
 )
 """Number N of these leads from version N to version N + 1."""
 

@@ -131,6 +131,12 @@ class Shelf:
         self._staged.remove(staged)
         staged.discard()
 
+    def clear(self) -> None:
+        """Remove all files: what was done with them was undone."""
+        for staged in self._staged:
+            staged.discard()
+        self._staged.clear()
+
     def release(self) -> None:
         """Give up all locks: the rows are on disk, or there are none."""
         for staged in self._staged:

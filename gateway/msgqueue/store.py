@@ -174,15 +174,35 @@ class Queue:
         Raises:
             StoreCorrupt: it has none (any more).
         """
+        row = self._body_row(seq)
+        try:
+            return self._begin_reading(row)
+        except StoreCorrupt:
+            # What few need of a segment is moved into the database, and then the file is gone.
+            moved = self._body_row(seq)
+            if moved == row:
+                raise
+            return self._begin_reading(moved)
+
+    def _body_row(self, seq: int) -> tuple[str, int, str | None, bytes | None, str | None, int | None]:
         with self.reading() as connection:
+            row: tuple[str, int, str | None, bytes | None, str | None, int | None] | None
             row = connection.execute(
-                "SELECT m.id, m.size_bytes, m.body_file, b.data FROM message m"
+                "SELECT m.id, m.size_bytes, m.body_file, b.data, b.file, b.place FROM message m"
                 " LEFT JOIN body b ON b.message = m.seq WHERE m.seq = ?",
                 (seq,),
             ).fetchone()
         if row is None:
             raise StoreCorrupt(f"message {seq} is not in the queue")
-        message_id, size_bytes, body_file, data = row
+        return row
+
+    def _begin_reading(
+        self, row: tuple[str, int, str | None, bytes | None, str | None, int | None]
+    ) -> Callable[[], Iterator[bytes]]:
+        message_id, size_bytes, body_file, data, segment, place = row
+        if segment is not None and place is not None:
+            parts = self.bodies.read_parts(segment, [(place, size_bytes)])
+            return lambda: iter(parts)
         if data is not None:
             return lambda: iter((data,))
         if body_file is not None:
@@ -194,7 +214,10 @@ class Queue:
 
         def is_named(name: str) -> bool:
             with self.reading() as connection:
-                row = connection.execute("SELECT 1 FROM message WHERE body_file = ?", (name,)).fetchone()
+                row = connection.execute(
+                    "SELECT 1 FROM message WHERE body_file = ? UNION ALL SELECT 1 FROM body WHERE file = ?",
+                    (name, name),
+                ).fetchone()
             return row is not None
 
         return self.bodies.sweep(is_named)

@@ -114,7 +114,7 @@ class BatchDesk:
         try:
             # What is decided before the transaction begins keeps no other from its own.
             judged = articles if batch.parts is None else list(articles)
-            put = self.desk.history.put_batch(judged, node=node, packet=packet, drop=shelf.unstage)
+            put = self.desk.history.put_batch(judged, node=node, packet=packet, shelf=shelf)
         except BaseException:
             shelf.abandon()
             raise

@@ -11,6 +11,7 @@ from gateway.msgqueue.entry import Form, Lane, Outcome, Verdict
 from gateway.msgqueue.history import Fate, History, NewArticle
 from gateway.msgqueue.inbox import Inbox
 from gateway.msgqueue.outbox import Outbox
+from gateway.msgqueue.shelf import Shelf
 from gateway.msgqueue.store import INLINE_BODY_BYTES, Queue
 from gateway.newsdesk.desk import Origin
 from gateway.routing.feeds import Feed
@@ -60,7 +61,7 @@ def test_a_long_batch_keeps_its_order_and_what_comes_twice_in_it_is_known(queue:
     articles = [
         newsdesk.new_article(newsdesk.judge(crlf(article(number)), FROM_A), FROM_A) for number in numbers
     ]
-    put = newsdesk.history.put_batch(iter(articles), node=None, packet=None, drop=lambda _: None)
+    put = newsdesk.history.put_batch(iter(articles), node=None, packet=None, shelf=Shelf(newsdesk.queue))
     assert put.fates == (*[Fate.NEW] * 100, *[Fate.KNOWN] * 100, *[Fate.NEW] * 50, Fate.KNOWN, Fate.KNOWN)
     assert [each.message_id for each in Inbox(queue).due(1000)] == [
         f"<{number}@a.test>" for number in range(150)
@@ -136,6 +137,6 @@ def test_a_batch_that_fails_half_way_leaves_neither_articles_nor_history(queue: 
         raise BadBatch("cut")
 
     with pytest.raises(BadBatch):
-        newsdesk.history.put_batch(broken(), node=NODE_A, packet=None, drop=lambda _: None)
+        newsdesk.history.put_batch(broken(), node=NODE_A, packet=None, shelf=Shelf(newsdesk.queue))
     assert newsdesk.history.known(["<1@a.test>"]) == frozenset()
     assert waiting(queue) == []
