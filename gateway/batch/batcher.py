@@ -24,6 +24,7 @@ from datetime import datetime
 from functools import partial
 
 from gateway.batch.content import HANDLES, Unsendable, arguments_of, body_of, count_fitting
+from gateway.batch.filling import Fillings
 from gateway.batch.joining import join_copies
 from gateway.batch.policy import BatchSettings, LanePolicy, is_closable, seconds_until_closable
 from gateway.errors import UnknownNode
@@ -111,6 +112,7 @@ class Batcher:
         self._settings = settings
         self._rng = rng
         self._wall = wall
+        self._fillings = Fillings(settings, queue.clock.now)
         self._lanes: list[LaneFigures] = []
         """As they were looked at last."""
 
@@ -156,7 +158,7 @@ class Batcher:
         moment = self._wall()
         waits = [
             seconds_until_closable(figures, self._settings.policy(figures.lane.node), moment)
-            for figures in (self._outbox.lanes() if lanes is None else lanes)
+            for figures in (self._fillings.look(self._outbox.lanes()) if lanes is None else lanes)
             if self._find_target(figures.lane.node) is not None
         ]
         return min(waits, default=None)
@@ -177,7 +179,7 @@ class Batcher:
 
     def _next_lane(self, only: Collection[NodeId] | None, skipped: set[NodeId]) -> LaneFigures | None:
         moment = self._wall()
-        self._lanes = self._outbox.lanes()
+        self._lanes = self._fillings.look(self._outbox.lanes())
         for figures in self._lanes:
             node = figures.lane.node
             if node in skipped or (only is not None and node not in only):

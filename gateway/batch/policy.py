@@ -148,7 +148,7 @@ def is_closable(figures: LaneFigures, policy: LanePolicy, moment: datetime) -> b
         return False
     if _is_full(figures, policy) or figures.oldest_age_seconds >= open_seconds:
         return True
-    return _is_enough(figures, policy) and seconds_left(policy.windows, moment) <= WINDOW_END_SECONDS
+    return is_enough(figures, policy) and seconds_left(policy.windows, moment) <= WINDOW_END_SECONDS
 
 
 def seconds_until_closable(figures: LaneFigures, policy: LanePolicy, moment: datetime) -> float:
@@ -157,21 +157,29 @@ def seconds_until_closable(figures: LaneFigures, policy: LanePolicy, moment: dat
         return 0.0
     if not policy.is_in_service:
         return float("inf")
-    until_seconds = policy.burst_seconds if _is_enough(figures, policy) else policy.max_age_seconds
-    wait_seconds = max(0.0, until_seconds - figures.oldest_age_seconds)
+    wait_seconds = policy.max_age_seconds - figures.oldest_age_seconds
+    if is_enough(figures, policy):
+        wait_seconds = min(wait_seconds, policy.burst_seconds - _full_seconds(figures))
+    wait_seconds = max(0.0, wait_seconds)
     if policy.windows and wait_seconds >= seconds_left(policy.windows, moment):
         wait_seconds = seconds_until_open(policy.windows, moment)
     return wait_seconds if figures.flush_seconds is None else min(wait_seconds, figures.flush_seconds)
 
 
+def is_enough(figures: LaneFigures, policy: LanePolicy) -> bool:
+    """Whether a lane holds a whole batch, by count or bytes."""
+    return figures.message_count >= policy.max_count or figures.size_bytes >= policy.max_bytes
+
+
+def _full_seconds(figures: LaneFigures) -> float:
+    """How long it has held a whole batch, at most as long as its first message waits."""
+    return figures.oldest_age_seconds if figures.full_seconds is None else figures.full_seconds
+
+
 def _is_full(figures: LaneFigures, policy: LanePolicy) -> bool:
     return (
         policy.form is Form.SENDMAIL
-        or (_is_enough(figures, policy) and figures.oldest_age_seconds >= policy.burst_seconds)
+        or (is_enough(figures, policy) and _full_seconds(figures) >= policy.burst_seconds)
         or figures.largest_bytes >= policy.niceness.large_bytes
         or figures.oldest_age_seconds >= policy.max_age_seconds
     )
-
-
-def _is_enough(figures: LaneFigures, policy: LanePolicy) -> bool:
-    return figures.message_count >= policy.max_count or figures.size_bytes >= policy.max_bytes

@@ -170,6 +170,7 @@ class LaneFigures:
         flush_seconds: until the lane is closed because somebody asked for it, 0 or less: now; None:
             nobody did.
         largest_bytes: size of the largest message.
+        full_seconds: how long it has held a whole batch; None: it does not, or nobody has looked.
     """
 
     lane: Lane
@@ -178,6 +179,7 @@ class LaneFigures:
     oldest_age_seconds: float
     flush_seconds: float | None = None
     largest_bytes: int = 0
+    full_seconds: float | None = None
 
     @property
     def is_flush_due(self) -> bool:

@@ -128,6 +128,7 @@ def test_a_lane_waits_until_count_bytes_or_age_close_it(site: Site) -> None:
     assert batcher.next_run_seconds() == BURST_LIMIT_SECONDS
     site.clock.go_on(BURST_LIMIT_SECONDS)
     assert batcher.run_once().message_count == 3
+    assert batcher.run_once().packet_count == 0
     site.put(1, body=b"x" * 10_000)
     site.clock.go_on(BURST_LIMIT_SECONDS)
     assert batcher.run_once().packet_count == 1
@@ -135,6 +136,44 @@ def test_a_lane_waits_until_count_bytes_or_age_close_it(site: Site) -> None:
     assert batcher.run_once().packet_count == 0
     assert site.batcher(LanePolicy(form=Form.BSMTP, max_age_seconds=0)).run_once().packet_count == 1
     assert batcher.next_run_seconds() is None
+
+
+def test_a_burst_is_waited_for_though_a_message_waits_for_long_already(site: Site) -> None:
+    batcher = site.batcher(LanePolicy(form=Form.BSMTP, max_count=3, max_age_seconds=1e6))
+    site.put(1)
+    assert batcher.run_once().packet_count == 0
+    site.clock.go_on(1000)
+    site.put(2)
+    assert batcher.run_once().packet_count == 0
+    assert batcher.next_run_seconds() == BURST_LIMIT_SECONDS
+    site.clock.go_on(BURST_LIMIT_SECONDS / 2)
+    site.put(4)
+    assert batcher.run_once().packet_count == 0, "the burst goes on"
+    assert batcher.next_run_seconds() == BURST_LIMIT_SECONDS / 2
+    site.clock.go_on(BURST_LIMIT_SECONDS / 2)
+    assert batcher.run_once().packet_count == 2, "no longer than this, and then all of it"
+    site.put(2)
+    assert batcher.run_once().packet_count == 0, "another begins"
+    assert batcher.next_run_seconds() == BURST_LIMIT_SECONDS
+
+
+def test_a_burst_is_not_waited_for_beyond_the_age_that_closes_a_batch(site: Site) -> None:
+    batcher = site.batcher(LanePolicy(form=Form.BSMTP, max_count=3, max_age_seconds=60))
+    site.put(1)
+    assert batcher.run_once().packet_count == 0
+    site.clock.go_on(59)
+    site.put(2)
+    assert batcher.run_once().packet_count == 0
+    assert batcher.next_run_seconds() == 1
+    site.clock.go_on(1)
+    assert batcher.run_once().message_count == 3
+
+
+def test_a_batcher_that_has_seen_nothing_goes_by_the_age_of_what_waits(site: Site) -> None:
+    patient = LanePolicy(form=Form.BSMTP, max_count=3, max_age_seconds=1e6)
+    site.put(3)
+    site.clock.go_on(BURST_LIMIT_SECONDS)
+    assert site.batcher(patient).run_once().message_count == 3
 
 
 def test_a_flush_of_one_node_leaves_the_other_lanes_open(site: Site) -> None:
