@@ -2,7 +2,7 @@
 
 Both are fed by the same smtp-source, which speaks without pipelining, in alternating runs. Postfix takes
 the mail into its queue and hands it to its discard transport; ours takes it into its queue and makes
-packets of it, all in the one daemon. Each acknowledges a message when it is on disk.
+packets of it, all in the one daemon, once the burst is over. Each acknowledges a message when it is on disk.
 """
 
 import statistics
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from bench.figures import BenchError, Figure, side_by_side
 from bench.mail_letters import RECIPIENT, SENDER
-from bench.mail_site import Nodes, need, open_place, scaled, wait_for, wait_idle
+from bench.mail_site import Nodes, need, open_place, scaled, wait_for, wait_idle, wait_packed
 from tests.support.peers import require
 from tests.support.postfix import PostfixInstance
 
@@ -68,6 +68,7 @@ def run() -> Iterator[Figure]:
             port = nodes.a.port()
 
             def rest() -> None:
+                wait_packed(nodes.a.home / "state/queue")
                 wait_idle(daemon.pid)
                 wait_for(lambda: not postfix.queued(), "Postfix's empty queue")
 

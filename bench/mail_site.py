@@ -1,19 +1,23 @@
 """What the benchmarks of mail share: two nodes of ours, and waiting."""
 
 import os
+import sqlite3
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from bench.figures import BenchError
 from bench.places import place_in
+from gateway.msgqueue.store import DATABASE_NAME
 from tests.support import peers
 from tests.support.gateways import GatewayNode
 
 WAIT_SECONDS = 120.0
 POLL_SECONDS = 0.02
 IDLE_SECONDS = 0.3
+BATCH_COUNT, BATCH_BYTES = 1000, 1 << 20
+"""What closes a batch by default."""
 _TICK_SECONDS = 1 / os.sysconf("SC_CLK_TCK")
 
 
@@ -94,6 +98,26 @@ def wait_idle(pid: int) -> None:
         now = cpu_seconds(pid)
         if now > before + 2 * _TICK_SECONDS:
             before, since = now, time.monotonic()
+
+
+def wait_packed(queue: Path) -> None:
+    """Wait until a node has made packets of what it took in, but for less than a batch.
+
+    Else a burst that came before would be packed in the middle of a measurement, whoever's.
+
+    Args:
+        queue: its directory.
+    """
+
+    def is_packed() -> bool:
+        with closing(sqlite3.connect(f"file:{queue}/{DATABASE_NAME}?mode=ro", uri=True)) as connection:
+            (count, size_bytes, claimed_count) = connection.execute(
+                "SELECT count(*), coalesce(sum(m.size_bytes), 0), coalesce(sum(d.state = 'claimed'), 0)"
+                " FROM delivery d JOIN message m ON m.seq = d.message WHERE d.state IN ('queued', 'claimed')"
+            ).fetchone()
+        return not claimed_count and count < BATCH_COUNT and size_bytes < BATCH_BYTES
+
+    wait_for(is_packed, "packets")
 
 
 def cpu_seconds(pid: int) -> float:

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 
 from bench.figures import BenchError, Figure, side_by_side
-from bench.mail_site import Nodes, need, open_place, scaled, wait_idle
+from bench.mail_site import Nodes, need, open_place, scaled, wait_idle, wait_packed
 from bench.news_articles import articles, streamed
 from tests.support.inn import InnInstance
 from tests.support.news import GROUP, give_news
@@ -37,9 +37,14 @@ def run() -> Iterator[Figure]:
         nodes.a.set_toml("nntp", ENDPOINT.format(port=port))
         nodes.a.config_path.write_text(nodes.a.config_path.read_text() + PEER)
         with InnInstance(place / "n", "inn.a.test", [GROUP]) as inn, nodes.a.serving() as daemon:
+
+            def rest() -> None:
+                wait_packed(nodes.a.home / "state/news/queue")
+                wait_idle(daemon.pid)
+
             ours, its = side_by_side(
-                _side(port, "ours", lambda: wait_idle(daemon.pid)),
-                _side(inn.port, "inn", lambda: wait_idle(daemon.pid)),
+                _side(port, "ours", rest),
+                _side(inn.port, "inn", rest),
                 best=statistics.median,
                 repeats=ROUNDS,
             )
