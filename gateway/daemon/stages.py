@@ -36,7 +36,7 @@ NAMES = (SMTP, LMTP, SUBMISSION, PIPE, BATCH, TOSS, DELIVER, REPORT, ONLINE, NNT
 
 RESCAN_SECONDS = 30.0
 """Other processes put mail in the queue too; if their wake is lost, it is found by then."""
-HANDED_ON_PAUSE_SECONDS = 0.02
+HANDED_ON_PAUSE_SECONDS = 0.003
 """Between two runs of a stage that whole batches wake, and not each message."""
 KEPT_OPEN_SECONDS = 2.0
 """Connections to news servers, behind the last articles: more may come at once."""

@@ -1,8 +1,8 @@
 """Many rows put into a table, or changed, by few statements.
 
 For each statement Python lets other threads run and waits for its turn again, which costs more than a row. A
-statement of many rows is one such wait; while it runs, others work. Statements have 64 rows, 32, 16 and so on
-down to one, so that SQLite keeps each of them prepared.
+statement of many rows is one such wait; while it runs, others work. Statements have 256 rows, 128, 64 and so
+on down to one, so that SQLite keeps each of them prepared.
 """
 
 import sqlite3
@@ -11,7 +11,7 @@ from functools import lru_cache
 from itertools import chain
 from typing import TypeVar
 
-ROWS_LIMIT_COUNT = 64
+ROWS_LIMIT_COUNT = 256
 """In one statement; a row of 30 columns then stays far below the 32,766 values that SQLite takes."""
 
 Value = str | bytes | int | float | None

@@ -12,13 +12,14 @@ Spec: RFC 3977 section 4; INN newsfeeds(5) for ``@``.
 import functools
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 
 from gateway.errors import MessageError
 
 PATTERNS_LIMIT_CHARS = 65536
 """Patterns of a command are far shorter; those of a configuration list a hierarchy or two."""
+REMEMBERED_GROUPS_COUNT = 5
 NAME_LIMIT_CHARS = 497
 """A longer name does not fit in a command line of NNTP: RFC 3977 section 3.1."""
 
@@ -53,7 +54,7 @@ class Wildmat:
     """
 
     text: str
-    rules: tuple[tuple[re.Pattern[str], Verdict], ...]
+    rules: tuple[tuple[re.Pattern[str], Verdict], ...] = field(compare=False)
 
     @classmethod
     def parse(cls, text: str) -> "Wildmat":
@@ -93,8 +94,16 @@ class Wildmat:
         return self.verdict(name) is Verdict.POISON
 
 
-def takes_groups(wildmat: Wildmat, groups: Iterable[str]) -> bool:
+def takes_groups(wildmat: Wildmat, groups: tuple[str, ...]) -> bool:
     """Whether an article in these groups is meant: one of them matches, and none is poison."""
+    if len(groups) > REMEMBERED_GROUPS_COUNT:
+        return are_meant(map(wildmat.verdict, groups))
+    return _takes_few(wildmat, groups)
+
+
+@functools.lru_cache(maxsize=1024)
+def _takes_few(wildmat: Wildmat, groups: tuple[str, ...]) -> bool:
+    # Most articles are in the same few groups; the names of many would take much memory.
     return are_meant(map(wildmat.verdict, groups))
 
 

@@ -15,7 +15,7 @@ from gateway.errors import ConfigError
 from gateway.ids import NICE_BULK, NodeId
 from gateway.nntp.article import Article
 from gateway.nntp.path import hop_count, is_in_path
-from gateway.nntp.wildmat import Verdict, Wildmat, are_meant
+from gateway.nntp.wildmat import Verdict, Wildmat, are_meant, takes_groups
 
 NOT = "!"
 
@@ -122,8 +122,12 @@ class Feed:
             return own
         return wishes.groups.decision(group) or own
 
-    def _takes_groups(self, groups: Sequence[str], wishes: Wishes) -> bool:
-        return not wishes.is_paused and are_meant(self.verdict(group, wishes) for group in groups)
+    def _takes_groups(self, groups: tuple[str, ...], wishes: Wishes) -> bool:
+        if wishes.is_paused:
+            return False
+        if self.remote is None:
+            return takes_groups(self.groups, groups)
+        return are_meant(self.verdict(group, wishes) for group in groups)
 
 
 @dataclass(frozen=True, slots=True)

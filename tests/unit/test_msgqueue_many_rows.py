@@ -37,7 +37,7 @@ def test_what_is_new_comes_back(connection: sqlite3.Connection) -> None:
 def test_statements_have_few_sizes_so_that_they_stay_prepared(connection: sqlite3.Connection) -> None:
     seen: set[int] = set()
     connection.set_trace_callback(lambda statement: seen.add(statement.count("(")))
-    for count in range(1, 200):
+    for count in (*range(1, 40), *range(240, 280), 511, 700):
         connection.execute("DELETE FROM word")
         execute_rows(connection, "INSERT INTO word (text)", [(f"{number}",) for number in range(count)])
-    assert seen == {0, *(1 + 2**power for power in range(7))}
+    assert seen == {0, *(1 + 2**power for power in range(9))}

@@ -1,6 +1,13 @@
 import pytest
 
-from gateway.nntp.wildmat import BadWildmat, Verdict, Wildmat, is_newsgroup_name, takes_groups
+from gateway.nntp.wildmat import (
+    REMEMBERED_GROUPS_COUNT,
+    BadWildmat,
+    Verdict,
+    Wildmat,
+    is_newsgroup_name,
+    takes_groups,
+)
 
 
 @pytest.mark.parametrize(
@@ -49,10 +56,19 @@ def test_many_stars_take_no_longer_than_they_must() -> None:
 
 def test_article_with_one_poisoned_group_is_not_fed_at_all() -> None:
     wildmat = Wildmat.parse("comp.*,@comp.sex")
-    assert takes_groups(wildmat, ["misc.test", "comp.misc"])
-    assert not takes_groups(wildmat, ["comp.sex", "comp.misc"])
-    assert not takes_groups(wildmat, ["misc.test"])
-    assert not takes_groups(wildmat, [])
+    assert takes_groups(wildmat, ("misc.test", "comp.misc"))
+    assert not takes_groups(wildmat, ("comp.sex", "comp.misc"))
+    assert not takes_groups(wildmat, ("misc.test",))
+    assert not takes_groups(wildmat, ())
+
+
+def test_many_groups_are_judged_as_few_are() -> None:
+    wildmat = Wildmat.parse("comp.*,@*.sex")
+    many = tuple(f"misc.{number}" for number in range(REMEMBERED_GROUPS_COUNT))
+    assert not takes_groups(wildmat, many)
+    assert takes_groups(wildmat, (*many, "comp.misc"))
+    assert not takes_groups(wildmat, (*many, "comp.misc", "comp.sex"))
+    assert takes_groups(Wildmat.parse("misc.*"), many)
 
 
 @pytest.mark.parametrize("name", ["comp.lang.c++", "a", "a_b.c-d", "free.öl", "0.1"])
