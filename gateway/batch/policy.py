@@ -172,7 +172,7 @@ def is_enough(figures: LaneFigures, policy: LanePolicy) -> bool:
 
 
 def _full_seconds(figures: LaneFigures) -> float:
-    """How long it has held a whole batch, at most as long as its first message waits."""
+    """How long it has held a whole batch; unless that was seen, as long as its first message waits."""
     return figures.oldest_age_seconds if figures.full_seconds is None else figures.full_seconds
 
 

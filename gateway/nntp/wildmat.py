@@ -20,6 +20,7 @@ from gateway.errors import MessageError
 PATTERNS_LIMIT_CHARS = 65536
 """Patterns of a command are far shorter; those of a configuration list a hierarchy or two."""
 REMEMBERED_GROUPS_COUNT = 5
+"""Of an article: what is said of these together is kept, of more it is looked for anew."""
 NAME_LIMIT_CHARS = 497
 """A longer name does not fit in a command line of NNTP: RFC 3977 section 3.1."""
 

@@ -33,6 +33,9 @@ BOTH = 'feed = "*"\naccept = "*"\nmax_age_seconds = 0.1\nlevel = 1\n'
 TAKEN, KNOWN = b"239", b"439"
 _MESSAGE_ID = re.compile(rb"(?m)^Message-ID: (\S+)")
 _LARGE = "large\n" * 30_000
+"""Has a file of its own."""
+_MIDDLE = "middle\n" * 6000
+"""Some of them together make a segment."""
 
 
 class Feeder(threading.Thread):
@@ -77,7 +80,7 @@ class Feeder(threading.Thread):
 
     def _next(self) -> bytes:
         self._number += 1
-        body = _LARGE if self._number % 20 == 0 else "small\n"
+        body = _LARGE if self._number % 20 == 0 else _MIDDLE if self._number % 2 else "small\n"
         return article(f"{self._mark}.{self._number}", body)
 
     def _bring(self, waiting: list[bytes]) -> list[bytes]:
