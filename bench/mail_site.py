@@ -9,6 +9,7 @@ from pathlib import Path
 
 from bench.figures import BenchError
 from bench.places import place_in
+from gateway.batch.policy import LanePolicy
 from gateway.msgqueue.store import DATABASE_NAME
 from tests.support import peers
 from tests.support.gateways import GatewayNode
@@ -16,8 +17,6 @@ from tests.support.gateways import GatewayNode
 WAIT_SECONDS = 120.0
 POLL_SECONDS = 0.02
 IDLE_SECONDS = 0.3
-BATCH_COUNT, BATCH_BYTES = 1000, 1 << 20
-"""What closes a batch by default."""
 _TICK_SECONDS = 1 / os.sysconf("SC_CLK_TCK")
 
 
@@ -108,6 +107,7 @@ def wait_packed(queue: Path) -> None:
     Args:
         queue: its directory.
     """
+    default = LanePolicy()
 
     def is_packed() -> bool:
         with closing(sqlite3.connect(f"file:{queue}/{DATABASE_NAME}?mode=ro", uri=True)) as connection:
@@ -115,7 +115,7 @@ def wait_packed(queue: Path) -> None:
                 "SELECT count(*), coalesce(sum(m.size_bytes), 0), coalesce(sum(d.state = 'claimed'), 0)"
                 " FROM delivery d JOIN message m ON m.seq = d.message WHERE d.state IN ('queued', 'claimed')"
             ).fetchone()
-        return not claimed_count and count < BATCH_COUNT and size_bytes < BATCH_BYTES
+        return not claimed_count and count < default.max_count and size_bytes < default.max_bytes
 
     wait_for(is_packed, "packets")
 

@@ -10,13 +10,17 @@ import contextlib
 import fcntl
 import os
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
 from pathlib import Path
+from typing import TypeVar
 
 from gateway.durable import Disk, store_errors
 from gateway.errors import StoreCorrupt
 
 FILE_MODE = 0o600
 READ_BYTES = 1 << 18
+
+Result = TypeVar("Result")
 
 
 class StagedBody:
@@ -67,6 +71,30 @@ class StagedBody:
     def discard(self) -> None:
         """Remove it: there will be no row."""
         self._file.discard()
+
+
+def resolved_after(
+    inserted: "Future[Result]", put_away: "Callable[[Future[Result]], None]"
+) -> "Future[Result]":
+    """A future that is resolved after the files of what was inserted were put away.
+
+    Args:
+        inserted: the commit.
+        put_away: releases the files, or removes them; it is given the commit, done. What it raises is told
+            instead of the outcome: nobody must wait for ever.
+    """
+    settled: Future[Result] = Future()
+    settled.set_running_or_notify_cancel()
+
+    def settle(done: "Future[Result]") -> None:
+        try:
+            put_away(done)
+            settled.set_result(done.result())
+        except BaseException as error:  # noqa: BLE001 - of the commit, or of the files
+            settled.set_exception(error)
+
+    inserted.add_done_callback(settle)
+    return settled
 
 
 class Bodies:

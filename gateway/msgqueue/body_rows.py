@@ -5,10 +5,13 @@ A body that has a file of its own is named by the message itself and has no row 
 
 import json
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 BodyRow = tuple[int, bytes, str | None, int | None]
 """Number of the message, its body or b"", and the segment and the place in it where the body is, if it is."""
+
+Place = Callable[[Sequence[tuple[int, bytes]]], Sequence[BodyRow]]
+"""Puts bodies where they belong: of each the number of the message is given, and the body."""
 
 
 def in_database(bodies: Sequence[tuple[int, bytes]]) -> list[BodyRow]:

@@ -12,14 +12,15 @@ from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 
 from gateway.ids import NodeId, PacketId
-from gateway.msgqueue.bodies import StagedBody
-from gateway.msgqueue.body_rows import in_database, segments_of, unnamed
+from gateway.msgqueue.bodies import StagedBody, resolved_after
+from gateway.msgqueue.body_rows import Place, in_database, segments_of, unnamed
 from gateway.msgqueue.entry import NewMessage, Role
 from gateway.msgqueue.insertion import insert_messages, size_of
 from gateway.msgqueue.many_rows import ROWS_LIMIT_COUNT, execute_rows
-from gateway.msgqueue.segments import LEAST_BYTES, Segments
+from gateway.msgqueue.segments import Segments
 from gateway.msgqueue.shelf import Shelf
 from gateway.msgqueue.store import Queue
 
@@ -109,7 +110,9 @@ class History:
         if isinstance(body, StagedBody):
             body.sync()
         future = self.queue.submit(lambda connection: self._insert(connection, [article], ("", "", ""))[0])
-        return _settled(body, future) if isinstance(body, StagedBody) else future
+        return (
+            resolved_after(future, partial(_put_away_one, body)) if isinstance(body, StagedBody) else future
+        )
 
     def put_group(self, articles: Sequence[NewArticle]) -> "Future[tuple[Fate, ...]]":
         """Take in articles that came by themselves, about the same time: all of them, or none.
@@ -125,19 +128,16 @@ class History:
         """
         self.queue.check_room(sum(size_of(article.message) for article in articles))
         shelf = Shelf(self.queue)
-        is_large = _is_large(articles)
 
         def job(connection: sqlite3.Connection) -> tuple[Fate, ...]:
             # Of a first run that was undone.
             shelf.clear()
-            segments = Segments(shelf) if is_large else None
-            fates = self._insert(connection, articles, ("", "", ""), segments)
-            if segments is not None:
-                segments.sync()
+            segments = Segments(shelf)
+            fates = self._insert(connection, articles, ("", "", ""), segments.place)
+            segments.sync()
             return tuple(fates)
 
-        committed = self.queue.submit(job, is_repeatable=True)
-        return _put_away(shelf, committed) if is_large else committed
+        return resolved_after(self.queue.submit(job, is_repeatable=True), partial(_put_away, shelf))
 
     def put_batch(
         self,
@@ -165,7 +165,7 @@ class History:
             if packet is not None and not self._note_packet(connection, came_by):
                 return PutBatch(is_duplicate=True)
             segments = Segments(shelf)
-            fates = tuple(self._put_each(connection, articles, came_by, segments, shelf))
+            fates = tuple(self._put_each(connection, articles, came_by, segments.place, shelf))
             segments.sync()
             if packet is not None:
                 connection.execute(
@@ -220,12 +220,11 @@ class History:
         connection: sqlite3.Connection,
         articles: Iterable[NewArticle],
         came_by: tuple[str, str, str],
-        segments: Segments,
+        place: Place,
         shelf: Shelf,
     ) -> Iterator[Fate]:
-        is_large = not isinstance(articles, Sequence) or _is_large(articles)
         for some in _groups(articles):
-            fates = self._insert(connection, some, came_by, segments if is_large else None)
+            fates = self._insert(connection, some, came_by, place)
             for article, fate in zip(some, fates, strict=True):
                 body = article.message.body
                 if isinstance(body, StagedBody) and not _is_kept(article, fate):
@@ -237,7 +236,7 @@ class History:
         connection: sqlite3.Connection,
         articles: Sequence[NewArticle],
         came_by: tuple[str, str, str],
-        segments: Segments | None = None,
+        place: Place = in_database,
     ) -> list[Fate]:
         new = self._note(connection, articles)
         fates: list[Fate] = []
@@ -256,7 +255,6 @@ class History:
             if _is_kept(article, fate)
         ]
         if taken:
-            place = in_database if segments is None else segments.place
             insert_messages(connection, self.queue.clock, taken, came_by, place)
         return fates
 
@@ -307,12 +305,6 @@ def _groups(articles: Iterable[NewArticle]) -> Iterator[list[NewArticle]]:
         yield some
 
 
-def _is_large(articles: Sequence[NewArticle]) -> bool:
-    """Whether the small ones of some articles are worth a file together."""
-    bodies = (article.message.body for article in articles)
-    return sum(len(body) for body in bodies if isinstance(body, bytes)) > LEAST_BYTES
-
-
 def _role_of(message: NewMessage) -> Role:
     return Role.OUTBOX if any(target.node is not None for target in message.targets) else Role.INBOX
 
@@ -325,38 +317,10 @@ def _is_kept(article: NewArticle, fate: Fate) -> bool:
     return fate is Fate.NEW and bool(article.message.targets)
 
 
-def _put_away(shelf: Shelf, inserted: "Future[tuple[Fate, ...]]") -> "Future[tuple[Fate, ...]]":
-    """A future that is resolved after the files of a shelf were released, or those without rows removed."""
-    settled: Future[tuple[Fate, ...]] = Future()
-    settled.set_running_or_notify_cancel()
-
-    def settle(done: "Future[tuple[Fate, ...]]") -> None:
-        error = done.exception()
-        if error is None:
-            shelf.release()
-            settled.set_result(done.result())
-        else:
-            shelf.abandon()
-            settled.set_exception(error)
-
-    inserted.add_done_callback(settle)
-    return settled
+def _put_away(shelf: Shelf, inserted: "Future[tuple[Fate, ...]]") -> None:
+    shelf.release() if inserted.exception() is None else shelf.abandon()
 
 
-def _settled(body: StagedBody, inserted: "Future[Fate]") -> "Future[Fate]":
-    """A future that is resolved after the body file was released or discarded."""
-    settled: Future[Fate] = Future()
-    settled.set_running_or_notify_cancel()
-
-    def settle(done: "Future[Fate]") -> None:
-        error = done.exception()
-        if error is not None:
-            body.discard()
-            settled.set_exception(error)
-            return
-        fate = done.result()
-        body.release() if fate is Fate.NEW else body.discard()
-        settled.set_result(fate)
-
-    inserted.add_done_callback(settle)
-    return settled
+def _put_away_one(body: StagedBody, inserted: "Future[Fate]") -> None:
+    is_new = inserted.exception() is None and inserted.result() is Fate.NEW
+    body.release() if is_new else body.discard()

@@ -6,11 +6,11 @@ until a person lets it go.
 
 import json
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 
-from gateway.msgqueue.body_rows import BodyRow, in_database, segments_of, unnamed
+from gateway.msgqueue.body_rows import Place, in_database, segments_of, unnamed
 from gateway.msgqueue.clock import QueueClock
 from gateway.msgqueue.copies import kind_of
 from gateway.msgqueue.entry import HeldBy, NewMessage, Role, State, Target
@@ -110,7 +110,7 @@ def insert_messages(
     clock: QueueClock,
     messages: Sequence[tuple[NewMessage, Role]],
     came_by: tuple[str, str, str] = ("", "", ""),
-    place: Callable[[Sequence[tuple[int, bytes]]], Sequence[BodyRow]] = in_database,
+    place: Place = in_database,
 ) -> None:
     """Insert messages with their deliveries by few statements, in the caller's transaction.
 
@@ -119,7 +119,7 @@ def insert_messages(
         clock: the queue's.
         messages: what to insert, and its roles; staged bodies are synced already. No size holds them.
         came_by: node id, batch id and packet id they were received by, as text.
-        place: puts bodies where they belong: the number of each message is given, and its body.
+        place: puts bodies where they belong.
     """
     moment = (clock.now(), clock.wall())
     (last_seq,) = connection.execute("SELECT coalesce(max(seq), 0) FROM message").fetchone()

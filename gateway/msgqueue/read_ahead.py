@@ -27,7 +27,6 @@ class ReadAhead:
         self._queue = queue
         self._messages = messages
         self._place = {message.seq: place for place, message in enumerate(messages)}
-        self._size_bytes = {message.seq: message.size_bytes for message in messages}
         self._held: dict[int, bytes] = {}
 
     def __call__(self, seq: int) -> Iterator[bytes]:
@@ -41,7 +40,7 @@ class ReadAhead:
         place = self._place.get(seq)
         if place is None or self._messages[place].size_bytes > INLINE_BODY_BYTES:
             return
-        seqs: list[int] = []
+        sizes_bytes: dict[int, int] = {}
         left_bytes = AHEAD_LIMIT_BYTES
         for message in self._messages[place:]:
             left_bytes -= message.size_bytes
@@ -49,25 +48,22 @@ class ReadAhead:
                 break
             # Once each: who reads in another order reads one by one.
             self._place.pop(message.seq, None)
-            seqs.append(message.seq)
+            sizes_bytes[message.seq] = message.size_bytes
         with self._queue.reading() as connection:
             rows = connection.execute(
                 "SELECT message, data, file, place FROM body NOT INDEXED"
                 " WHERE message IN (SELECT value FROM json_each(?))",
-                (json.dumps(seqs),),
+                (json.dumps(list(sizes_bytes)),),
             ).fetchall()
         # Those of the last time that nobody wanted are let go.
         self._held = {seq: data for seq, data, segment, _ in rows if segment is None}
-        segments: dict[str, list[tuple[int, int]]] = {}
+        segments: dict[str, dict[int, tuple[int, int]]] = {}
         for message_seq, _, segment, at in rows:
             if segment is not None:
-                segments.setdefault(segment, []).append((message_seq, at))
-        for segment, places in segments.items():
-            self._read_segment(segment, places)
-
-    def _read_segment(self, name: str, places: Sequence[tuple[int, int]]) -> None:
-        parts = [(at, self._size_bytes[seq]) for seq, at in places]
-        # What can't be read ahead is asked for one by one, which tells what is wrong with it.
-        with contextlib.suppress(StoreError):
-            found = self._queue.bodies.read_parts(name, parts)
-            self._held.update(zip([seq for seq, _ in places], found, strict=True))
+                segments.setdefault(segment, {})[message_seq] = (at, sizes_bytes[message_seq])
+        for segment, parts in segments.items():
+            # What can't be read ahead is asked for one by one, which tells what is wrong with it.
+            with contextlib.suppress(StoreError):
+                self._held.update(
+                    zip(parts, self._queue.bodies.read_parts(segment, [*parts.values()]), strict=True)
+                )

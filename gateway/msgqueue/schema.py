@@ -172,6 +172,9 @@ MIGRATIONS = (
     ALTER TABLE body ADD COLUMN place INTEGER;
     CREATE INDEX body_file ON body (file) WHERE file IS NOT NULL;
     """,
+    """
+    CREATE INDEX message_file ON message (body_file) WHERE body_file IS NOT NULL;
+    """,
 )
 """Number N of these leads from version N to version N + 1."""
 

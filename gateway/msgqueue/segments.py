@@ -40,18 +40,16 @@ class Segments:
         self._staged: list[StagedBody] = []
 
     def place(self, bodies: Sequence[tuple[int, bytes]]) -> list[BodyRow]:
-        """Write bodies to the segment.
-
-        Args:
-            bodies: number of the message, and its body.
+        """Write bodies to the segment; see ``Place``.
 
         Returns:
-            The rows that tell where they are: in the database, if too many files are open.
+            The rows that tell where they are: in the database, if they are few or too many files are open.
 
         Raises:
             StoreError: the disk refused.
         """
-        segment = self._open()
+        is_worth_it = bool(self._staged) or sum(len(body) for _, body in bodies) > LEAST_BYTES
+        segment = self._open() if is_worth_it else None
         if segment is None:
             return in_database(bodies)
         rows: list[BodyRow] = []

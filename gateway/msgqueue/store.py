@@ -17,7 +17,7 @@ from typing import Self, TypeVar
 
 from gateway.durable import Disk
 from gateway.errors import StoreCorrupt
-from gateway.msgqueue.bodies import Bodies, StagedBody
+from gateway.msgqueue.bodies import Bodies, StagedBody, resolved_after
 from gateway.msgqueue.clock import Mark, QueueClock
 from gateway.msgqueue.database import Database
 from gateway.msgqueue.entry import NewMessage, Role
@@ -155,7 +155,7 @@ class Queue:
                 insert_message(connection, self.clock, message, role, limits=self.limits)
 
         future = self.submit(insert, is_repeatable=True)
-        return _settled(staged, future) if staged else future
+        return resolved_after(future, partial(_put_away, staged)) if staged else future
 
     def read_body(self, seq: int) -> Iterator[bytes]:
         """Yield the body of a message in chunks, with CRLF line ends; see ``body_of``."""
@@ -215,7 +215,7 @@ class Queue:
         def is_named(name: str) -> bool:
             with self.reading() as connection:
                 row = connection.execute(
-                    "SELECT 1 FROM message WHERE body_file = ? UNION ALL SELECT 1 FROM body WHERE file = ?",
+                    "SELECT 1 FROM body WHERE file = ? UNION ALL SELECT 1 FROM message WHERE body_file = ?",
                     (name, name),
                 ).fetchone()
             return row is not None
@@ -263,19 +263,6 @@ class Queue:
             listener()
 
 
-def _settled(staged: Sequence[StagedBody], inserted: "Future[None]") -> "Future[None]":
-    """A future that is resolved after the body files were released or discarded."""
-    settled: Future[None] = Future()
-    settled.set_running_or_notify_cancel()
-
-    def settle(done: "Future[None]") -> None:
-        error = done.exception()
-        for body in staged:
-            body.release() if error is None else body.discard()
-        if error is None:
-            settled.set_result(None)
-        else:
-            settled.set_exception(error)
-
-    inserted.add_done_callback(settle)
-    return settled
+def _put_away(staged: Sequence[StagedBody], inserted: "Future[None]") -> None:
+    for body in staged:
+        body.release() if inserted.exception() is None else body.discard()

@@ -172,7 +172,7 @@ def make_old_queue(directory: Path, version: int) -> None:
             " VALUES (?, ?, ?, 'alice@a.test', 1, 0, 4, '<old@a.test>', 'me', '', '', '', 5, 5, NULL)",
             (seq, f"{seq:016x}", role),
         )
-        connection.execute("INSERT INTO body VALUES (?, ?)", (seq, b"x\r\n."))
+        connection.execute("INSERT INTO body (message, data) VALUES (?, ?)", (seq, b"x\r\n."))
         connection.execute(
             "INSERT INTO delivery (message, recipient, node, nice, state, changed_at, changed_wall)"
             " VALUES (?, 'bob@b.test', ?, 96, 'queued', 5, 5)",
