@@ -15,6 +15,8 @@ VALUE_LIMIT_CHARS = 500
 KEYS = ("id", "message_id", "from_", "to", "client", "node", "batch", "packet", "size", "status", "text")
 """The keys that most lines have, in the order in which they stand."""
 
+_RECURRENT = frozenset(("to", "client", "node", "batch", "packet", "status"))
+"""The keys whose values stand in many lines."""
 _PLACE = {key: place for place, key in enumerate(KEYS)}
 
 
@@ -66,12 +68,11 @@ def log_mail(event: str, **values: str | int | None) -> None:
     """
     if not _LOG.isEnabledFor(logging.INFO):
         return
-    words = [f"event={event}"]
-    for key, label in _labels(tuple(values)):
+    line = f"event={event}"
+    for key, front, is_recurrent in _fronts(tuple(values)):
         value = values[key]
         if value is not None:
-            words.append(f"{label}={value if isinstance(value, int) else _clean(value)}")
-    line = " ".join(words)
+            line += _known_word(front, value) if is_recurrent else _word(front, value)
     handlers = _LOG.handlers
     if len(handlers) == 1 and isinstance(handlers[0], LineHandler) and not _LOG.propagate:
         handlers[0].take_line(line)
@@ -80,10 +81,17 @@ def log_mail(event: str, **values: str | int | None) -> None:
 
 
 @functools.lru_cache(maxsize=256)
-def _labels(keys: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
-    """Keys in the order in which they stand, with how they are written."""
+def _fronts(keys: tuple[str, ...]) -> tuple[tuple[str, str, bool], ...]:
+    """Keys in the order in which they stand, with how they are written, and whether their values recur."""
     in_order = sorted(keys, key=lambda key: _PLACE.get(key, len(KEYS)))
-    return tuple((key, key.rstrip("_").replace("_", "-")) for key in in_order)
+    return tuple((key, f" {key.rstrip('_').replace('_', '-')}=", key in _RECURRENT) for key in in_order)
+
+
+def _word(front: str, value: str | int) -> str:
+    return f"{front}{value}" if isinstance(value, int) else front + _clean(value)
+
+
+_known_word = functools.lru_cache(maxsize=1024)(_word)
 
 
 def _clean(value: str) -> str:

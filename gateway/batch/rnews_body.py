@@ -5,7 +5,7 @@ Spec: rnews(1) of INN; ``docs/reference/news.md``.
 
 from collections.abc import Callable, Iterator
 
-from gateway.message.lines import lf_chunks
+from gateway.message.lines import crlf_to_lf, lf_chunks
 from gateway.msgqueue.entry import QueuedMessage
 
 GATHERED_BYTES = 1 << 20
@@ -24,7 +24,7 @@ def article_in_batch(article: QueuedMessage, read_body: Callable[[int], Iterator
         StoreCorrupt: it is not in the queue as it should be.
     """
     if article.size_bytes <= GATHERED_BYTES:
-        content = b"".join(lf_chunks(read_body(article.seq)))
+        content = crlf_to_lf(b"".join(read_body(article.seq)))
         yield _line(len(content)) + content
         return
     yield _line(sum(map(len, lf_chunks(read_body(article.seq)))))

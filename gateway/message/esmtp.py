@@ -125,7 +125,7 @@ def recipient_words(options: RecipientOptions, extensions: Container[str]) -> st
 
 def notify_text(notify: frozenset[Notify]) -> str:
     """The value of NOTIFY, always in the same order."""
-    return ",".join(event for event in Notify if event in notify)
+    return ",".join(event for event in Notify if event in notify) if notify else ""
 
 
 def notify_of(text: str) -> frozenset[Notify]:

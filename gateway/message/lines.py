@@ -52,7 +52,10 @@ def lf_to_crlf(data: bytes) -> bytes:
     Raises:
         MessageError: a NUL, or a CR that is not part of a line end.
     """
-    return b"".join(crlf_chunks((data,)))
+    lines = LocalLines()
+    whole = lines.feed(data)
+    lines.finish()
+    return whole
 
 
 def crlf_chunks(chunks: Iterable[bytes]) -> Iterator[bytes]:
@@ -85,7 +88,7 @@ class LocalLines:
         Raises:
             MessageError: a NUL, or a CR that is not part of a line end; the text has its offset.
         """
-        data = self._held + chunk
+        data = self._held + chunk if self._held else chunk
         self._held = CR if data.endswith(CR) else b""
         piece = _to_crlf(data[:-1] if self._held else data, self._offset)
         self._offset += len(data) - len(self._held)
@@ -126,6 +129,18 @@ def lf_chunks(chunks: Iterable[bytes]) -> Iterator[bytes]:
     """
     for piece in uncut(chunks):
         yield piece.replace(CRLF, LF)
+
+
+def crlf_to_lf(data: bytes) -> bytes:
+    """Do what ``lf_chunks`` does for a whole message; that it holds no bare LF is known.
+
+    Raises:
+        MessageError: a bare CR or a NUL; the text has its offset.
+    """
+    lines = data.replace(CRLF, LF)
+    if CR in lines or b"\0" in lines:
+        b"".join(uncut([data]))
+    return lines
 
 
 def uncut(chunks: Iterable[bytes]) -> Iterator[bytes]:

@@ -46,7 +46,6 @@ class Payload:
         self._directory = directory
         self._held = bytearray()
         self._file: NewFile | None = None
-        self._hash = hashlib.blake2b(digest_size=32)
         self._unchecked_bytes = ROOM_CHECK_BYTES
         self.last_byte = b""
 
@@ -57,8 +56,11 @@ class Payload:
 
     @property
     def digest(self) -> bytes:
-        """A hash of the content, 32 bytes."""
-        return self._hash.digest()
+        """A hash of the content, 32 bytes; it is read for that: few are asked."""
+        found = hashlib.blake2b(digest_size=32)
+        for chunk in self.chunks():
+            found.update(chunk)
+        return found.digest()
 
     def is_held_with(self, more_bytes: int) -> bool:
         """Whether it is in memory, and will be when so many bytes are appended."""
@@ -91,7 +93,6 @@ class Payload:
             self._held += chunk
         else:
             self._in_file().write(chunk)
-        self._hash.update(chunk)
         self.last_byte = chunk[-1:] or self.last_byte
 
     def chunks(self) -> Iterator[bytes]:

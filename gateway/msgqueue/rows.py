@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 from operator import itemgetter
 from types import MappingProxyType
+from typing import Any
 
 from gateway.message.envelope import (
     DeliverBy,
@@ -62,7 +63,7 @@ def recipient_columns(options: RecipientOptions) -> tuple[str | None, str | None
 
 def mail_options(columns: Sequence[object], now: float) -> MailOptions:
     """What ``mail_columns`` made; the time that is left of a deadline is counted from now."""
-    if not any(column is not None for column in columns):
+    if all(column is None for column in columns):
         return _NOTHING_ASKED
     envid, ret, priority, at, mode = columns
     deliver_by = None
@@ -82,7 +83,7 @@ def recipient_options(notify: object, orcpt: object) -> RecipientOptions:
     return RecipientOptions(notify_of(str(notify or "")), None if orcpt is None else str(orcpt))
 
 
-def group_messages(rows: Iterable[tuple[object, ...]], now: float) -> Iterator[QueuedMessage]:
+def group_messages(rows: Iterable[tuple[Any, ...]], now: float) -> Iterator[QueuedMessage]:
     """Join rows of ``QUEUED_COLUMNS`` that are sorted by message, as they come.
 
     Args:
@@ -93,34 +94,34 @@ def group_messages(rows: Iterable[tuple[object, ...]], now: float) -> Iterator[Q
         yield _message(list(group), now)
 
 
-def _message(rows: Sequence[tuple[object, ...]], now: float) -> QueuedMessage:
+def _message(rows: Sequence[tuple[Any, ...]], now: float) -> QueuedMessage:
     first = rows[0]
     seq, message_id, sender, is_8bit, is_smtputf8, size_bytes, header_id, origin, arrived_at = first[:9]
     trace_bytes, kind = first[_TRACE_AT:_DELIVERY_AT]
     deliveries = [row[_DELIVERY_AT:] for row in rows]
     asked = {
-        str(recipient): recipient_options(notify, orcpt)
+        recipient: recipient_options(notify, orcpt)
         for _, recipient, _, notify, orcpt in deliveries
         if notify is not None or orcpt is not None
     }
     envelope = Envelope(
-        sys.intern(str(sender)),
-        tuple(sys.intern(str(recipient)) for _, recipient, *_ in deliveries),
+        sys.intern(sender),
+        tuple([sys.intern(delivery[1]) for delivery in deliveries]),
         is_8bit=bool(is_8bit),
         is_smtputf8=bool(is_smtputf8),
         options=mail_options(first[9:_TRACE_AT], now),
         recipient_options=asked or _NOTHING_ASKED_FOR_ONE,
     )
     return QueuedMessage(
-        seq=int(str(seq)),
-        id=str(message_id),
+        seq=seq,
+        id=message_id,
         envelope=envelope,
-        delivery_seqs=tuple(int(str(seq)) for seq, *_ in deliveries),
-        size_bytes=int(str(size_bytes)),
-        message_id=str(header_id),
-        origin=sys.intern(str(origin)),
-        age_seconds=max(0.0, now - float(str(arrived_at))),
-        attempts=max(int(str(attempts)) for _, _, attempts, *_ in deliveries),
-        trace_bytes=int(str(trace_bytes)),
-        kind=kind if isinstance(kind, bytes) else None,
+        delivery_seqs=tuple([delivery[0] for delivery in deliveries]),
+        size_bytes=size_bytes,
+        message_id=header_id,
+        origin=sys.intern(origin),
+        age_seconds=max(0.0, now - arrived_at),
+        attempts=max([delivery[2] for delivery in deliveries]),
+        trace_bytes=trace_bytes,
+        kind=kind,
     )

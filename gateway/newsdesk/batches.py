@@ -18,6 +18,7 @@ from gateway.msgqueue.bodies import StagedBody
 from gateway.msgqueue.history import Fate, NewArticle
 from gateway.msgqueue.payload import Payload
 from gateway.msgqueue.shelf import Shelf
+from gateway.msgqueue.store import INLINE_BODY_BYTES
 from gateway.newsdesk.desk import Judgement, NewsDesk, Note, Origin, Refused, log_article, note_of
 from gateway.nntp.rnews_batch import ArticleRead, RnewsEvent, RnewsLimits, read_batch
 
@@ -132,6 +133,8 @@ class BatchDesk:
         self, batch: WholeBatch, origin: Origin, shelf: Shelf, notes: list[Note]
     ) -> Iterator[NewArticle]:
         def hold(queue_id: str, data: bytes) -> bytes | StagedBody:
+            if len(data) <= INLINE_BODY_BYTES:
+                return data
             body = shelf.new_body(queue_id)
             body.write(data)
             return body.finish()
@@ -145,5 +148,5 @@ class BatchDesk:
 def judge_read(desk: NewsDesk, read: RnewsEvent, origin: Origin) -> Judgement:
     """Decide about a part of a batch, without taking it in."""
     if isinstance(read, ArticleRead):
-        return desk.judge(read.data, origin)
+        return desk.judge(read.data, origin, is_made_here=True)
     return Refused("", read.text, read.size_bytes)

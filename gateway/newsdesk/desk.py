@@ -7,10 +7,12 @@ else's: a malformed article may bear any Message-ID.
 Spec: RFC 5536; RFC 5537 sections 3.2, 3.6 and 3.7.
 """
 
+import functools
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 
+from gateway.ids import NodeId
 from gateway.maillog import log_mail
 from gateway.message.envelope import Envelope
 from gateway.msgqueue.bodies import StagedBody
@@ -126,15 +128,18 @@ class NewsDesk:
         self.history = History(queue)
         self._remote = RemoteControl(queue) if rules.feeds.has_remote else None
 
-    def judge(self, data: bytes, origin: Origin, message_id: str | None = None) -> Judgement:
+    def judge(
+        self, data: bytes, origin: Origin, message_id: str | None = None, *, is_made_here: bool = False
+    ) -> Judgement:
         """Decide about an article, without taking it in.
 
         Args:
             data: with CRLF line ends.
             origin: who brings it.
             message_id: what it was announced by, or None.
+            is_made_here: see ``read_article``.
         """
-        article = read_article(data, self.rules.limits, message_id=message_id)
+        article = read_article(data, self.rules.limits, message_id=message_id, is_made_here=is_made_here)
         if isinstance(article, Rejection):
             return Refused(message_id or "", article.text, len(data))
         fault = self._fault(article, origin)
@@ -168,13 +173,9 @@ class NewsDesk:
         if isinstance(judgement, Refused):
             if not judgement.is_remembered:
                 message_id = ""
-            return NewArticle(_message(queue_id, (), b"", message_id, origin), judgement.text)
-        targets = tuple(
-            Target(feed.name, feed.node, feed.nice if feed.node is not None else 0)
-            for feed in judgement.feeds
-        )
-        body = (hold or self.queue.hold_body)(queue_id, judgement.data) if targets else b""
-        message = _message(queue_id, targets, body, message_id, origin)
+            return NewArticle(_message(queue_id, _NOBODY, b"", message_id, origin), judgement.text)
+        body = (hold or self.queue.hold_body)(queue_id, judgement.data) if judgement.feeds else b""
+        message = _message(queue_id, _address(judgement.feeds), body, message_id, origin)
         return NewArticle(message, is_forced=origin.only is not None)
 
     def take(self, judgement: Judgement, origin: Origin) -> "Future[Fate]":
@@ -277,10 +278,30 @@ def _refuse(article: Article, text: str, *, is_remembered: bool = False) -> Refu
     return Refused(article.message_id, text, article.size_bytes, is_remembered)
 
 
+@dataclass(frozen=True, slots=True)
+class _Address:
+    """Whom an article is for: most are for the same feeds as another was."""
+
+    targets: tuple[Target, ...]
+    envelope: Envelope
+
+
+_NOBODY = _Address((), Envelope("", ()))
+
+
+def _address(feeds: tuple[Feed, ...]) -> _Address:
+    return _address_of(tuple([(feed.name, feed.node, feed.nice) for feed in feeds]))
+
+
+@functools.lru_cache(maxsize=256)
+def _address_of(feeds: tuple[tuple[str, NodeId | None, int], ...]) -> _Address:
+    targets = tuple(Target(name, node, nice if node is not None else 0) for name, node, nice in feeds)
+    return _Address(targets, Envelope("", tuple(target.recipient for target in targets)))
+
+
 def _message(
-    queue_id: str, targets: tuple[Target, ...], body: bytes | StagedBody, message_id: str, origin: Origin
+    queue_id: str, address: _Address, body: bytes | StagedBody, message_id: str, origin: Origin
 ) -> NewMessage:
-    recipients = tuple(target.recipient for target in targets)
     return NewMessage(
-        queue_id, Envelope("", recipients), targets, body, message_id, origin.name or origin.client
+        queue_id, address.envelope, address.targets, body, message_id, origin.name or origin.client
     )

@@ -31,7 +31,7 @@ SHOWN_BYTES = 80
 
 MANDATORY_FIELDS = ("From", "Date", "Newsgroups", "Subject", "Message-ID", "Path")
 """RFC 5536 section 3.1."""
-_MANDATORY_KEYS = {name: name.lower().encode("ascii") for name in MANDATORY_FIELDS}
+_MANDATORY_KEYS = {name.lower().encode("ascii"): name for name in MANDATORY_FIELDS}
 _LONE_FIELDS = frozenset(
     name.lower().encode("ascii")
     for name in (
@@ -43,6 +43,7 @@ _LONE_FIELDS = frozenset(
 """Two of them would mean two things; of the other fields real articles have two at times."""
 
 _MESSAGE_ID = re.compile(r"<[!-;=?A-~]+@(?:[!-;=?A-Z^-~]+|\[[!-;=?-Z^-~]*\])>")
+_BLANKS = b" \t\r\n"
 _FIELD_NAME = re.compile(rb"[!-9;-~]+")
 _FOLD = re.compile(rb"\r?\n([ \t])")
 _FIELDS = re.compile(rb"(?:[!-9;-~]++:(?=[ \t\r])[^\r]*+(?:\r\n[ \t][^\r]*+)*+\r\n)*+")
@@ -167,13 +168,17 @@ class _Unacceptable(MessageError):
 
 def unfolded(raw: bytes) -> bytes:
     """A value as one line, without the blanks around."""
-    value = raw.strip(b" \t\r\n")
+    value = raw.strip(_BLANKS)
     # Each fold keeps its blank; only the line end goes: RFC 5322 section 2.2.3.
     return _FOLD.sub(rb"\1", value) if b"\n" in value else value
 
 
 def read_article(
-    data: bytes, limits: ArticleLimits | None = None, *, message_id: str | None = None
+    data: bytes,
+    limits: ArticleLimits | None = None,
+    *,
+    message_id: str | None = None,
+    is_made_here: bool = False,
 ) -> Article | Rejection:
     """Check an article and read what decides where it goes.
 
@@ -181,12 +186,13 @@ def read_article(
         data: the whole article, CRLF line ends.
         limits: what is taken.
         message_id: what the peer said that it would send; None: it said nothing.
+        is_made_here: its line ends were made by ``lf_to_crlf``, so that they need no look.
 
     Spec: RFC 5536 section 3.1; RFC 5537 section 3.6.
     """
     limits = limits or ArticleLimits()
     try:
-        header = _header(data, limits)
+        header = _header(data, limits, is_made_here=is_made_here)
         fields = _fields_of(header, limits)
         return _article(fields, len(data), len(header), limits, message_id)
     except _Unacceptable as fault:
@@ -271,10 +277,10 @@ def split_names(value: bytes) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name for word in text.split(",") if (name := word.strip())))
 
 
-def _header(data: bytes, limits: ArticleLimits) -> bytes:
+def _header(data: bytes, limits: ArticleLimits, *, is_made_here: bool) -> bytes:
     if len(data) > limits.article_bytes:
         raise _Unacceptable(Reason.TOO_LARGE, f"{len(data)} bytes; allowed: {limits.article_bytes}")
-    if (stray := find_stray(data)) is not None:
+    if not is_made_here and (stray := find_stray(data)) is not None:
         raise _Unacceptable(_STRAYS[stray[0]], f"{stray[0]} at offset {stray[1]}")
     end = header_end(data)
     if end == len(data):
@@ -304,15 +310,16 @@ def _fields_of(header: bytes, limits: ArticleLimits) -> dict[bytes, bytes]:
         line = header[0 if sound is None else sound.end() :].partition(b"\r\n")[0]
         raise _Unacceptable(Reason.BAD_HEADER, f"not a header field: {shown(line)!r}")
     found: dict[bytes, bytes] = {}
+    is_any_large = len(header) > limits.field_bytes
     for name, value in _FIELD.findall(header):
-        if len(value) > limits.field_bytes:
+        if is_any_large and len(value) > limits.field_bytes:
             text = f"a {shown(name)} field of {len(value)} bytes; allowed: {limits.field_bytes}"
             raise _Unacceptable(Reason.HEADER_TOO_LARGE, text)
         key = name.lower()
         if key in _LONE_FIELDS:
             if key in found:
                 raise _Unacceptable(Reason.DUPLICATE_FIELD, f"two {shown(name)} fields")
-            found[key] = unfolded(value)
+            found[key] = unfolded(value) if b"\n" in value else value.strip(_BLANKS)
     return found
 
 
@@ -323,9 +330,9 @@ def _article(
     limits: ArticleLimits,
     announced: str | None,
 ) -> Article:
-    for name, key in _MANDATORY_KEYS.items():
-        if not fields.get(key):
-            raise _Unacceptable(Reason.MISSING, f"no {name} field")
+    if not all(map(fields.get, _MANDATORY_KEYS)):
+        name = next(name for key, name in _MANDATORY_KEYS.items() if not fields.get(key))
+        raise _Unacceptable(Reason.MISSING, f"no {name} field")
     control = fields.get(b"control")
     return Article(
         message_id=_message_id(fields[b"message-id"], announced),

@@ -59,7 +59,7 @@ class RnewsLimits:
 
 @dataclass(frozen=True, slots=True)
 class ArticleRead:
-    """An article of the batch, with CRLF line ends."""
+    """An article of the batch, with CRLF line ends that ``lf_to_crlf`` made."""
 
     data: bytes
 

@@ -16,6 +16,8 @@ import zstandard
 
 DEFAULT_LEVEL = 3
 SMALL_BODY_BYTES = 128 * 1024
+FED_BYTES = 64 * 1024
+"""Gathered for one call."""
 WINDOW_LOG_MAX = 29
 """Go's reader refuses a window over 512 MiB."""
 
@@ -62,9 +64,13 @@ def _frame(compressor: zstandard.ZstdCompressor, source: Iterable[bytes | memory
     yield stream.compress(head)
     head.clear()
     for piece in pieces:
-        if packed := stream.compress(piece):
-            yield packed
-    yield stream.flush()
+        # Other threads run while each call does: not for every small message of a batch.
+        head += piece
+        if len(head) >= FED_BYTES:
+            if packed := stream.compress(head):
+                yield packed
+            head.clear()
+    yield stream.compress(head) + stream.flush()
 
 
 def _new_compressor(level: int, window_log: int | None) -> zstandard.ZstdCompressor:

@@ -5,6 +5,7 @@ from gateway.message.lines import (
     DotStuffer,
     Unstuffer,
     crlf_chunks,
+    crlf_to_lf,
     dot_stuff,
     find_stray,
     lf_chunks,
@@ -69,6 +70,15 @@ def test_first_of_several_strays_is_named() -> None:
 def test_message_becomes_lines_of_a_pipe() -> None:
     assert b"".join(lf_chunks([b"a\r\n\r\nb"])) == b"a\n\nb"
     assert b"".join(lf_chunks([b"a\r", b"\nb\r", b"", b"\n"])) == b"a\nb\n"
+    assert crlf_to_lf(b"a\r\n\r\nb") == b"a\n\nb"
+
+
+@pytest.mark.parametrize(
+    ("data", "text"), [(b"a\r\nb\rc", "bare CR at offset 4"), (b"a\0", "NUL at offset 1")]
+)
+def test_a_whole_message_with_a_stray_byte_does_not_leave(data: bytes, text: str) -> None:
+    with pytest.raises(MessageError, match=text):
+        crlf_to_lf(data)
 
 
 @pytest.mark.parametrize(
