@@ -32,6 +32,8 @@ from gateway.daemon.pipe_endpoint import make_pipe_server
 from gateway.daemon.supervisor import Stage, Supervisor
 from gateway.errors import ConfigError, StoreBusy
 from gateway.ingest.pipe_server import PipeServer
+from gateway.msgqueue.entry import Role
+from gateway.msgqueue.store import Queue
 from gateway.status.check import check_node
 
 _LOG = logging.getLogger(__name__)
@@ -105,9 +107,9 @@ class _Daemon:
         try:
             await self._endpoints.start()
             pipes = await self._start_pipes()
-            self._parts.queue.on_change(lambda: self._supervisor.wake(stages.BATCH, stages.DELIVER))
+            self._wake_on_change(self._parts.queue, stages.BATCH, stages.DELIVER)
             if self._parts.news is not None:
-                self._parts.news.queue.on_change(lambda: self._supervisor.wake(*stages.NEWS))
+                self._wake_on_change(self._parts.news.queue, stages.NEWS_BATCH, stages.NEWS_DELIVER)
             self._supervisor.start()
             try:
                 await self._tell_ready()
@@ -124,6 +126,10 @@ class _Daemon:
             await self._endpoints.stop()
             loop.remove_reader(wakes)
             wakes.close()
+
+    def _wake_on_change(self, queue: Queue, batch: str, deliver: str) -> None:
+        queue.on_change(lambda: self._supervisor.wake(batch), Role.OUTBOX)
+        queue.on_change(lambda: self._supervisor.wake(deliver), Role.INBOX)
 
     async def _start_pipes(self) -> PipeServer | None:
         if stages.PIPE not in self._only:

@@ -112,9 +112,12 @@ def _deliver_news(news: NewsParts) -> Run:
 
     def run() -> float | None:
         nonlocal used_at
-        done = deliverer.run_once(is_kept_open=True)
+        # Most that wakes it, on the way to neighbours, is nothing for it: one look is less than a run.
+        seconds = inbox.next_try_seconds()
+        is_due = seconds is not None and seconds <= 0
+        is_empty = not is_due or deliverer.run_once(is_kept_open=True).is_empty
         now = time.monotonic()
-        if not done.is_empty:
+        if not is_empty:
             used_at = now
         elif used_at is not None and now >= used_at + KEPT_OPEN_SECONDS:
             deliverer.close()

@@ -6,7 +6,7 @@ processes may have the database open at once.
 
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
 from pathlib import Path
@@ -34,7 +34,7 @@ class Database:
         disk: its ``is_syncing`` rules the database as well.
         clock: makes the clock from the mark that was kept last.
         migrations: what leads to its tables.
-        after_commit: called after each commit of this process; it must not block.
+        after_commit: called after each commit of this process, as by ``Writer``; it must not block.
 
     Raises:
         StoreError: it can't be opened.
@@ -46,7 +46,7 @@ class Database:
         disk: Disk,
         clock: Callable[[Mark | None], QueueClock],
         migrations: Sequence[str] = MIGRATIONS,
-        after_commit: Callable[[], None] = lambda: None,
+        after_commit: Callable[[Collection[str | None]], None] = lambda _: None,
     ) -> None:
         self.path = path
         self._is_syncing = disk.is_syncing
@@ -86,10 +86,14 @@ class Database:
             self._readers.clear()
 
     def submit(
-        self, job: Callable[[sqlite3.Connection], Result], *, is_repeatable: bool = False
+        self,
+        job: Callable[[sqlite3.Connection], Result],
+        *,
+        is_repeatable: bool = False,
+        concerns: str | None = None,
     ) -> "Future[Result]":
         """Run a job in the next write transaction; see ``Writer.submit``."""
-        return self._writer.submit(job, is_repeatable=is_repeatable)
+        return self._writer.submit(job, is_repeatable=is_repeatable, concerns=concerns)
 
     def write(self, job: Callable[[sqlite3.Connection], Result], *, is_repeatable: bool = False) -> Result:
         """Run a job in the next write transaction and wait until it is on disk."""
@@ -134,9 +138,9 @@ class Database:
             raise
         return connection
 
-    def _committed(self) -> None:
+    def _committed(self, concerns: Collection[str | None]) -> None:
         self._checkpointer.wake()
-        self._after_commit()
+        self._after_commit(concerns)
 
     def _keep_clock(self, connection: sqlite3.Connection) -> None:
         now = self.clock.now()

@@ -18,7 +18,7 @@ from gateway.ids import NodeId, PacketId
 from gateway.msgqueue.bodies import StagedBody, resolved_after
 from gateway.msgqueue.body_rows import Place, in_database, segments_of, unnamed
 from gateway.msgqueue.entry import NewMessage, Role
-from gateway.msgqueue.insertion import insert_messages, size_of
+from gateway.msgqueue.insertion import concerned, insert_messages, size_of
 from gateway.msgqueue.many_rows import ROWS_LIMIT_COUNT, execute_rows
 from gateway.msgqueue.segments import Segments
 from gateway.msgqueue.shelf import Shelf
@@ -137,7 +137,8 @@ class History:
             segments.sync()
             return tuple(fates)
 
-        return resolved_after(self.queue.submit(job, is_repeatable=True), partial(_put_away, shelf))
+        committed = self.queue.submit(job, is_repeatable=True, concerns=_concerned(articles))
+        return resolved_after(committed, partial(_put_away, shelf))
 
     def put_batch(
         self,
@@ -174,7 +175,7 @@ class History:
                 )
             return PutBatch(is_duplicate=False, fates=fates)
 
-        return self.queue.write(job)
+        return self.queue.write(job, concerns=_concerned(articles))
 
     def forget(self, *, keep_seconds: float) -> int:
         """Forget Message-IDs that were seen long ago, on the queue's clock; returns how many."""
@@ -289,6 +290,11 @@ class History:
             (came_by[0], _key(came_by), came_by[2], self.queue.clock.now(), self.queue.clock.wall()),
         ).rowcount
         return added == 1
+
+
+def _concerned(articles: Iterable[NewArticle]) -> Role | None:
+    """See ``concerned``; of articles that are read one by one it is not known yet."""
+    return concerned(article.message for article in articles) if isinstance(articles, Sequence) else None
 
 
 def _groups(articles: Iterable[NewArticle]) -> Iterator[list[NewArticle]]:

@@ -140,7 +140,7 @@ class Inbox(DueMail):
             begun = _begin(connection, begin, now, wall)
             return begun, drop_finished_bodies(connection, sorted(messages))
 
-        begun, names = self.queue.write(job)
+        begun, names = self.queue.write(job, concerns=Role.INBOX)
         for name in names:
             self.queue.bodies.remove(name)
         return begun

@@ -224,6 +224,14 @@ def _delivery_rows(
     ]
 
 
+def concerned(messages: Iterable[NewMessage]) -> Role | None:
+    """Whether all of some messages is for the outbox, or for the inbox; None: there is something for each."""
+    are_here = {target.node is None for message in messages for target in message.targets}
+    if len(are_here) != 1:
+        return None
+    return Role.INBOX if are_here.pop() else Role.OUTBOX
+
+
 def size_of(message: NewMessage) -> int:
     """Bytes of the body of a message."""
     return len(message.body) if isinstance(message.body, bytes) else message.body.size_bytes

@@ -5,6 +5,7 @@ its packet will be built under; its packet's name is recorded before that packet
 in the spool. ``docs/reference/queue.md`` has the table of what a crash leaves at each point.
 """
 
+import json
 import secrets
 import sqlite3
 import sys
@@ -145,14 +146,15 @@ class Outbox:
             chosen = _choose(_Waiting(connection, lane, now), max_count, max_bytes, large_bytes)
             if not chosen:
                 return None
-            connection.executemany(
+            seqs = [
+                seq
+                for deliveries in chosen
+                for seq, _ in deliveries[: count_fitting([recipient for _, recipient in deliveries])]
+            ]
+            connection.execute(
                 "UPDATE delivery SET state = 'claimed', batch = ?, changed_at = ?, changed_wall = ?"
-                " WHERE seq = ?",
-                [
-                    (batch_id.text, now, wall, seq)
-                    for deliveries in chosen
-                    for seq, _ in deliveries[: count_fitting([recipient for _, recipient in deliveries])]
-                ],
+                " WHERE seq IN (SELECT value FROM json_each(?))",
+                (batch_id.text, now, wall, json.dumps(seqs)),
             )
             batch = Batch(batch_id, lane, form, BatchState.CLAIMED, temporary, first_hop, None, len(chosen))
             connection.execute(
@@ -173,7 +175,7 @@ class Outbox:
             )
             return batch
 
-        return self.queue.write(job, is_repeatable=True)
+        return self.queue.write(job, is_repeatable=True, concerns=Role.OUTBOX)
 
     def open_batches(self) -> list[Batch]:
         """The batches that are not done, for recovery."""
@@ -231,7 +233,7 @@ class Outbox:
             )
             return drop_finished_bodies(connection, _messages_in(connection, batch))
 
-        for name in self.queue.write(job, is_repeatable=True):
+        for name in self.queue.write(job, is_repeatable=True, concerns=Role.OUTBOX):
             self.queue.bodies.remove(name)
 
     def release(self, batch: BatchId) -> None:
@@ -265,7 +267,7 @@ class Outbox:
             if connection.execute(statement, values).rowcount != 1:
                 raise AssertionError(f"internal error: batch {batch} is not in the queue")
 
-        self.queue.write(job, is_repeatable=True)
+        self.queue.write(job, is_repeatable=True, concerns=Role.OUTBOX)
 
 
 @dataclass(frozen=True, slots=True)

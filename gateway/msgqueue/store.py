@@ -5,10 +5,8 @@ of free space is kept, because a full disk can't even delete: new messages are r
 ``StoreFull`` while it is touched. Several processes may have the queue open at once.
 """
 
-import os
-import secrets
 import sqlite3
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import AbstractContextManager
 from functools import partial
@@ -21,8 +19,9 @@ from gateway.msgqueue.bodies import Bodies, StagedBody, resolved_after
 from gateway.msgqueue.clock import Mark, QueueClock
 from gateway.msgqueue.database import Database
 from gateway.msgqueue.entry import NewMessage, Role
-from gateway.msgqueue.insertion import NO_LIMITS, SizeLimits, insert_message
+from gateway.msgqueue.insertion import NO_LIMITS, SizeLimits, concerned, insert_message
 from gateway.msgqueue.lock import StageLock
+from gateway.msgqueue.queue_ids import new_queue_id
 from gateway.msgqueue.room import Room
 
 DATABASE_NAME = "queue.sqlite"
@@ -31,13 +30,8 @@ DIRECTORY_MODE = 0o750
 INLINE_BODY_BYTES = 128 << 10
 """Bodies up to this size stand in the database; SQLite reads larger blobs slower than files."""
 DEFAULT_RESERVE_BYTES = 64 << 20
-ID_BYTES = 8
-IDS_DRAWN_COUNT = 128
 
 Result = TypeVar("Result")
-
-_ids: list[str] = []
-os.register_at_fork(after_in_child=_ids.clear)
 
 
 class Queue:
@@ -68,7 +62,7 @@ class Queue:
         disk.make_directories(directory / BODIES_NAME, DIRECTORY_MODE)
         self.bodies = Bodies(directory / BODIES_NAME, disk)
         self._room = Room(directory)
-        self._listeners: list[Callable[[], None]] = []
+        self._listeners: list[tuple[Callable[[], None], Role | None]] = []
         self._database = Database(self.path, disk, clock, after_commit=self._tell)
         self.clock = self._database.clock
 
@@ -84,15 +78,8 @@ class Queue:
 
     @staticmethod
     def new_id() -> str:
-        """A queue id that no other message has: 16 hexadecimal digits."""
-        try:
-            return _ids.pop()
-        except IndexError:
-            # Each call to the kernel lets another thread run, which costs more than the call.
-            drawn = secrets.token_hex(ID_BYTES * IDS_DRAWN_COUNT)
-            chars = 2 * ID_BYTES
-            _ids.extend(drawn[start : start + chars] for start in range(chars, len(drawn), chars))
-            return drawn[:chars]
+        """A queue id that no other message has."""
+        return new_queue_id()
 
     def check_room(self, size_bytes: int) -> None:
         """Make sure a message of a size may be taken in.
@@ -154,7 +141,9 @@ class Queue:
             for message, role in messages:
                 insert_message(connection, self.clock, message, role, limits=self.limits)
 
-        future = self.submit(insert, is_repeatable=True)
+        future = self.submit(
+            insert, is_repeatable=True, concerns=concerned(message for message, _ in messages)
+        )
         return resolved_after(future, partial(_put_away, staged)) if staged else future
 
     def read_body(self, seq: int) -> Iterator[bytes]:
@@ -223,7 +212,11 @@ class Queue:
         return self.bodies.sweep(is_named)
 
     def submit(
-        self, job: Callable[[sqlite3.Connection], Result], *, is_repeatable: bool = False
+        self,
+        job: Callable[[sqlite3.Connection], Result],
+        *,
+        is_repeatable: bool = False,
+        concerns: Role | None = None,
     ) -> "Future[Result]":
         """Run a job in the next write transaction (for the modules of this package).
 
@@ -231,12 +224,19 @@ class Queue:
             job: what to run.
             is_repeatable: it changes nothing but the database, so that it may be run again after it was
                 undone; that makes it cheaper.
+            concerns: nothing but the outbox or the inbox changes by it; None: both may.
         """
-        return self._database.submit(job, is_repeatable=is_repeatable)
+        return self._database.submit(job, is_repeatable=is_repeatable, concerns=concerns)
 
-    def write(self, job: Callable[[sqlite3.Connection], Result], *, is_repeatable: bool = False) -> Result:
+    def write(
+        self,
+        job: Callable[[sqlite3.Connection], Result],
+        *,
+        is_repeatable: bool = False,
+        concerns: Role | None = None,
+    ) -> Result:
         """Run a job in the next write transaction and wait until it is on disk; as ``submit``."""
-        return self.submit(job, is_repeatable=is_repeatable).result()
+        return self.submit(job, is_repeatable=is_repeatable, concerns=concerns).result()
 
     def reading(self) -> AbstractContextManager[sqlite3.Connection]:
         """A connection for reading, one for each thread (for the modules of this package).
@@ -246,9 +246,14 @@ class Queue:
         """
         return self._database.reading()
 
-    def on_change(self, listener: Callable[[], None]) -> None:
-        """Call ``listener`` after each commit of this process; it must not block."""
-        self._listeners.append(listener)
+    def on_change(self, listener: Callable[[], None], concerns: Role | None = None) -> None:
+        """Call ``listener`` after commits of this process; it must not block.
+
+        Args:
+            listener: what to call.
+            concerns: only after commits that may have changed this; None: after each.
+        """
+        self._listeners.append((listener, concerns))
 
     def lock(self, stage: str) -> StageLock:
         """A lock that lets one process at a time do a stage's work, such as ``batch``.
@@ -258,9 +263,10 @@ class Queue:
         """
         return StageLock(self.directory / f"{stage}.lock")
 
-    def _tell(self) -> None:
-        for listener in self._listeners:
-            listener()
+    def _tell(self, concerns: Collection[str | None]) -> None:
+        for listener, role in self._listeners:
+            if role is None or role in concerns or None in concerns:
+                listener()
 
 
 def _put_away(staged: Sequence[StagedBody], inserted: "Future[None]") -> None:

@@ -16,7 +16,7 @@ import queue
 import sqlite3
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from concurrent.futures import Future
 from itertools import takewhile
 from pathlib import Path
@@ -56,6 +56,7 @@ class _Task(NamedTuple):
     job: Job
     future: Future[Any]
     is_repeatable: bool
+    concerns: str | None
 
 
 class Writer:
@@ -66,7 +67,7 @@ class Writer:
         path: of the database, for errors.
         hook: announced ``commit`` before and ``committed`` after each commit.
         before_commit: a last job of each transaction, such as keeping the clock.
-        after_commit: called after each commit; it must not block.
+        after_commit: called after each commit with what its jobs concern; it must not block.
         pause: waits for so many seconds.
     """
 
@@ -76,7 +77,7 @@ class Writer:
         path: Path,
         hook: Hook,
         before_commit: Job,
-        after_commit: Callable[[], None],
+        after_commit: Callable[[Collection[str | None]], None],
         pause: Callable[[float], None] = time.sleep,
     ) -> None:
         self._connection = connection
@@ -96,7 +97,11 @@ class Writer:
         self._thread.start()
 
     def submit(
-        self, job: Callable[[sqlite3.Connection], Result], *, is_repeatable: bool = False
+        self,
+        job: Callable[[sqlite3.Connection], Result],
+        *,
+        is_repeatable: bool = False,
+        concerns: str | None = None,
     ) -> "Future[Result]":
         """Run ``job`` in the next transaction.
 
@@ -104,6 +109,7 @@ class Writer:
             job: what to run.
             is_repeatable: it changes nothing but the database, so that it may be run again after it was
                 undone.
+            concerns: the only ones to whom what it changes can matter; None: it may matter to all.
 
         Returns:
             A future that is resolved after the commit is on disk; its error is a ``GatewayError``,
@@ -113,7 +119,7 @@ class Writer:
         with self._closing:
             if self._is_closed:
                 raise StoreError(f"queue {self._path} is closed")
-            self._tasks.put(_Task(job, future, is_repeatable))
+            self._tasks.put(_Task(job, future, is_repeatable, concerns))
         return future
 
     def close(self) -> None:
@@ -176,7 +182,7 @@ class Writer:
             return
         for future, result in done:
             future.set_result(result)
-        self._after_commit()
+        self._after_commit({task.concerns for task in group})
         self._commit_seconds = time.perf_counter() - begun_at
         self._expected_count = len(group) + self._tasks.qsize()
 

@@ -2,8 +2,11 @@
 
 import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from gateway.msgqueue.many_rows import ROWS_LIMIT_COUNT, execute_rows
 
@@ -24,6 +27,19 @@ def test_all_rows_are_put_in_in_their_order(
     rows = [(f"word {number}", bytes(number)) for number in range(count)]
     assert execute_rows(connection, "INSERT INTO word (text, data)", rows, limit_count=limit_count) == []
     assert connection.execute("SELECT text, data FROM word ORDER BY seq").fetchall() == rows
+
+
+@given(
+    st.lists(st.tuples(*[st.one_of(st.none(), st.integers(0, 2), st.sampled_from(["", "a", "b"]))] * 3)),
+    st.sampled_from([2, 8, 256]),
+)
+def test_what_rows_have_in_common_stands_in_each_of_them(
+    rows: list[tuple[int | str | None, ...]], limit_count: int
+) -> None:
+    with closing(sqlite3.connect(":memory:", isolation_level=None)) as opened:
+        opened.execute("CREATE TABLE plain (seq INTEGER PRIMARY KEY, a, b, c)")
+        execute_rows(opened, "INSERT INTO plain (a, b, c)", rows, limit_count=limit_count)
+        assert opened.execute("SELECT a, b, c FROM plain ORDER BY seq").fetchall() == rows
 
 
 def test_what_is_new_comes_back(connection: sqlite3.Connection) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from gateway.durable import Disk
 from gateway.errors import StoreBusy, StoreCorrupt, StoreError, StoreFull
+from gateway.ids import NodeId
 from gateway.message.envelope import (
     DeliverBy,
     Envelope,
@@ -276,3 +277,24 @@ def test_listeners_hear_of_a_commit(tmp_path: Path) -> None:
         queue.on_change(heard.set)
         queue.put(new_message()).result()
         assert heard.wait(60)
+
+
+@pytest.mark.parametrize(
+    ("nodes", "heard_of"),
+    [
+        ([NODE_B], {"outbox", "all"}),
+        ([None], {"inbox", "all"}),
+        ([NODE_B, None], {"outbox", "inbox", "all"}),
+        ([], {"outbox", "inbox", "all"}),
+    ],
+)
+def test_listeners_hear_only_of_what_may_concern_them(
+    tmp_path: Path, nodes: list[NodeId | None], heard_of: set[str]
+) -> None:
+    heard: list[str] = []
+    with Queue(tmp_path, Disk()) as queue:
+        queue.on_change(lambda: heard.append("outbox"), Role.OUTBOX)
+        queue.on_change(lambda: heard.append("inbox"), Role.INBOX)
+        queue.on_change(lambda: heard.append("all"))
+        queue.put_together([(new_message(node=node), Role.OUTBOX) for node in nodes]).result()
+    assert set(heard) == heard_of

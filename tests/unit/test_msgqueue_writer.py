@@ -122,7 +122,7 @@ def writer_of(
         commits.append(step)
 
     connection = sqlite3.connect(place / "x", isolation_level=None, check_same_thread=False)
-    writer = Writer(connection, place, hook, nothing, lambda: None, paused)
+    writer = Writer(connection, place, hook, nothing, lambda _: None, paused)
     running = writer.submit(wait)
     assert begun.wait(60)
     yield writer
