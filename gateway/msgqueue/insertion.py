@@ -8,7 +8,6 @@ import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import chain
 
 from gateway.msgqueue.body_rows import Place, in_database, segments_of, unnamed
 from gateway.msgqueue.clock import QueueClock
@@ -133,10 +132,16 @@ def insert_messages(
         [(seq, message.body) for seq, (message, _) in numbered if isinstance(message.body, bytes)]
     ):
         execute_rows(connection, _INTO_BODY, place(bodies))
-    deliveries = (
-        _delivery_rows(seq, message, came_by[0], NO_LIMITS, (*moment, 0.0)) for seq, (message, _) in numbered
-    )
-    execute_rows(connection, _INTO_DELIVERY, list(chain.from_iterable(deliveries)))
+    # Articles of the same feeds share their targets, and what is known of a delivery but for its message.
+    known: dict[tuple[int, int, bool], list[Row]] = {}
+    deliveries: list[Row] = []
+    for seq, (message, _) in numbered:
+        key = (id(message.targets), id(message.envelope), size_of(message) > LARGE_BYTES)
+        if key not in known:
+            rows = _delivery_rows(seq, message, came_by[0], NO_LIMITS, (*moment, 0.0))
+            known[key] = [row[1:] for row in rows]
+        deliveries += [(seq, *rest) for rest in known[key]]
+    execute_rows(connection, _INTO_DELIVERY, deliveries)
 
 
 def _portions(bodies: Iterable[tuple[int, bytes]]) -> Iterator[list[tuple[int, bytes]]]:

@@ -247,7 +247,7 @@ def note_of(judgement: Judgement) -> Note:
     """What is to be remembered of an article for the log."""
     if isinstance(judgement, Refused):
         return Note(judgement.message_id, judgement.size_bytes, "", judgement.text)
-    to = " ".join(feed.name for feed in judgement.feeds)
+    to = " ".join([feed.name for feed in judgement.feeds])
     return Note(judgement.message_id, judgement.article.size_bytes, to, None)
 
 

@@ -11,7 +11,12 @@ from datetime import UTC, datetime
 TEXT_LIMIT_CHARS = 300
 """A date is some 40 characters; comments may stand in it."""
 
-_MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+_MONTHS = {
+    name: number
+    for number, name in enumerate(
+        ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"), 1
+    )
+}
 _ZONE_HOURS = {"est": -5, "edt": -4, "cst": -6, "cdt": -5, "mst": -7, "mdt": -6, "pst": -8, "pdt": -7}
 """Every other name of a zone counts as UTC: RFC 5322 section 4.3."""
 _COMMENT = re.compile(r"\([^()]*\)")
@@ -46,7 +51,7 @@ def parse_date(text: str) -> float | None:
     match = _DATE.fullmatch(text.strip().lower())
     if match is None or match[2] not in _MONTHS:
         return None
-    day, month, year = int(match[1]), _MONTHS.index(match[2]) + 1, _full_year(match[3])
+    day, month, year = int(match[1]), _MONTHS[match[2]], _full_year(match[3])
     seconds = _unix_seconds(year, month, day, int(match[4]), int(match[5]), int(match[6] or 0))
     return None if seconds is None else seconds - _offset_seconds(match[7] or "")
 

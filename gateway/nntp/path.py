@@ -98,9 +98,10 @@ def relayed(article: bytes, own: str, source: Source) -> bytes:
     front = f"{own}!{_diagnostic(path, source)}".encode("ascii")
     rest = header[start + len("Path:") :].lstrip(b" \t")
     line_bytes = len("Path: ") + len(front) + rest.index(b"\r\n")
+    body = memoryview(article)[end:]
     # A fold of nothing is none: what stands behind the colon may be folded already.
     fold = b"\r\n\t" if line_bytes > LINE_LIMIT_BYTES and not rest.startswith(b"\r\n") else b""
-    return b"".join((header[:start], b"Path: ", front, fold, rest, article[end:]))
+    return b"".join((header[:start], b"Path: ", front, fold, rest, body))
 
 
 def without_fields(article: bytes, names: Collection[str]) -> bytes:

@@ -168,7 +168,8 @@ class ServerDialogue:
         if status is None:
             self._commands.answers.close_with(ticket, f"400 {one_line(text) or 'try again later'}")
             return
-        line = " ".join(filter(None, (status, request.message_id, one_line(text))))
+        words = (status, request.message_id, one_line(text) if text else "")
+        line = " ".join([word for word in words if word])
         self._commands.answers.finish(ticket, line)
 
     def answer_authentication(self, ticket: int, access: Access | None) -> None:

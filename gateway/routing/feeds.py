@@ -157,9 +157,11 @@ class Feeds:
         """
         known = wishes or {}
         return tuple(
-            feed
-            for feed in self.feeds
-            if feed.name != came_from and feed.takes(article, known.get(feed.name))
+            [
+                feed
+                for feed in self.feeds
+                if feed.name != came_from and feed.takes(article, known.get(feed.name))
+            ]
         )
 
 
