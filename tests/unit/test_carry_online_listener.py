@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import socket
+import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -10,11 +11,12 @@ import pytest
 
 from gateway.carry.online.call import CallPlan, call
 from gateway.carry.online.listener import Listener, ListenerSettings
-from gateway.carry.online.office import Office
+from gateway.carry.online.office import Hooks, Office
 from gateway.carry.online.strangers import TOLD_COUNT
 from gateway.errors import ConfigError
 from gateway.link.events import Offered
 from gateway.link.settings import LinkSettings, Padding
+from gateway.nodes import Node
 from gateway.spool.layout import Box
 from tests.support.online_sessions import SHORT, WAIT_SECONDS, Peer, Site, until
 from tests.support.ports import free_port
@@ -24,11 +26,11 @@ GREETING = b"NNCPS\0\0\1"
 
 @contextlib.asynccontextmanager
 async def listening(
-    site: Site, settings: ListenerSettings | None = None
+    site: Site, settings: ListenerSettings | None = None, hooks: Hooks | None = None
 ) -> AsyncIterator[tuple[int, Listener]]:
     """A listener of the node on a port of 127.0.0.1."""
     port = free_port()
-    async with site.office() as office:
+    async with site.office(hooks=hooks) as office:
         listener = Listener(office, settings or ListenerSettings())
         assert await listener.open(f"127.0.0.1:{port}") == [("127.0.0.1", port)]
         running = asyncio.ensure_future(listener.run())
@@ -69,6 +71,28 @@ def test_neighbours_are_served_one_after_the_other_over_tcp(tmp_path: Path) -> N
                 assert await call_site(a, port, office)
                 assert packet.text in b.names(Box.RX)
         assert b.events().count("call-finished") == 2
+
+    asyncio.run(story())
+
+
+def test_who_has_hung_up_and_calls_again_waits_for_what_came_to_be_stored(tmp_path: Path) -> None:
+    stored = threading.Event()
+
+    def wait(_node: Node) -> None:
+        assert stored.wait(WAIT_SECONDS)
+
+    async def story() -> None:
+        a, b = Site(tmp_path, "a"), Site(tmp_path, "b")
+        async with listening(b, hooks=Hooks(on_received=wait)) as (port, listener), a.office() as office:
+            a.queue(b"one")
+            assert await call_site(a, port, office)
+            assert listener.session_count == 1
+            packet = a.queue(b"two")
+            again = asyncio.ensure_future(call_site(a, port, office))
+            await until(lambda: listener.session_count == 1 and listener.stranger_count == 1)
+            stored.set()
+            assert await again
+            assert packet.text in b.names(Box.RX)
 
     asyncio.run(story())
 

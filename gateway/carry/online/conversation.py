@@ -79,6 +79,11 @@ class Conversation:
         return self._session.is_established
 
     @property
+    def is_over(self) -> bool:
+        """Whether nothing more is said; what came may still be on its way to disk, under the locks."""
+        return self._over.is_set()
+
+    @property
     def received_bytes(self) -> int:
         """From the wire so far."""
         return self._session.received_bytes

@@ -213,10 +213,17 @@ class Listener:
         return Terms(node, settings, offers, Wants(is_nock=self._settings.is_nock))
 
     async def _replace(self, node: Node) -> None:
-        """End an earlier session with a neighbour that may be a recording of a call."""
+        """End an earlier session with a neighbour that may be a recording of a call.
+
+        One that has hung up and calls again is not sent away because its last packets are still on their
+        way to our disk: it waits for that, no longer than its own patience.
+        """
         rival = self._guests.get(node.id)
-        if rival is not None and rival.conversation.unproven_seconds > UNPROVEN_SECONDS:
+        if rival is None:
+            return
+        if rival.conversation.unproven_seconds > UNPROVEN_SECONDS:
             rival.conversation.drop("it has proved nothing, and another caller has the same key")
+        if rival.conversation.is_over:
             await rival.over.wait()
 
     def _count(self, change: int) -> None:
