@@ -73,8 +73,19 @@ def open_place() -> Iterator[Path]:
         yield place
 
 
-def wait_for(predicate: Callable[[], object], what: str, seconds: float = WAIT_SECONDS) -> None:
+def wait_for(
+    predicate: Callable[[], object],
+    what: str,
+    seconds: float = WAIT_SECONDS,
+    poll_seconds: float = POLL_SECONDS,
+) -> None:
     """Wait for a condition.
+
+    Args:
+        predicate: whether it holds.
+        what: is waited for, for people.
+        seconds: at most.
+        poll_seconds: between two looks; what is looked at costs time that is measured.
 
     Raises:
         BenchError: it did not come.
@@ -83,7 +94,7 @@ def wait_for(predicate: Callable[[], object], what: str, seconds: float = WAIT_S
     while not predicate():
         if time.monotonic() > deadline:
             raise BenchError(f"waited {seconds:.0f} seconds in vain for {what}")
-        time.sleep(POLL_SECONDS)
+        time.sleep(poll_seconds)
 
 
 def wait_idle(pid: int) -> None:

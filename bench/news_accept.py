@@ -18,7 +18,7 @@ from tests.support.news import GROUP, give_news
 from tests.support.ports import free_port
 
 COUNT = scaled(2000)
-ROUNDS = 5
+ROUNDS = 9
 SESSION_SECONDS = 120.0
 TARGET = 1.2
 WINDOW_BYTES = 256 << 10
