@@ -6,8 +6,9 @@ Recipients need not know of each other, so our trace field of a joined message n
 
 import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import chain
+from typing import NamedTuple
 
 from gateway.errors import MessageError
 from gateway.message.bsmtp import check_envelope
@@ -21,8 +22,7 @@ _FOR_CLAUSE = re.compile(rb"\r\n\tfor <[^\r\n]*>(?=;\r\n\t)")
 """As ``gateway.message.header.received_line`` writes it."""
 
 
-@dataclass(frozen=True, slots=True)
-class JoinedMessage:
+class JoinedMessage(NamedTuple):
     """Copies that travel as one message.
 
     Args:
@@ -72,7 +72,7 @@ def join_copies(messages: Sequence[QueuedMessage], form: Form) -> list[JoinedMes
             try:
                 check_envelope(message.envelope, is_esmtp=form is Form.GATEWAY)
             except MessageError:
-                return replace(message, kind=None)
+                return message._replace(kind=None)
         return message
 
     return [JoinedMessage(tuple(group)) for group in gather([as_it_travels(each) for each in messages])]

@@ -15,6 +15,7 @@ import posix
 import sys
 from _socket import AF_UNIX, SHUT_WR, SOCK_STREAM, socket
 from select import POLLIN, POLLOUT, poll, select
+from time import sleep
 
 from gateway.handover import frames
 
@@ -22,6 +23,9 @@ TRY_LATER = 75
 STATUSES = (0, 65, 67, TRY_LATER, 77)
 """All that a mail server may see; gateway.exits says when."""
 READ_BYTES = 256 << 10
+SHORT_BYTES = 48 << 10
+"""A pipe that is full gives more than this."""
+GATHER_SECONDS = 0.001
 ANSWER_BYTES = 4 << 10
 """Asked for at a time; most answers are a few bytes."""
 AHEAD_BYTES = 60 << 10
@@ -222,6 +226,9 @@ def _send_body(link: socket, stdin: int) -> None:
             link.sendall(piece[: frames.LENGTH_BYTES + size_bytes])
             if not size_bytes:
                 return
+            if size_bytes < SHORT_BYTES and not select([stdin], [], [], 0)[0]:
+                # Who makes it is slower than we are: many small pieces would wake the daemon for each.
+                sleep(GATHER_SECONDS)
     except (BrokenPipeError, ConnectionResetError):
         """The answer says why."""
 

@@ -22,6 +22,7 @@ from gateway.config.toml_values import (
 from gateway.errors import GatewayError
 from gateway.ids import NICE_ALLOWED, NICE_BULK
 from gateway.nntp.article import ARTICLE_LIMIT_BYTES
+from gateway.nntp.feeder import WINDOW_COUNT
 from gateway.nntp.path import is_path_identity
 from gateway.nntp.wildmat import Wildmat, is_newsgroup_name
 from gateway.routing.feeds import Distributions
@@ -179,7 +180,7 @@ class NewsPeerSection(FeedKeys):
     check: bool = Field(
         default=True, description="true or false: whether to ask by CHECK before an article is sent"
     )
-    window: int = count_field(50, 1, 1000)
+    window: int = count_field(WINDOW_COUNT, 1, 1000)
     connections: int = count_field(1, 1, 32)
     timeout_seconds: float = seconds_field(300.0, 1, DAY_SECONDS)
 

@@ -257,7 +257,7 @@ class _Run:
     def _why_down(self) -> Outcome | None:
         """What holds for every message once the target takes none; it was not tried."""
         down = self._crew.down
-        return None if down is None else replace(down, is_cut=self._is_alone)
+        return None if down is None else down._replace(is_cut=self._is_alone)
 
 
 def _is_failed(done: Done) -> bool:

@@ -41,7 +41,7 @@ from gateway.nntp.feeder import (
 READ_BYTES = 1 << 16
 AHEAD_BYTES = 256 << 10
 """Articles are read from the queue as long as less than this waits to be sent."""
-GATHER_SECONDS = 0.001
+GATHER_SECONDS = 0.002
 """For answers that come close behind each other."""
 DOWN_STATUS = "4.4.1"
 QUIT_SECONDS = 2.0

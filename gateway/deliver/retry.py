@@ -4,7 +4,7 @@ The waits double from the first to the longest. The last try is made when the me
 greatest age, on the queue's own clock, so a jump of the wall clock gives up nothing.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from gateway.deliver.outcome import one_line
 from gateway.msgqueue.entry import Outcome, Verdict
@@ -57,4 +57,4 @@ class RetrySchedule:
             return outcome, min(self.wait_seconds(attempts), left_seconds)
         tries = "1 try" if attempts == 1 else f"{attempts} tries"
         text = one_line(f"given up after {tries}; the last: {outcome.status} {outcome.text}")
-        return replace(outcome, verdict=Verdict.REFUSED, status=EXPIRED_STATUS, text=text), 0.0
+        return outcome._replace(verdict=Verdict.REFUSED, status=EXPIRED_STATUS, text=text), 0.0

@@ -18,7 +18,7 @@ section 5.2.
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from gateway.deliver.outcome import of_error, of_reply, one_line
 from gateway.deliver.smtp_session import (
@@ -135,7 +135,7 @@ class SmtpTarget:
             return self._transaction(job, following)
         except SessionLost as error:
             self._drop()
-            return same_for_all(job.message, replace(of_error(error), is_cut=True))
+            return same_for_all(job.message, of_error(error)._replace(is_cut=True))
         except BaseException:
             # Without the final dot the server forgets what it got.
             self._drop()
@@ -325,7 +325,7 @@ def _without_content(session: SmtpSession, data: Reply | None) -> Outcome:
 def _final(session: SmtpSession, reply: Reply) -> Outcome:
     """What the answer to a message comes to."""
     outcome = of_reply(session.name, reply.code, reply.lines)
-    return replace(outcome, success=Success.PASSED_ON) if "DSN" in session.extensions else outcome
+    return outcome._replace(success=Success.PASSED_ON) if "DSN" in session.extensions else outcome
 
 
 def _fits_one_write(session: SmtpSession, message: QueuedMessage) -> bool:

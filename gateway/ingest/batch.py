@@ -239,6 +239,6 @@ class BatchTaking:
                 content_hash=message.hash.digest() if part.role is Role.OUTBOX else None,
             )
             nodes = [recipient.node_name(whole_bytes) for recipient in part.recipients]
-            self._put.append((replace(new, body=b""), nodes, size_bytes))
+            self._put.append((new._replace(body=b""), nodes, size_bytes))
             found.append((new, part.role))
         return found

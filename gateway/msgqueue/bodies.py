@@ -9,7 +9,7 @@ keeps another process's sweep away from it.
 import contextlib
 import fcntl
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from pathlib import Path
 from typing import TypeVar
@@ -152,11 +152,14 @@ class Bodies:
                 file = path.open("rb", buffering=0)
             except FileNotFoundError:
                 raise StoreCorrupt(f"body file {path} is missing") from None
+            found: list[bytes] = []
             with file:
-                found = [os.pread(file.fileno(), size_bytes, place) for place, size_bytes in parts]
-        for data, (place, size_bytes) in zip(found, parts, strict=True):
-            if len(data) != size_bytes:
-                raise StoreCorrupt(f"body file {path} ends before byte {place + size_bytes}")
+                for run in _runs(parts):
+                    start, end = run[0][0], sum(run[-1])
+                    data = os.pread(file.fileno(), end - start, start)
+                    if len(data) != end - start:
+                        raise StoreCorrupt(f"body file {path} ends before byte {end}")
+                    found += [data[place - start : place - start + size] for place, size in run]
         return found
 
     def size_bytes(self, name: str) -> int:
@@ -197,3 +200,15 @@ class Bodies:
                 finally:
                     os.close(fd)
         return removed_count
+
+
+def _runs(parts: Iterable[tuple[int, int]]) -> Iterator[list[tuple[int, int]]]:
+    """Parts of a file that stand one behind the other, together."""
+    run: list[tuple[int, int]] = []
+    for place, size_bytes in parts:
+        if run and place != sum(run[-1]):
+            yield run
+            run = []
+        run.append((place, size_bytes))
+    if run:
+        yield run

@@ -11,6 +11,7 @@ from gateway.msgqueue.entry import QueuedMessage
 from gateway.msgqueue.insertion import LARGE_MARK
 from gateway.msgqueue.rows import QUEUED_COLUMNS, group_messages
 from gateway.msgqueue.store import Queue
+from gateway.msgqueue.whole_answer import whole_answer
 
 _MINE = " AND is_mine(recipient)"
 _WAITS = "state = 'queued' AND node = ''"
@@ -200,20 +201,21 @@ class DueMail:
             yield connection
 
     def _numbers(self, connection: sqlite3.Connection, query: str, **values: float | str) -> list[int]:
-        return [int(seq) for (seq,) in connection.execute(query.format(mine=self._mine), values)]
+        inner = f"FROM ({query.format(mine=self._mine)})"
+        return [int(seq) for (seq,) in whole_answer(connection, "message", inner, values)]
 
     def _read(
         self, connection: sqlite3.Connection, seqs: Sequence[int], which: str, until: float, now: float
     ) -> list[QueuedMessage]:
         """The messages with those numbers, in that order, with their recipients that wait."""
-        marks = ", ".join("?" * len(seqs))
-        rows = connection.execute(
-            f"SELECT {QUEUED_COLUMNS} FROM delivery d INDEXED BY delivery_message"  # noqa: S608
-            " JOIN message m ON m.seq = d.message"
-            f" WHERE d.message IN ({marks}) AND d.state = 'queued' AND d.node = '' AND {which}{self._mine}"
-            " AND d.next_try_at <= ? ORDER BY m.seq, d.seq",
-            (*seqs, until),
-        ).fetchall()
+        rows = whole_answer(
+            connection,
+            QUEUED_COLUMNS,
+            "FROM delivery d INDEXED BY delivery_message JOIN message m ON m.seq = d.message"  # noqa: S608
+            " WHERE d.message IN (SELECT value FROM json_each(?)) AND d.state = 'queued' AND d.node = ''"
+            f" AND {which}{self._mine} AND d.next_try_at <= ? ORDER BY m.seq, d.seq",
+            (json.dumps(seqs), until),
+        )
         place = {seq: number for number, seq in enumerate(seqs)}
         return sorted(group_messages(rows, now), key=lambda message: place[message.seq])
 

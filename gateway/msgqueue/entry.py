@@ -18,6 +18,7 @@ that has a state. The states and who changes them:
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from typing import NamedTuple
 
 from gateway.ids import BatchId, NodeId, PacketId
 from gateway.message.envelope import Envelope
@@ -88,8 +89,7 @@ class Success(StrEnum):
     """The next system does: it was told the wish."""
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(NamedTuple):
     """The result of one attempt for one recipient.
 
     Args:
@@ -125,8 +125,7 @@ class Target:
     refusal: Outcome | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class NewMessage:
+class NewMessage(NamedTuple):
     """A message to be put in the queue.
 
     Args:
@@ -187,8 +186,7 @@ class LaneFigures:
         return self.flush_seconds is not None and self.flush_seconds <= 0
 
 
-@dataclass(frozen=True, slots=True)
-class QueuedMessage:
+class QueuedMessage(NamedTuple):
     """A message of the queue with those of its recipients that are meant.
 
     Args:
@@ -228,7 +226,7 @@ class QueuedMessage:
             if seq in delivery_seqs
         ]
         envelope = replace(self.envelope, recipients=tuple(recipient for recipient, _ in kept))
-        return replace(self, envelope=envelope, delivery_seqs=tuple(seq for _, seq in kept))
+        return self._replace(envelope=envelope, delivery_seqs=tuple(seq for _, seq in kept))
 
 
 @dataclass(frozen=True, slots=True)

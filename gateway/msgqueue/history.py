@@ -13,6 +13,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import partial
+from typing import NamedTuple
 
 from gateway.ids import NodeId, PacketId
 from gateway.msgqueue.bodies import StagedBody, resolved_after
@@ -39,8 +40,7 @@ class Fate(StrEnum):
     REFUSED = "refused"
 
 
-@dataclass(frozen=True, slots=True)
-class NewArticle:
+class NewArticle(NamedTuple):
     """An article that came.
 
     Args:

@@ -4,6 +4,7 @@ A batch is put in whole or not at all, together with the record that it was rece
 copy of it changes nothing. Each recipient then has its own outcome.
 """
 
+import json
 import sqlite3
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from gateway.msgqueue.entry import NewMessage, Outcome, QueuedMessage, Received,
 from gateway.msgqueue.insertion import drop_finished_bodies, insert_message, size_of
 from gateway.msgqueue.many_rows import execute_rows
 from gateway.msgqueue.pace import Account, Pace
+from gateway.msgqueue.whole_answer import whole_answer
 
 CRASH_LIMIT = 3
 """A delivery that ran into a bug of ours this often is set aside, so that it can't do so for ever."""
@@ -136,11 +138,18 @@ class Inbox(DueMail):
                 )
                 for seq, outcome, wait_seconds in outcomes
             ]
-            messages = {int(str(message)) for (message,) in execute_rows(connection, _TOLD, rows, _SETTLE)}
+            execute_rows(connection, _TOLD, rows, _SETTLE)
             begun = _begin(connection, begin, now, wall)
-            return begun, drop_finished_bodies(connection, sorted(messages))
+            seqs = json.dumps([seq for seq, _, _ in outcomes])
+            messages = whole_answer(
+                connection,
+                "message",
+                "FROM (SELECT DISTINCT message FROM delivery WHERE seq IN (SELECT value FROM json_each(?)))",
+                (seqs,),
+            )
+            return begun, drop_finished_bodies(connection, [message for (message,) in messages])
 
-        begun, names = self.queue.write(job, concerns=Role.INBOX)
+        begun, names = self.queue.write(job, is_repeatable=True, concerns=Role.INBOX)
         for name in names:
             self.queue.bodies.remove(name)
         return begun
@@ -191,7 +200,6 @@ _SETTLE = (
     # A person may have held, dropped or given it up while it was tried: only a delivery that took place
     # is stronger.
     " FROM told WHERE delivery.seq = told.seq AND (delivery.state = 'queued' OR told.state = 'delivered')"
-    " RETURNING delivery.message"
 )
 _STATES = {
     Verdict.DELIVERED: State.DELIVERED,

@@ -27,7 +27,7 @@ def execute_rows(
     rows: Sequence[Row],
     rest: str = "",
     limit_count: int = ROWS_LIMIT_COUNT,
-) -> list[tuple[object, ...]]:
+) -> None:
     """Execute a statement on rows.
 
     Args:
@@ -36,15 +36,10 @@ def execute_rows(
         rows: with as many values each as there are columns.
         rest: of the statement, behind the values.
         limit_count: rows of one statement at most, a power of two.
-
-    Returns:
-        What ``RETURNING`` gives, if that stands in the rest.
     """
-    found: list[tuple[object, ...]] = []
     for some in _parts(rows, limit_count):
         marks, values = _values(some)
-        found += connection.execute(f"{front} VALUES {marks} {rest}", values).fetchall()
-    return found
+        connection.execute(f"{front} VALUES {marks} {rest}", values)
 
 
 def _values(rows: Sequence[Row]) -> tuple[str, list[Value]]:

@@ -11,8 +11,9 @@ import sqlite3
 import sys
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import chain, groupby
 from operator import itemgetter
+from typing import Any
 
 from gateway.ids import BATCH_ID_BYTES, BatchId, NodeId, PacketId
 from gateway.msgqueue.copies import Gathering
@@ -30,6 +31,7 @@ from gateway.msgqueue.entry import (
 from gateway.msgqueue.insertion import drop_finished_bodies
 from gateway.msgqueue.rows import QUEUED_COLUMNS, group_messages
 from gateway.msgqueue.store import Queue
+from gateway.msgqueue.whole_answer import whole_answer
 
 _ASK_FLUSH = """
     INSERT INTO flush (node, until_seq, ready_at)
@@ -48,6 +50,8 @@ _ASK_FLUSH = """
 """
 
 CountFitting = Callable[[Sequence[str]], int]
+PAGE_COUNT = 256
+"""Deliveries that are read at a time."""
 
 
 class Outbox:
@@ -143,7 +147,8 @@ class Outbox:
 
         def job(connection: sqlite3.Connection) -> Batch | None:
             now, wall = self.queue.clock.now(), self.queue.clock.wall()
-            chosen = _choose(_Waiting(connection, lane, now), max_count, max_bytes, large_bytes)
+            waiting = _Waiting(connection, lane, now, page_count=min(max_count + 1, PAGE_COUNT))
+            chosen = _choose(waiting, max_count, max_bytes, large_bytes)
             if not chosen:
                 return None
             seqs = [
@@ -201,12 +206,21 @@ class Outbox:
     def messages_of(self, batch: BatchId) -> list[QueuedMessage]:
         """The messages of a batch, oldest first, each with the recipients that are in it."""
         with self.queue.reading() as connection:
-            rows = connection.execute(
-                f"SELECT {QUEUED_COLUMNS} FROM delivery d JOIN message m ON m.seq = d.message"  # noqa: S608
-                " WHERE d.batch = ? ORDER BY m.seq, d.seq",
-                (batch.text,),
+            found = whole_answer(
+                connection, "seq", "FROM delivery WHERE batch = ? ORDER BY message, seq", (batch.text,)
             )
-            return list(group_messages(rows, self.queue.clock.now()))
+            # A batch may hold 100,000.
+            pages = (
+                whole_answer(
+                    connection,
+                    QUEUED_COLUMNS,
+                    "FROM delivery d JOIN message m ON m.seq = d.message"
+                    " WHERE d.seq IN (SELECT value FROM json_each(?)) ORDER BY m.seq, d.seq",
+                    (json.dumps([seq for (seq,) in found[start : start + PAGE_COUNT]]),),
+                )
+                for start in range(0, len(found), PAGE_COUNT)
+            )
+            return list(group_messages(chain.from_iterable(pages), self.queue.clock.now()))
 
     def name_packet(self, batch: BatchId, packet: PacketId) -> None:
         """Record the packet's name; from now on the batch is not sealed again."""
@@ -272,25 +286,47 @@ class Outbox:
 
 @dataclass(frozen=True, slots=True)
 class _Waiting:
-    """What waits in a lane and may go now."""
+    """What waits in a lane and may go now.
+
+    Args:
+        connection: the writer's.
+        lane: which.
+        now: on the queue's clock.
+        page_count: deliveries that are read at first, more each time then: few need much of a long lane.
+    """
 
     connection: sqlite3.Connection
     lane: Lane
     now: float
+    page_count: int
 
-    def of(
-        self, comparison: str, limit_bytes: int
-    ) -> Iterator[tuple[bytes | None, int, list[tuple[int, str]]]]:
-        """As it came: kind and size of each message, and its deliveries."""
-        rows = self.connection.execute(
-            "SELECT d.message, m.kind, m.size_bytes, d.seq, d.recipient"  # noqa: S608 - one of two operators
-            " FROM delivery d JOIN message m ON m.seq = d.message"
-            " WHERE d.state = 'queued' AND d.node = ? AND d.nice = ? AND m.role = ? AND d.next_try_at <= ?"
-            f" AND m.size_bytes {comparison} ? ORDER BY d.message, d.seq",
-            (self.lane.node.text, self.lane.nice, Role.OUTBOX, self.now, limit_bytes),
-        )
+    def of(self, comparison: str, limit_bytes: int) -> Iterator[tuple[str, int, list[tuple[int, str]]]]:
+        """As it came: kind (hex) and size of each message, and its deliveries."""
+        rows = self._rows(comparison, limit_bytes)
         for (_, kind, size_bytes), group in groupby(rows, key=itemgetter(0, 1, 2)):
             yield kind, size_bytes, [(seq, sys.intern(recipient)) for *_, seq, recipient in group]
+
+    def _rows(self, comparison: str, limit_bytes: int) -> Iterator[list[Any]]:
+        message_seq = seq = 0
+        page_count = self.page_count
+        while True:
+            page = whole_answer(
+                self.connection,
+                "d.message, hex(m.kind), m.size_bytes, d.seq, d.recipient",
+                "FROM delivery d JOIN message m ON m.seq = d.message"
+                " WHERE d.state = 'queued' AND d.node = ? AND d.nice = ? AND (d.message, d.seq) > (?, ?)"
+                f" AND m.role = ? AND d.next_try_at <= ? AND m.size_bytes {comparison} ?"
+                " ORDER BY d.message, d.seq LIMIT ?",
+                (
+                    *(self.lane.node.text, self.lane.nice, message_seq, seq),
+                    *(Role.OUTBOX, self.now, limit_bytes, page_count),
+                ),
+            )
+            yield from page
+            if len(page) < page_count:
+                return
+            message_seq, _, _, seq, _ = page[-1]
+            page_count = min(2 * page_count, PAGE_COUNT)
 
 
 def _choose(
@@ -303,13 +339,13 @@ def _choose(
 
 
 def _gather(
-    waiting: Iterable[tuple[bytes | None, int, list[tuple[int, str]]]], max_count: int, max_bytes: int
+    waiting: Iterable[tuple[str, int, list[tuple[int, str]]]], max_count: int, max_bytes: int
 ) -> list[list[tuple[int, str]]]:
     gathering = Gathering()
     chosen: list[list[tuple[int, str]]] = []
     total_bytes = 0
     for kind, size_bytes, deliveries in waiting:
-        number = gathering.place(kind, [recipient for _, recipient in deliveries])
+        number = gathering.place(bytes.fromhex(kind) or None, [recipient for _, recipient in deliveries])
         if number == len(chosen):
             total_bytes += size_bytes
             if chosen and (total_bytes > max_bytes or len(chosen) >= max_count):
@@ -320,5 +356,5 @@ def _gather(
 
 
 def _messages_in(connection: sqlite3.Connection, batch: BatchId) -> list[int]:
-    rows = connection.execute("SELECT DISTINCT message FROM delivery WHERE batch = ?", (batch.text,))
-    return [message for (message,) in rows]
+    rest = "FROM (SELECT DISTINCT message FROM delivery WHERE batch = ?)"
+    return [message for (message,) in whole_answer(connection, "message", rest, (batch.text,))]

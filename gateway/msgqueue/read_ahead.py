@@ -11,8 +11,10 @@ from collections.abc import Iterator, Sequence
 from gateway.errors import StoreError
 from gateway.msgqueue.entry import QueuedMessage
 from gateway.msgqueue.store import INLINE_BODY_BYTES, Queue
+from gateway.msgqueue.whole_answer import whole_answer
 
 AHEAD_LIMIT_BYTES = 1 << 20
+_BODIES = "FROM body NOT INDEXED WHERE message IN (SELECT value FROM json_each(?))"
 
 
 class ReadAhead:
@@ -49,18 +51,19 @@ class ReadAhead:
             # Once each: who reads in another order reads one by one.
             self._place.pop(message.seq, None)
             sizes_bytes[message.seq] = message.size_bytes
-        with self._queue.reading() as connection:
-            rows = connection.execute(
-                "SELECT message, data, file, place FROM body NOT INDEXED"
-                " WHERE message IN (SELECT value FROM json_each(?))",
-                (json.dumps(list(sizes_bytes)),),
-            ).fetchall()
+        seqs = json.dumps(list(sizes_bytes))
         # Those of the last time that nobody wanted are let go.
-        self._held = {seq: data for seq, data, segment, _ in rows if segment is None}
+        self._held = {}
+        with self._queue.reading() as connection:
+            placed = whole_answer(
+                connection, "message, file, place", f"{_BODIES} AND file IS NOT NULL", (seqs,)
+            )
+            if len(placed) < len(sizes_bytes):
+                rest = connection.execute(f"SELECT message, data {_BODIES} AND file IS NULL", (seqs,))
+                self._held = dict(rest.fetchall())
         segments: dict[str, dict[int, tuple[int, int]]] = {}
-        for message_seq, _, segment, at in rows:
-            if segment is not None:
-                segments.setdefault(segment, {})[message_seq] = (at, sizes_bytes[message_seq])
+        for message_seq, segment, at in placed:
+            segments.setdefault(segment, {})[message_seq] = (at, sizes_bytes[message_seq])
         for segment, parts in segments.items():
             # What can't be read ahead is asked for one by one, which tells what is wrong with it.
             with contextlib.suppress(StoreError):

@@ -23,13 +23,14 @@ from gateway.message.esmtp import notify_of, notify_text
 from gateway.msgqueue.entry import QueuedMessage
 
 QUEUED_COLUMNS = (
-    "m.seq, m.id, m.sender, m.is_8bit, m.is_smtputf8, m.size_bytes, m.message_id, m.origin, m.arrived_at,"
-    " m.envid, m.ret, m.priority, m.deliver_by_at, m.deliver_by_mode, m.trace_bytes, m.kind,"
-    " d.seq, d.recipient, d.attempts, d.notify, d.orcpt"
+    "m.seq, m.id, m.size_bytes, m.message_id, m.origin, m.arrived_at, m.trace_bytes, hex(m.kind),"
+    " d.seq, d.attempts,"
+    " m.sender, m.is_8bit, m.is_smtputf8, m.envid, m.ret, m.priority, m.deliver_by_at, m.deliver_by_mode,"
+    " d.recipient, d.notify, d.orcpt"
 )
-"""Of a message ``m`` and its delivery ``d``, as ``group_messages`` takes them."""
-_TRACE_AT, _DELIVERY_AT = 14, 16
-"""Where the columns of the trace field and of the delivery begin."""
+"""Of a message ``m`` and its delivery ``d``, as ``whole_answer`` gives and ``group_messages`` takes them."""
+_DELIVERY_AT, _ENVELOPE_AT = 8, 10
+"""Where the columns of the delivery alone begin, and those that make the envelope."""
 _TRACE = "T"
 _SEQ = itemgetter(0)
 # A batch may hold 100,000 messages: what most of them have in common is there once.
@@ -83,45 +84,55 @@ def recipient_options(notify: object, orcpt: object) -> RecipientOptions:
     return RecipientOptions(notify_of(str(notify or "")), None if orcpt is None else str(orcpt))
 
 
-def group_messages(rows: Iterable[tuple[Any, ...]], now: float) -> Iterator[QueuedMessage]:
+def group_messages(rows: Iterable[Sequence[Any]], now: float) -> Iterator[QueuedMessage]:
     """Join rows of ``QUEUED_COLUMNS`` that are sorted by message, as they come.
 
     Args:
         rows: one for each delivery.
         now: on the queue's clock.
     """
+    alike: list[Sequence[Any]] = []
+    envelope = Envelope("", ())
     for _, group in groupby(rows, key=_SEQ):
-        yield _message(list(group), now)
+        deliveries = list(group)
+        columns = [row[_ENVELOPE_AT:] for row in deliveries]
+        # Articles of the same feeds have the same envelope.
+        if columns != alike:
+            alike, envelope = columns, _envelope(columns, now)
+        yield _message(deliveries, envelope, now)
 
 
-def _message(rows: Sequence[tuple[Any, ...]], now: float) -> QueuedMessage:
-    first = rows[0]
-    seq, message_id, sender, is_8bit, is_smtputf8, size_bytes, header_id, origin, arrived_at = first[:9]
-    trace_bytes, kind = first[_TRACE_AT:_DELIVERY_AT]
-    deliveries = [row[_DELIVERY_AT:] for row in rows]
-    asked = {
-        recipient: recipient_options(notify, orcpt)
-        for _, recipient, _, notify, orcpt in deliveries
-        if notify is not None or orcpt is not None
-    }
-    envelope = Envelope(
-        sys.intern(sender),
-        tuple([sys.intern(delivery[1]) for delivery in deliveries]),
-        is_8bit=bool(is_8bit),
-        is_smtputf8=bool(is_smtputf8),
-        options=mail_options(first[9:_TRACE_AT], now),
-        recipient_options=asked or _NOTHING_ASKED_FOR_ONE,
-    )
+def _message(rows: Sequence[Sequence[Any]], envelope: Envelope, now: float) -> QueuedMessage:
+    seq, queue_id, size_bytes, message_id, origin, arrived_at, trace_bytes, kind = rows[0][:_DELIVERY_AT]
     return QueuedMessage(
         seq=seq,
-        id=message_id,
+        id=queue_id,
         envelope=envelope,
-        delivery_seqs=tuple([delivery[0] for delivery in deliveries]),
+        delivery_seqs=tuple([row[_DELIVERY_AT] for row in rows]),
         size_bytes=size_bytes,
-        message_id=header_id,
+        message_id=message_id,
         origin=sys.intern(origin),
         age_seconds=max(0.0, now - arrived_at),
-        attempts=max([delivery[2] for delivery in deliveries]),
+        attempts=max([row[_DELIVERY_AT + 1] for row in rows]),
         trace_bytes=trace_bytes,
-        kind=kind,
+        kind=bytes.fromhex(kind) if kind else None,
+    )
+
+
+def _envelope(columns: Sequence[Sequence[Any]], now: float) -> Envelope:
+    """The envelope of a message, by what each of its rows says of it."""
+    sender, is_8bit, is_smtputf8, *options, _, _, _ = columns[0]
+    recipients = [row[-3:] for row in columns]
+    asked = {
+        recipient: recipient_options(notify, orcpt)
+        for recipient, notify, orcpt in recipients
+        if notify is not None or orcpt is not None
+    }
+    return Envelope(
+        sys.intern(sender),
+        tuple([sys.intern(recipient) for recipient, _, _ in recipients]),
+        is_8bit=bool(is_8bit),
+        is_smtputf8=bool(is_smtputf8),
+        options=mail_options(options, now),
+        recipient_options=asked or _NOTHING_ASKED_FOR_ONE,
     )

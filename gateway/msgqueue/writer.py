@@ -189,6 +189,10 @@ class Writer:
     def _begin(self, group: list[_Task], done: list[tuple["Future[Any]", Any]]) -> None:
         """Begin a transaction with the jobs in front that may be run again, or, if one fails, with none."""
         self._connection.execute("BEGIN IMMEDIATE")
+        if len(group) == 1:
+            # It is undone with its transaction. For a savepoint SQLite keeps pages as they were, in a file.
+            done.append((group[0].future, group[0].job(self._connection)))
+            return
         try:
             repeatable = takewhile(lambda task: task.is_repeatable, group)
             done.extend((task.future, task.job(self._connection)) for task in repeatable)

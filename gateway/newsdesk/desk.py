@@ -11,6 +11,7 @@ import functools
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from gateway.ids import NodeId
 from gateway.maillog import log_mail
@@ -74,8 +75,7 @@ class DeskRules:
     feeds: Feeds = field(default_factory=Feeds)
 
 
-@dataclass(frozen=True, slots=True)
-class Accepted:
+class Accepted(NamedTuple):
     """An article that is taken.
 
     Args:
@@ -146,7 +146,8 @@ class NewsDesk:
         if fault is not None:
             return fault
         feeds = (origin.only,) if origin.only else self._targets(article, origin.name)
-        return Accepted(article, relayed(data, self.rules.pathhost, _source(article, origin)), feeds)
+        passed_on = relayed(data, self.rules.pathhost, _source(article, origin), article.path)
+        return Accepted(article, passed_on, feeds)
 
     def judge_posted(self, injected: Injected) -> Judgement:
         """Decide about an article that was posted here and injected: our name is in its Path already."""
@@ -226,8 +227,7 @@ class NewsDesk:
         return _refuse(article, "none of its newsgroups is carried here", is_remembered=True)
 
 
-@dataclass(frozen=True, slots=True)
-class Note:
+class Note(NamedTuple):
     """What the log says of an article, kept until it is on disk.
 
     Args:

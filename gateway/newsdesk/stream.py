@@ -22,7 +22,7 @@ from gateway.newsdesk.batches import BatchTaken, judge_read
 from gateway.newsdesk.desk import Accepted, Judgement, NewsDesk, Origin, log_article, note_of
 from gateway.nntp.rnews_batch import RnewsEvent, RnewsLimits, RnewsReader
 
-GROUP_COUNT = 128
+GROUP_COUNT = 256
 GROUP_BYTES = 1 << 20
 COMMITS_COUNT = 2
 """At a time: while one syncs, the next is gathered."""

@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 from gateway.errors import MessageError
 from gateway.message.lines import find_stray
@@ -106,8 +107,7 @@ class ArticleLimits:
     newsgroup_count: int = NEWSGROUP_LIMIT_COUNT
 
 
-@dataclass(frozen=True, slots=True)
-class Article:
+class Article(NamedTuple):
     """What is read of an article.
 
     Args:

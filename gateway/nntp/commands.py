@@ -8,7 +8,7 @@ Spec: RFC 3977 sections 5, 6.3 and 7; RFC 4642; RFC 4643; RFC 4644 section 2.
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import ClassVar, Protocol, TypeVar
+from typing import ClassVar, NamedTuple, Protocol, TypeVar
 
 from gateway.nntp.answers import Answers
 from gateway.nntp.article import is_message_id, shown
@@ -77,8 +77,7 @@ class ServerSettings:
     is_newnews_on: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Announced:
+class Announced(NamedTuple):
     """What is known of the article that is on its way.
 
     Args:

@@ -6,6 +6,7 @@ docstring names; the answers leave in the order of the tickets, whatever order t
 
 from dataclasses import dataclass
 from enum import Enum, StrEnum
+from typing import NamedTuple
 
 from gateway.nntp.article import ARTICLE_LIMIT_BYTES
 from gateway.nntp.wildmat import Wildmat
@@ -165,8 +166,7 @@ class PostRequested:
     ticket: int
 
 
-@dataclass(frozen=True, slots=True)
-class ArticleReceived:
+class ArticleReceived(NamedTuple):
     """An article is here, whole: ``answer_article``.
 
     Args:

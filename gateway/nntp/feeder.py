@@ -20,7 +20,7 @@ import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import Enum
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 from gateway.errors import LocalProtocolError
 from gateway.message.lines import dot_stuff
@@ -28,7 +28,7 @@ from gateway.nntp.article import is_message_id, shown
 from gateway.nntp.check_habit import CheckHabit
 from gateway.nntp.second_look import Refusal, SecondLook
 
-WINDOW_COUNT = 50
+WINDOW_COUNT = 100
 REPLY_LIMIT_BYTES = 4096
 """RFC 3977 section 3.1 has 512; texts of real servers are longer at times."""
 
@@ -74,15 +74,13 @@ class FeedReady:
     is_streaming: bool
 
 
-@dataclass(frozen=True, slots=True)
-class ArticleWanted:
+class ArticleWanted(NamedTuple):
     """The peer wants an article: ``send_article`` or ``withdraw``."""
 
     message_id: str
 
 
-@dataclass(frozen=True, slots=True)
-class FeedOutcome:
+class FeedOutcome(NamedTuple):
     """What became of an offer.
 
     Args:

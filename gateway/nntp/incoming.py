@@ -11,7 +11,7 @@ bounded by one article, and what ``feed`` was given beyond.
 Spec: RFC 3977 sections 3.1 and 3.1.1.
 """
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from gateway.message.lines import CRLF, LF, DotReader
 
@@ -19,16 +19,14 @@ OVERLONG_HEAD_BYTES = 32
 """Of a line that is too long: its command can be told by them."""
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
+class Line(NamedTuple):
     """A command without its line end; of one that is too long, the beginning."""
 
     raw: bytes
     is_too_long: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Content:
+class Content(NamedTuple):
     """An article, dots undone.
 
     Args:

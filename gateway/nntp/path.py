@@ -14,7 +14,7 @@ import re
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from gateway.nntp.article import header_end, unfolded
+from gateway.nntp.article import header_end
 
 IDENTITY_LIMIT_CHARS = 253
 """A host name's; RFC 5536 sets no limit."""
@@ -75,13 +75,14 @@ def _lowered_identities(path: str) -> frozenset[str]:
     return frozenset(name.lower() for name in path_identities(path))
 
 
-def relayed(article: bytes, own: str, source: Source) -> bytes:
+def relayed(article: bytes, own: str, source: Source, path: str) -> bytes:
     """What we pass on: our name in Path, without Xref.
 
     Args:
         article: one that ``read_article`` takes.
         own: our name.
         source: who handed it in.
+        path: value of Path, as ``read_article`` gives it.
 
     Spec: RFC 5537 sections 3.2.1 and 3.6.
     """
@@ -94,8 +95,7 @@ def relayed(article: bytes, own: str, source: Source) -> bytes:
     start = lowered.find(b"\r\npath:")
     if start < 0:
         raise AssertionError("internal error: an article without Path was to be relayed")
-    path = unfolded(_whole_field(header, start)[len("Path:") :]).decode("utf-8", "replace")
-    front = f"{own}!{_diagnostic(path, source)}".encode("ascii")
+    front = f"{own}!{_diagnostic(path, source.names, source.address)}".encode("ascii")
     rest = header[start + len("Path:") :].lstrip(b" \t")
     line_bytes = len("Path: ") + len(front) + rest.index(b"\r\n")
     body = memoryview(article)[end:]
@@ -123,23 +123,15 @@ def _removal(names: tuple[str, ...]) -> re.Pattern[bytes]:
     return re.compile(rb"^(?:" + words + rb"):[^\n]*\n(?:[ \t][^\n]*\n)*", re.IGNORECASE | re.MULTILINE)
 
 
-def _whole_field(header: bytes, start: int) -> bytes:
-    end = start
-    while True:
-        end = header.index(b"\r\n", end) + 2
-        if header[end : end + 1] not in {b" ", b"\t"}:
-            return header[start:end]
-
-
 @functools.lru_cache(maxsize=256)
-def _diagnostic(path: str, source: Source) -> str:
+def _diagnostic(path: str, names: tuple[str, ...], address: str) -> str:
     """What stands between our name and the path so far: RFC 5537 section 3.2.1, steps 2 to 4."""
-    if not source.names:
-        return f".SEEN.{_word(source.address)}!" if source.address else ""
+    if not names:
+        return f".SEEN.{_word(address)}!" if address else ""
     first = _DELIMITER.split(path.strip(), maxsplit=1)[0]
-    if first.lower() in {name.lower() for name in source.names}:
+    if first.lower() in {name.lower() for name in names}:
         return "!"
-    return f".MISMATCH.{_word(source.names[0])}!"
+    return f".MISMATCH.{_word(names[0])}!"
 
 
 def _word(text: str) -> str:

@@ -24,7 +24,7 @@ import itertools
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import NoReturn
+from typing import NamedTuple, NoReturn
 
 from gateway.errors import BadBatch, CutShortBatch, MessageError
 from gateway.message.lines import lf_to_crlf
@@ -57,8 +57,7 @@ class RnewsLimits:
     total_bytes: int = BATCH_LIMIT_BYTES
 
 
-@dataclass(frozen=True, slots=True)
-class ArticleRead:
+class ArticleRead(NamedTuple):
     """An article of the batch, with CRLF line ends that ``lf_to_crlf`` made."""
 
     data: bytes

@@ -29,7 +29,7 @@ def make_queue(directory: Path, clock: SetClock) -> None:
         clock.go_on(3 * DAY_SECONDS)
         wish = {"done@b.test": RecipientOptions(frozenset({Notify.SUCCESS}))}
         done = new_message(recipients=("done@b.test",), node=None)
-        queue.put(replace(done, envelope=replace(done.envelope, recipient_options=wish)), Role.INBOX).result()
+        queue.put(done._replace(envelope=replace(done.envelope, recipient_options=wish)), Role.INBOX).result()
         (due,) = Inbox(queue).due(10)
         Inbox(queue).record([(due.delivery_seqs[0], DONE, 0.0)])
         for number in range(MESSAGE_COUNT):

@@ -34,7 +34,7 @@ def articles(data: bytes) -> None:
     found = read_article(data)
     if isinstance(found, Article):
         for source in (Source(), Source(("a.test",), "192.0.2.1"), Source((), "192.0.2.1")):
-            passed_on = relayed(data, "us.test", source)
+            passed_on = relayed(data, "us.test", source, found.path)
             again = read_article(passed_on)
             # One that is as large as may be is larger with our name.
             assert isinstance(again, Article), again

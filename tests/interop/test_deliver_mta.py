@@ -1,7 +1,6 @@
 """Mail delivered to real mail servers, by SMTP and by their sendmail command."""
 
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -176,7 +175,7 @@ def test_exim_takes_batches_and_one_message_at_fault_keeps_back_no_other(place: 
     for body in (big, LARGE):
         message = new_message(node=None, recipients=("x@[127.0.0.1]", UMLAUT))
         held = queue.hold_body(message.id, body)
-        queue.put(replace(message, body=held), Role.INBOX).result()
+        queue.put(message._replace(body=held), Role.INBOX).result()
     with EximInstance(place / "ex", "mx.b.test", ["b.test"]) as exim:
         text = exim.config_path.read_text()
         exim.config_path.write_text(text.replace("message_size_limit = 100M", "message_size_limit = 16K"))

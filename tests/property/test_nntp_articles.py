@@ -86,7 +86,7 @@ def test_garbage_is_rejected_or_can_be_relayed(garbage: bytes, source: Source) -
         if isinstance(found, Rejection):
             assert found.text.isprintable()
             continue
-        passed_on = relayed(data, "us.test", source)
+        passed_on = relayed(data, "us.test", source, found.path)
         again = read_article(passed_on)
         assert isinstance(again, Article)
         assert path_identities(again.path) == ("us.test", *path_identities(found.path))

@@ -230,7 +230,7 @@ def test_a_message_is_not_tried_after_the_time_its_sender_set_for_a_return(
     with Queue(tmp_path, Disk(is_syncing=False), clock=clock.make) as queue:
         message = new_message(node=None)
         options = MailOptions(deliver_by=DeliverBy(60, action))
-        hurried = replace(message, envelope=replace(message.envelope, options=options))
+        hurried = message._replace(envelope=replace(message.envelope, options=options))
         queue.put(hurried, Role.INBOX).result()
         clock.go_on(60)
         target = run(queue, lambda _: [DELIVERED])

@@ -3,7 +3,6 @@
 import socket
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -79,8 +78,7 @@ def test_a_message_arrives_with_its_envelope() -> None:
     assert message.data == BODY
 
 
-ASKED = replace(
-    queued(recipients=RECIPIENTS),
+ASKED = queued(recipients=RECIPIENTS)._replace(
     envelope=Envelope(
         "alice@a.test",
         RECIPIENTS,

@@ -63,7 +63,7 @@ def put(queue: Queue, state: State, message: NewMessage | None = None) -> NewMes
     message = message or new_message()
     if state is State.DEAD:
         targets = tuple(replace(target, refusal=REFUSED) for target in message.targets)
-        message = replace(message, targets=targets)
+        message = message._replace(targets=targets)
     queue.put(message).result()
     outbox, which = Outbox(queue), Selection(ids=(message.id,))
     if state in {State.CLAIMED, State.SENT}:
@@ -284,7 +284,7 @@ def test_another_lane_of_the_same_link_holds_nothing_that_was_released(queue: Qu
 def test_a_dead_letter_that_is_replayed_begins_anew(queue: Queue, clock: SetClock) -> None:
     by = MailOptions(deliver_by=DeliverBy(60.0, LateAction.RETURN))
     message = new_message()
-    queue.put(replace(message, envelope=replace(message.envelope, options=by))).result()
+    queue.put(message._replace(envelope=replace(message.envelope, options=by))).result()
     clock.go_on(30 * DAY_SECONDS)
     reports = Reports(queue)
     assert reports.expire(28 * DAY_SECONDS) == 1
@@ -302,7 +302,7 @@ def test_a_dead_letter_that_is_replayed_begins_anew(queue: Queue, clock: SetCloc
 def test_a_time_for_a_return_that_has_not_passed_goes_on_for_a_replayed_message(queue: Queue) -> None:
     by = MailOptions(deliver_by=DeliverBy(60.0, LateAction.RETURN))
     message = new_message()
-    queue.put(replace(message, envelope=replace(message.envelope, options=by))).result()
+    queue.put(message._replace(envelope=replace(message.envelope, options=by))).result()
     do = Operations(queue)
     do.expire(EVERYTHING)
     do.replay(EVERYTHING, admit)
@@ -325,7 +325,7 @@ def test_a_dead_letter_that_could_not_be_delivered_ever_is_not_replayed(
     queue: Queue, message: NewMessage, text: str
 ) -> None:
     targets = tuple(replace(target, refusal=REFUSED) for target in message.targets)
-    queue.put(replace(message, targets=targets), Role.INBOX).result()
+    queue.put(message._replace(targets=targets), Role.INBOX).result()
     (result,) = Operations(queue).replay(EVERYTHING, admit)
     assert result.decision.ending is Ending.IMPOSSIBLE
     assert text in result.decision.text

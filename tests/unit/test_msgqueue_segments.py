@@ -5,11 +5,15 @@ import logging
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from gateway.durable import Disk
 from gateway.errors import StoreCorrupt, StoreError, StoreFull
+from gateway.msgqueue.bodies import Bodies
 from gateway.msgqueue.entry import Form, Lane, Outcome, Verdict
 from gateway.msgqueue.history import Fate, History, NewArticle
 from gateway.msgqueue.inbox import Inbox
@@ -291,3 +295,12 @@ def test_a_file_that_a_neighbour_alone_still_needs_stays(queue: Queue) -> None:
     assert len(files(queue)) == 1
     finish(queue, range(0))
     assert files(queue) == []
+
+
+@given(st.lists(st.tuples(st.integers(0, 60), st.integers(0, 40)), max_size=12))
+def test_parts_are_read_in_any_order_with_gaps_or_without(parts: list[tuple[int, int]]) -> None:
+    content = bytes(range(100))
+    with TemporaryDirectory() as name:
+        (Path(name) / "segment").write_bytes(content)
+        read = Bodies(Path(name), Disk()).read_parts("segment", parts)
+    assert read == [content[at : at + size] for at, size in parts]

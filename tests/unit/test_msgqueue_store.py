@@ -223,7 +223,7 @@ def test_what_a_sender_asked_for_is_kept_and_its_deadline_comes_nearer(tmp_path:
     )
     message = new_message(targets=tuple(Target(to, node, 96) for to in envelope.recipients))
     with Queue(tmp_path, Disk(), clock=clock.make) as queue:
-        queue.put(dataclasses.replace(message, envelope=envelope), role).result()
+        queue.put(message._replace(envelope=envelope), role).result()
         clock.go_on(600)
         if role is Role.OUTBOX:
             lane = Outbox(queue).lanes()[0].lane

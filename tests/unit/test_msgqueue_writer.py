@@ -89,6 +89,23 @@ def test_a_job_that_failed_leaves_nothing_of_itself(tmp_path: Path) -> None:
         assert len(list_messages(queue)) == 2
 
 
+@pytest.mark.parametrize("is_repeatable", [True, False])
+def test_a_job_that_failed_alone_leaves_nothing_of_itself(tmp_path: Path, *, is_repeatable: bool) -> None:
+    runs = []
+
+    def half(connection: sqlite3.Connection) -> None:
+        runs.append(connection.execute("DELETE FROM message").rowcount)
+        raise StoreFull("in the middle")
+
+    with Queue(tmp_path, Disk()) as queue:
+        queue.put(new_message()).result()
+        with pytest.raises(StoreFull, match="in the middle"):
+            queue.write(half, is_repeatable=is_repeatable)
+        assert runs == [1]
+        queue.put(new_message()).result()
+        assert len(list_messages(queue)) == 2
+
+
 def test_listeners_hear_of_a_commit_once_however_many_jobs_shared_it(tmp_path: Path) -> None:
     heard = []
     with Queue(tmp_path, Disk()) as queue:

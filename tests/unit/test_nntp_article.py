@@ -1,5 +1,3 @@
-import dataclasses
-
 import pytest
 
 from gateway.nntp.article import (
@@ -118,7 +116,7 @@ def test_age_counts_from_injection_if_that_is_known() -> None:
     early = age_rejection(found, POSTED_SECONDS - 2 * day, max_age_seconds=None)
     assert early is not None
     assert early.reason is Reason.FUTURE
-    injected = dataclasses.replace(found, injection_seconds=POSTED_SECONDS + 5 * day)
+    injected = found._replace(injection_seconds=POSTED_SECONDS + 5 * day)
     assert age_rejection(injected, POSTED_SECONDS + 11 * day, max_age_seconds=10 * day) is None
 
 

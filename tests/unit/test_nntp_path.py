@@ -15,6 +15,12 @@ from tests.support.articles import article
 PATH = "b.test!!a.test!.SEEN.192.0.2.1!c.test!.POSTED.d.test!not-for-mail"
 
 
+def passed_on(data: bytes, source: Source) -> bytes:
+    found = read_article(data)
+    assert isinstance(found, Article)
+    return relayed(data, "us.test", source, found.path)
+
+
 def test_names_in_a_path_are_neither_diagnostics_nor_the_tail() -> None:
     assert path_identities(PATH) == ("b.test", "a.test", "c.test")
     assert hop_count(PATH) == 3
@@ -41,26 +47,24 @@ def test_loop_is_seen_by_any_of_our_names_in_any_case() -> None:
 )
 def test_relaying_changes_path_alone(source: Source, front: str) -> None:
     data = article("Path: x\r\nXref: y\r\n", X_Other="1")
-    assert relayed(data, "us.test", source) == article(
+    assert passed_on(data, source) == article(
         "Path: x\r\nXref: y\r\n", X_Other="1", Path=f"{front}x!not-for-mail"
     )
 
 
 def test_relaying_drops_xref_with_all_its_lines() -> None:
     data = b"xref: a b:1\r\n\tc:2\r\n" + article(Xref="d e:3", X_Xref="kept")
-    assert relayed(data, "us.test", Source()) == article(
-        Path="us.test!a.news.test!x!not-for-mail", X_Xref="kept"
-    )
+    assert passed_on(data, Source()) == article(Path="us.test!a.news.test!x!not-for-mail", X_Xref="kept")
 
 
 def test_path_that_begins_on_its_second_line_stays_so() -> None:
     data = article(Path="\r\n a.test!x")
-    assert b"Path: us.test!!\r\n a.test!x\r\n" in relayed(data, "us.test", Source(("a.test",)))
+    assert b"Path: us.test!!\r\n a.test!x\r\n" in passed_on(data, Source(("a.test",)))
 
 
 def test_line_of_path_is_folded_before_it_is_too_long() -> None:
     data = article(Path="!".join(["host.example.test"] * 56))
-    changed = relayed(data, "us.test", Source())
+    changed = passed_on(data, Source())
     assert b"Path: us.test!\r\n\thost.example.test!" in changed
     found = read_article(changed)
     assert isinstance(found, Article)
