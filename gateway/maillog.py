@@ -7,11 +7,13 @@ contain control characters or line breaks, so a sender can't forge a line; one w
 import functools
 import logging
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 _LOG = logging.getLogger("gateway.mail")
 VALUE_LIMIT_CHARS = 500
+HELD_LIMIT_COUNT = 1000
+"""Lines that wait to be written together: a batch may have 100,000."""
 KEYS = ("id", "message_id", "from_", "to", "client", "node", "batch", "packet", "size", "status", "text")
 """The keys that most lines have, in the order in which they stand."""
 
@@ -21,7 +23,9 @@ _PLACE = {key: place for place, key in enumerate(KEYS)}
 
 
 class _Together(threading.local):
-    depth = 0
+    """The lines of this thread that wait; None: each is written as it comes."""
+
+    held: list[str] | None = None
 
 
 _together = _Together()
@@ -30,31 +34,27 @@ _together = _Together()
 @contextmanager
 def lines_together() -> Iterator[None]:
     """Let the lines that this thread writes meanwhile reach their file by as few calls as possible."""
-    _together.depth += 1
+    if _together.held is not None:
+        yield
+        return
+    held = _together.held = []
     try:
         yield
     finally:
-        _together.depth -= 1
-        if not _together.depth:
-            for handler in _LOG.handlers:
-                handler.flush()
-
-
-def are_lines_together() -> bool:
-    """Whether a handler may wait with this thread's lines: it is told to flush when they are complete."""
-    return _together.depth > 0
+        _together.held = None
+        _write(held)
 
 
 class LineHandler(logging.Handler):
     """A handler that takes lines as they are: to make a record of each costs more than all else of it."""
 
-    def take_line(self, line: str) -> None:
-        """Take a line, without its moment."""
+    def take_lines(self, lines: Sequence[str]) -> None:
+        """Take lines, without their moment."""
         raise NotImplementedError
 
     def emit(self, record: logging.LogRecord) -> None:
         """Take what comes by another way."""
-        self.take_line(record.getMessage())
+        self.take_lines([record.getMessage()])
 
 
 def log_mail(event: str, **values: str | int | None) -> None:
@@ -66,17 +66,29 @@ def log_mail(event: str, **values: str | int | None) -> None:
             dropped, moved, replayed.
         values: by key; underscores become dashes (``from_`` is ``from``); None leaves the key out.
     """
-    if not _LOG.isEnabledFor(logging.INFO):
-        return
     line = f"event={event}"
     for key, front, is_recurrent in _fronts(tuple(values)):
         value = values[key]
         if value is not None:
             line += _known_word(front, value) if is_recurrent else _word(front, value)
+    held = _together.held
+    if held is None:
+        _write([line])
+        return
+    held.append(line)
+    if len(held) >= HELD_LIMIT_COUNT:
+        _write(held)
+        held.clear()
+
+
+def _write(lines: Sequence[str]) -> None:
     handlers = _LOG.handlers
+    if not lines or not _LOG.isEnabledFor(logging.INFO):
+        return
     if len(handlers) == 1 and isinstance(handlers[0], LineHandler) and not _LOG.propagate:
-        handlers[0].take_line(line)
-    else:
+        handlers[0].take_lines(lines)
+        return
+    for line in lines:
         _LOG.info("%s", line)
 
 

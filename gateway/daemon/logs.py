@@ -5,16 +5,14 @@ import logging.handlers
 import os
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from gateway.errors import ConfigError
-from gateway.maillog import LineHandler, are_lines_together
+from gateway.maillog import LineHandler
 
 MAIL_LOGGER = "gateway.mail"
 LOOK_SECONDS = 0.5
-HELD_LIMIT_COUNT = 1000
-"""Lines that wait to be written together: a batch may have 100,000."""
 _FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 _JOURNAL_FORMAT = "%(levelname)s %(name)s: %(message)s"
 _DATE_FORMAT = "%Y-%m-%dT%H:%M:%S%z"
@@ -24,7 +22,6 @@ class _MailLogFile(LineHandler, logging.handlers.WatchedFileHandler):
     """Writes lines that come together by one call; looks now and then whether its file was moved away."""
 
     def __init__(self, path: Path) -> None:
-        self._held: list[str] = []
         self._look_at = 0.0
         self._second = -1
         self._front = ""
@@ -37,30 +34,19 @@ class _MailLogFile(LineHandler, logging.handlers.WatchedFileHandler):
             self._look_at = now + LOOK_SECONDS
             super().reopenIfNeeded()
 
-    def take_line(self, line: str) -> None:
+    def take_lines(self, lines: Sequence[str]) -> None:
         """See ``LineHandler``."""
         self.acquire()
         try:
             second = int(time.time())
             if second != self._second:
                 self._second = second
-                self._front = f"{time.strftime(_DATE_FORMAT, time.localtime(second))} {os.getpid()}"
-            self._held.append(f"{self._front} {line}\n")
-            if not are_lines_together() or len(self._held) >= HELD_LIMIT_COUNT:
-                self.flush()
-        finally:
-            self.release()
-
-    def flush(self) -> None:
-        """Write what is held."""
-        self.acquire()
-        try:
-            if self._held:
-                lines, self._held = self._held, []
-                self.reopenIfNeeded()
-                self.stream = self.stream or self._open()
-                self.stream.write("".join(lines))
-            super().flush()
+                self._front = f"{time.strftime(_DATE_FORMAT, time.localtime(second))} {os.getpid()} "
+            front = self._front
+            self.reopenIfNeeded()
+            self.stream = self.stream or self._open()
+            self.stream.write("".join([f"{front}{line}\n" for line in lines]))
+            self.flush()
         except (OSError, ValueError):
             # As the library does it: a log that can't be written keeps nothing else from being done.
             self.handleError(logging.makeLogRecord({"msg": "mail log"}))
