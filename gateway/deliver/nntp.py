@@ -15,6 +15,7 @@ Spec: RFC 3977; RFC 4644; RFC 4643.
 """
 
 import contextlib
+import functools
 import select
 import socket
 import time
@@ -216,10 +217,11 @@ class _Page:
         if not session.is_ready:
             return
         dialogue = session.dialogue
-        while self._to_offer and dialogue.room_count > 0:
+        for _ in range(min(dialogue.room_count, len(self._to_offer))):
             for event in dialogue.offer(self._to_offer.popleft()):
                 self._take(event)
-        while self._wanted and len(session.waiting) < AHEAD_BYTES:
+        ahead_bytes = len(session.waiting)
+        while self._wanted and ahead_bytes < AHEAD_BYTES:
             message_id = self._wanted.popleft()
             article = self._by_id[message_id]
             try:
@@ -228,7 +230,7 @@ class _Page:
                 self._leave_out(message_id, error)
                 continue
             dialogue.send_article(message_id, data)
-            session.waiting += dialogue.data_to_send()
+            ahead_bytes += len(data)
 
     def _leave_out(self, message_id: str, error: GatewayError) -> None:
         """Give up an article that can't be read, whatever the server wants."""
@@ -238,17 +240,22 @@ class _Page:
 
     def _take(self, event: FeedEvent) -> None:
         match event:
-            case FeedReady():
-                self._session.is_ready = True
+            case FeedOutcome(message_id, result, code, text):
+                self._outcomes[message_id] = _outcome_of(self._session.name, result, code, text)
+                self._open_count -= 1
             case ArticleWanted(message_id):
                 self._wanted.append(message_id)
-            case FeedOutcome(message_id, result, code, text):
-                verdict, status = _VERDICTS[result]
-                said = one_line(f"{self._session.name} said: {code} {text}")
-                self._outcomes[message_id] = Outcome(verdict, status, said)
-                self._open_count -= 1
+            case FeedReady():
+                self._session.is_ready = True
             case FeedClosed():
                 self.down = event.text
+
+
+@functools.lru_cache(maxsize=256)
+def _outcome_of(server: str, result: FeedResult, code: int, text: str) -> Outcome:
+    # Nearly all answers to TAKETHIS differ in their Message-ID alone.
+    verdict, status = _VERDICTS[result]
+    return Outcome(verdict, status, one_line(f"{server} said: {code} {text}"))
 
 
 def _connect(settings: NntpTargetSettings) -> socket.socket:

@@ -52,10 +52,10 @@ def lf_to_crlf(data: bytes) -> bytes:
     Raises:
         MessageError: a NUL, or a CR that is not part of a line end.
     """
-    lines = LocalLines()
-    whole = lines.feed(data)
-    lines.finish()
-    return whole
+    if not data.endswith(CR):
+        return _to_crlf(data, 0)
+    _to_crlf(data[:-1], 0)
+    raise MessageError(_bare_cr_text(len(data) - 1))
 
 
 def crlf_chunks(chunks: Iterable[bytes]) -> Iterator[bytes]:
@@ -101,8 +101,11 @@ class LocalLines:
             MessageError: the last one is a CR.
         """
         if self._held:
-            text = f"bare CR at offset {self._offset} of the message: lines must end in LF or CRLF"
-            raise MessageError(text)
+            raise MessageError(_bare_cr_text(self._offset))
+
+
+def _bare_cr_text(offset: int) -> str:
+    return f"bare CR at offset {offset} of the message: lines must end in LF or CRLF"
 
 
 def _to_crlf(data: bytes, offset: int) -> bytes:
@@ -174,7 +177,8 @@ def dot_stuff(data: bytes) -> bytes:
 
     Spec: RFC 5321 section 4.5.2.
     """
-    return DotStuffer().feed(data)
+    stuffed = data.replace(b"\r\n.", b"\r\n..")
+    return b"." + stuffed if data.startswith(b".") else stuffed
 
 
 class DotStuffer:

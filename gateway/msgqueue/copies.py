@@ -67,17 +67,18 @@ class Gathering:
         Returns:
             The number of the group, counted from 0; a new group has the next number.
         """
+        if kind is None:
+            self._groups.append(())
+            return len(self._groups) - 1
         everybody = tuple(map(_folded, recipients))
-        number = None if kind is None else self._open.get(kind)
+        number = self._open.get(kind)
         if number is not None:
             group = set(self._groups[number])
             if self._has_room(group, everybody):
                 self._groups[number] = group.union(everybody)
                 return number
-        self._groups.append(() if kind is None else everybody)
-        number = len(self._groups) - 1
-        if kind is not None:
-            self._open[kind] = number
+        self._groups.append(everybody)
+        self._open[kind] = number = len(self._groups) - 1
         return number
 
     @staticmethod

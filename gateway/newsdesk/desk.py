@@ -13,7 +13,6 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from gateway.ids import NodeId
 from gateway.maillog import log_mail
 from gateway.message.envelope import Envelope
 from gateway.msgqueue.bodies import StagedBody
@@ -24,7 +23,7 @@ from gateway.msgqueue.store import Queue
 from gateway.nntp.article import Article, ArticleLimits, Rejection, age_rejection, read_article
 from gateway.nntp.injection import Injected
 from gateway.nntp.path import Source, is_in_path, path_identities, relayed
-from gateway.nntp.wildmat import Wildmat, takes_groups
+from gateway.nntp.wildmat import Wildmat
 from gateway.routing.feeds import Feed, Feeds
 
 Hold = Callable[[str, bytes], bytes | StagedBody]
@@ -126,6 +125,7 @@ class NewsDesk:
         self.queue = queue
         self.rules = rules
         self.history = History(queue)
+        self._own_names = (rules.pathhost, *rules.aliases)
         self._remote = RemoteControl(queue) if rules.feeds.has_remote else None
 
     def judge(
@@ -202,12 +202,12 @@ class NewsDesk:
     def _fault(self, article: Article, origin: Origin) -> Refused | None:
         """Why an article that is well-formed is not taken, or None."""
         fault = self._age_fault(article)
-        if fault is None and is_in_path(article.path, (self.rules.pathhost, *self.rules.aliases)):
+        if fault is None and is_in_path(article.path, self._own_names):
             fault = _refuse(article, "it has been here: our name is in its Path")
         fault = fault or self._groups_fault(article)
         if fault is not None:
             return fault
-        if origin.accept is not None and not takes_groups(origin.accept, article.newsgroups):
+        if origin.accept is not None and not origin.accept.takes(article.newsgroups):
             return _refuse(article, f"{origin.name or origin.client} may not feed these newsgroups")
         limit = origin.max_article_bytes
         if limit is not None and article.size_bytes > limit:
@@ -222,7 +222,7 @@ class NewsDesk:
         return None if aged is None else _refuse(article, aged.text)
 
     def _groups_fault(self, article: Article) -> Refused | None:
-        if takes_groups(self.rules.groups, article.newsgroups):
+        if self.rules.groups.takes(article.newsgroups):
             return None
         return _refuse(article, "none of its newsgroups is carried here", is_remembered=True)
 
@@ -247,8 +247,8 @@ def note_of(judgement: Judgement) -> Note:
     """What is to be remembered of an article for the log."""
     if isinstance(judgement, Refused):
         return Note(judgement.message_id, judgement.size_bytes, "", judgement.text)
-    to = " ".join([feed.name for feed in judgement.feeds])
-    return Note(judgement.message_id, judgement.article.size_bytes, to, None)
+    article = judgement.article
+    return Note(article.message_id, article.size_bytes, _names(judgement.feeds), None)
 
 
 def log_article(note: Note, fate: Fate, origin: Origin) -> None:
@@ -289,14 +289,15 @@ class _Address:
 _NOBODY = _Address((), Envelope("", ()))
 
 
+@functools.lru_cache(maxsize=256)
 def _address(feeds: tuple[Feed, ...]) -> _Address:
-    return _address_of(tuple([(feed.name, feed.node, feed.nice) for feed in feeds]))
+    targets = [Target(feed.name, feed.node, feed.nice if feed.node is not None else 0) for feed in feeds]
+    return _Address(tuple(targets), Envelope("", tuple(feed.name for feed in feeds)))
 
 
 @functools.lru_cache(maxsize=256)
-def _address_of(feeds: tuple[tuple[str, NodeId | None, int], ...]) -> _Address:
-    targets = tuple(Target(name, node, nice if node is not None else 0) for name, node, nice in feeds)
-    return _Address(targets, Envelope("", tuple(target.recipient for target in targets)))
+def _names(feeds: tuple[Feed, ...]) -> str:
+    return " ".join([feed.name for feed in feeds])
 
 
 def _message(

@@ -7,8 +7,9 @@ Lines of any length are taken, as INN takes them; the limits are those of the he
 Spec: RFC 5536 sections 2.2 and 3; RFC 5537 sections 3.6 and 3.7.
 """
 
+import functools
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
@@ -28,6 +29,8 @@ MESSAGE_ID_LIMIT_BYTES = 250
 """RFC 3977 section 3.6."""
 FUTURE_LIMIT_SECONDS = 24 * 3600.0
 """RFC 5537 section 3.6."""
+REMEMBERED_BYTES = 200
+"""Of a Newsgroups field: most are one of a few short ones."""
 SHOWN_BYTES = 80
 
 MANDATORY_FIELDS = ("From", "Date", "Newsgroups", "Subject", "Message-ID", "Path")
@@ -304,23 +307,37 @@ def _split(header: bytes) -> Iterator[bytes]:
 
 
 def _fields_of(header: bytes, limits: ArticleLimits) -> dict[bytes, bytes]:
-    """The fields that may stand once, by name in lower case; every field is looked at."""
+    """The values by name in lower case, unfolded where the field may stand once; every field is looked at."""
     sound = _FIELDS.match(header)
     if sound is None or sound.end() < len(header):
         line = header[0 if sound is None else sound.end() :].partition(b"\r\n")[0]
         raise _Unacceptable(Reason.BAD_HEADER, f"not a header field: {shown(line)!r}")
-    found: dict[bytes, bytes] = {}
-    is_any_large = len(header) > limits.field_bytes
-    for name, value in _FIELD.findall(header):
-        if is_any_large and len(value) > limits.field_bytes:
-            text = f"a {shown(name)} field of {len(value)} bytes; allowed: {limits.field_bytes}"
-            raise _Unacceptable(Reason.HEADER_TOO_LARGE, text)
-        key = name.lower()
-        if key in _LONE_FIELDS:
-            if key in found:
-                raise _Unacceptable(Reason.DUPLICATE_FIELD, f"two {shown(name)} fields")
-            found[key] = unfolded(value) if b"\n" in value else value.strip(_BLANKS)
+    fields = _FIELD.findall(header)
+    if len(header) > limits.field_bytes:
+        _check_sizes(fields, limits.field_bytes)
+    found = {name.lower(): value.strip(_BLANKS) for name, value in fields}
+    if len(found) < len(fields):
+        _check_lone(fields)
+    if len(fields) < header.count(b"\n"):
+        for name in _LONE_FIELDS & found.keys():
+            found[name] = unfolded(found[name])
     return found
+
+
+def _check_sizes(fields: Iterable[tuple[bytes, bytes]], limit_bytes: int) -> None:
+    for name, value in fields:
+        if len(value) > limit_bytes:
+            text = f"a {shown(name)} field of {len(value)} bytes; allowed: {limit_bytes}"
+            raise _Unacceptable(Reason.HEADER_TOO_LARGE, text)
+
+
+def _check_lone(fields: Iterable[tuple[bytes, bytes]]) -> None:
+    found: set[bytes] = set()
+    for name, _ in fields:
+        key = name.lower()
+        if key in _LONE_FIELDS and key in found:
+            raise _Unacceptable(Reason.DUPLICATE_FIELD, f"two {shown(name)} fields")
+        found.add(key)
 
 
 def _article(
@@ -334,17 +351,18 @@ def _article(
         name = next(name for key, name in _MANDATORY_KEYS.items() if not fields.get(key))
         raise _Unacceptable(Reason.MISSING, f"no {name} field")
     control = fields.get(b"control")
+    # By their order: one of each is made for every article, and names cost as much as the rest of it.
     return Article(
-        message_id=_message_id(fields[b"message-id"], announced),
-        newsgroups=_newsgroups(fields[b"newsgroups"], limits),
-        path=fields[b"path"].decode("utf-8", "replace"),
-        date_seconds=_date("Date", fields[b"date"]),
-        injection_seconds=_injection_date(fields),
-        distributions=split_names(fields[b"distribution"]) if b"distribution" in fields else (),
-        control=None if control is None else control.decode("utf-8", "replace"),
-        is_approved=bool(fields.get(b"approved")),
-        size_bytes=size_bytes,
-        header_bytes=header_bytes,
+        _message_id(fields[b"message-id"], announced),
+        _newsgroups(fields[b"newsgroups"], limits),
+        fields[b"path"].decode("utf-8", "replace"),
+        _date("Date", fields[b"date"]),
+        _injection_date(fields),
+        split_names(fields[b"distribution"]) if b"distribution" in fields else (),
+        None if control is None else control.decode("utf-8", "replace"),
+        bool(fields.get(b"approved")),
+        size_bytes,
+        header_bytes,
     )
 
 
@@ -358,14 +376,22 @@ def _message_id(value: bytes, announced: str | None) -> str:
 
 
 def _newsgroups(value: bytes, limits: ArticleLimits) -> tuple[str, ...]:
-    names = split_names(value)
-    if len(names) > limits.newsgroup_count:
-        text = f"{len(names)} names in Newsgroups; allowed: {limits.newsgroup_count}"
+    count, sound = _sound_names(value) if len(value) <= REMEMBERED_BYTES else _find_sound_names(value)
+    if count > limits.newsgroup_count:
+        text = f"{count} names in Newsgroups; allowed: {limits.newsgroup_count}"
         raise _Unacceptable(Reason.BAD_NEWSGROUPS, text)
-    sound = tuple(filter(is_newsgroup_name, names))
     if not sound:
         raise _Unacceptable(Reason.BAD_NEWSGROUPS, f"no newsgroup in {shown(value)!r}")
     return sound
+
+
+def _find_sound_names(value: bytes) -> tuple[int, tuple[str, ...]]:
+    """How many names there are, and those that can be newsgroups."""
+    names = split_names(value)
+    return len(names), tuple(filter(is_newsgroup_name, names))
+
+
+_sound_names = functools.lru_cache(maxsize=1024)(_find_sound_names)
 
 
 def _date(name: str, value: bytes) -> float:

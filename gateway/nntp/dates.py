@@ -5,6 +5,7 @@ Contract: a text gives unix seconds or None, whatever the locale, and None for a
 Spec: RFC 5322 sections 3.3 and 4.3; RFC 5536 section 3.1.1; RFC 3977 section 7.3.2.
 """
 
+import functools
 import re
 from datetime import UTC, datetime
 
@@ -29,7 +30,7 @@ _NNTP_DATE = re.compile(r"(\d{2}|\d{4})(\d{2})(\d{2})", re.ASCII)
 _NNTP_TIME = re.compile(r"(\d{2})(\d{2})(\d{2})", re.ASCII)
 _CENTURY_YEARS = 100
 _PIVOT_YEAR = 50
-_LAST_LEAP_SECOND = 60
+_LAST_HOUR, _LAST_MINUTE, _LAST_LEAP_SECOND = 23, 59, 60
 _MAX_NESTED_COMMENTS = 4
 
 
@@ -49,11 +50,14 @@ def parse_date(text: str) -> float | None:
             break
         text = _COMMENT.sub(" ", text)
     match = _DATE.fullmatch(text.strip().lower())
-    if match is None or match[2] not in _MONTHS:
+    if match is None:
         return None
-    day, month, year = int(match[1]), _MONTHS[match[2]], _full_year(match[3])
-    seconds = _unix_seconds(year, month, day, int(match[4]), int(match[5]), int(match[6] or 0))
-    return None if seconds is None else seconds - _offset_seconds(match[7] or "")
+    day, month, year, hour, minute, second, zone = match.groups("")
+    midnight = _midnight(day, month, year)
+    hours, minutes, seconds = int(hour), int(minute), int(second or 0)
+    if midnight is None or hours > _LAST_HOUR or minutes > _LAST_MINUTE or seconds > _LAST_LEAP_SECOND:
+        return None
+    return midnight + 3600 * hours + 60 * minutes + seconds - _offset_seconds(zone)
 
 
 def parse_command_date(date: str, time: str, now_seconds: float) -> float | None:
@@ -83,6 +87,14 @@ def command_date(unix_seconds: float) -> str:
     return f"{moment.year:04}{moment:%m%d%H%M%S}"
 
 
+@functools.lru_cache(maxsize=256)
+def _midnight(day: str, month: str, year: str) -> float | None:
+    # Articles that come together are of the same few days.
+    if month not in _MONTHS:
+        return None
+    return _unix_seconds(_full_year(year), _MONTHS[month], int(day), 0, 0, 0)
+
+
 def _full_year(digits: str) -> int:
     """RFC 5322 section 4.3."""
     year = int(digits)
@@ -100,6 +112,7 @@ def _unix_seconds(year: int, month: int, day: int, hour: int, minute: int, secon
     return moment.timestamp() + leap_second
 
 
+@functools.lru_cache(maxsize=256)
 def _offset_seconds(zone: str) -> int:
     if zone[:1] in {"+", "-"}:
         minutes = int(zone[1:3]) * 60 + int(zone[3:])

@@ -17,9 +17,9 @@ Spec: RFC 3977 section 6.3.2; RFC 4643 section 2.3; RFC 4644.
 """
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from enum import Enum
+from enum import Enum, StrEnum
 from typing import ClassVar, NamedTuple
 
 from gateway.errors import LocalProtocolError
@@ -36,7 +36,7 @@ SHOWN_REPLY_BYTES = 512
 """Of a reply: its longest Message-ID and some words."""
 
 
-class FeedResult(Enum):
+class FeedResult(StrEnum):
     """What a peer did with an article."""
 
     ACCEPTED = "accepted"
@@ -87,7 +87,7 @@ class FeedOutcome(NamedTuple):
         message_id: of the article.
         result: what the peer said, or LATER if it said nothing.
         code: of its answer, 0 if there was none.
-        text: the answer, printable.
+        text: the answer without the Message-ID in front, printable.
     """
 
     message_id: str
@@ -121,26 +121,27 @@ class _Stage(Enum):
     CLOSED = "closed"
 
 
-class _Step(Enum):
-    CHECK = "CHECK"
-    TAKETHIS = "TAKETHIS"
-    IHAVE = "IHAVE"
-    TRANSFER = "the article behind IHAVE"
+class _Step(NamedTuple):
+    """What an answer is owed for.
+
+    Args:
+        name: of the command, or for people.
+        results: what each answer means; None: the article is wanted.
+    """
+
+    name: str
+    results: Mapping[int, FeedResult | None]
 
 
-_RESULTS = {
-    (_Step.CHECK, 438): FeedResult.DUPLICATE,
-    (_Step.CHECK, 431): FeedResult.LATER,
-    (_Step.TAKETHIS, 239): FeedResult.ACCEPTED,
-    (_Step.TAKETHIS, 439): FeedResult.REJECTED,
-    (_Step.IHAVE, 435): FeedResult.DUPLICATE,
-    (_Step.IHAVE, 436): FeedResult.LATER,
-    (_Step.IHAVE, 437): FeedResult.REJECTED,
-    (_Step.TRANSFER, 235): FeedResult.ACCEPTED,
-    (_Step.TRANSFER, 436): FeedResult.LATER,
-    (_Step.TRANSFER, 437): FeedResult.REJECTED,
-}
-_WANTED = {(_Step.CHECK, 238), (_Step.IHAVE, 335)}
+_CHECK = _Step("CHECK", {238: None, 438: FeedResult.DUPLICATE, 431: FeedResult.LATER})
+_TAKETHIS = _Step("TAKETHIS", {239: FeedResult.ACCEPTED, 439: FeedResult.REJECTED})
+_IHAVE = _Step(
+    "IHAVE", {335: None, 435: FeedResult.DUPLICATE, 436: FeedResult.LATER, 437: FeedResult.REJECTED}
+)
+_TRANSFER = _Step(
+    "the article behind IHAVE",
+    {235: FeedResult.ACCEPTED, 436: FeedResult.LATER, 437: FeedResult.REJECTED},
+)
 _CLOSING_CODES = frozenset((400, 480, 483, 502, 503))
 """The peer will say so to every command: nothing more is to be asked on this connection."""
 _REPLY = re.compile(rb"([1-5]\d\d)(?: (.*))?", re.DOTALL)
@@ -220,7 +221,7 @@ class FeedDialogue:
         if self._is_streaming and (self._settings.is_check_skipped or not self._habit.is_asking):
             self._wanted.add(message_id)
             return [ArticleWanted(message_id)]
-        step = _Step.CHECK if self._is_streaming else _Step.IHAVE
+        step = _CHECK if self._is_streaming else _IHAVE
         self._ask(step, message_id)
         return []
 
@@ -236,9 +237,9 @@ class FeedDialogue:
         """
         self._take_wanted(message_id)
         if self._is_streaming:
-            self._ask(_Step.TAKETHIS, message_id)
+            self._ask(_TAKETHIS, message_id)
         else:
-            self._steps[message_id] = _Step.TRANSFER
+            self._steps[message_id] = _TRANSFER
         end = b"" if article.endswith(b"\r\n") else b"\r\n"
         self._output += (dot_stuff(article), end, b".\r\n")
 
@@ -334,20 +335,24 @@ class FeedDialogue:
     def _take_answer(self, code: int, text: str) -> Iterable[FeedEvent]:
         if code in _CLOSING_CODES:
             return self._close(code, text)
-        # The answers to IHAVE name no article, but there is only one.
-        message_id = text.partition(" ")[0] if self._is_streaming else next(iter(self._steps), "")
+        if self._is_streaming:
+            message_id, _, rest = text.partition(" ")
+        else:
+            # The answers to IHAVE name no article, but there is only one.
+            message_id, rest = next(iter(self._steps), ""), text
         step = self._steps.pop(message_id, None)
         if step is None:
             return self._close(0, f"a reply to nothing: {code} {text}")
-        if (step, code) in _WANTED:
+        if code not in step.results:
+            return self._close(0, f"a reply that {step.name} has not: {code} {text}")
+        result = step.results[code]
+        if result is None:
             self._wanted.add(message_id)
             return (ArticleWanted(message_id),)
-        result = _RESULTS.get((step, code))
-        if result is None:
-            return self._close(0, f"a reply that {step.value} has not: {code} {text}")
         if result is FeedResult.REJECTED:
-            return self._doubt(Refusal(message_id, code, text))
-        return (self._outcome(message_id, result, code, text), *self._quit_when_done())
+            return self._doubt(Refusal(message_id, code, rest))
+        outcome = self._outcome(message_id, result, code, rest)
+        return (outcome, *self._quit_when_done()) if self._is_quitting else (outcome,)
 
     def _doubt(self, refusal: Refusal) -> Iterable[FeedEvent]:
         if (question := self._look.ask(refusal)) is None:
@@ -362,7 +367,7 @@ class FeedDialogue:
 
     def _ask(self, step: _Step, message_id: str) -> None:
         self._steps[message_id] = step
-        self._say(f"{step.value} {message_id}")
+        self._say(f"{step.name} {message_id}")
 
     def _say(self, line: str) -> None:
         self._output.append(f"{line}\r\n".encode())

@@ -12,7 +12,7 @@ Spec: RFC 5536 section 3.1.5; RFC 5537 sections 3.2 and 3.6.
 import functools
 import re
 from collections.abc import Collection
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from gateway.nntp.article import header_end
 
@@ -27,8 +27,7 @@ _NOT_IN_DIAGNOSTIC = re.compile(r"[^A-Za-z0-9._:\[\]-]")
 _DIAGNOSTIC = "."
 
 
-@dataclass(frozen=True, slots=True)
-class Source:
+class Source(NamedTuple):
     """Who handed an article in.
 
     Args:
@@ -62,17 +61,19 @@ def hop_count(path: str) -> int:
     return len(path_identities(path))
 
 
-def is_in_path(path: str, names: Collection[str]) -> bool:
+def is_in_path(path: str, names: tuple[str, ...]) -> bool:
     """Whether an article passed an agent of one of these names, in any case of letters."""
-    if not names:
-        return False
-    passed = _lowered_identities(path)
-    return any(name.lower() in passed for name in names)
+    return bool(names) and not _lowered_identities(path).isdisjoint(_lowered(names))
 
 
 @functools.lru_cache(maxsize=256)
 def _lowered_identities(path: str) -> frozenset[str]:
-    return frozenset(name.lower() for name in path_identities(path))
+    return frozenset(map(str.lower, path_identities(path)))
+
+
+@functools.lru_cache(maxsize=256)
+def _lowered(names: tuple[str, ...]) -> frozenset[str]:
+    return frozenset(map(str.lower, names))
 
 
 def relayed(article: bytes, own: str, source: Source, path: str) -> bytes:
@@ -129,7 +130,7 @@ def _diagnostic(path: str, names: tuple[str, ...], address: str) -> str:
     if not names:
         return f".SEEN.{_word(address)}!" if address else ""
     first = _DELIMITER.split(path.strip(), maxsplit=1)[0]
-    if first.lower() in {name.lower() for name in names}:
+    if first.lower() in _lowered(names):
         return "!"
     return f".MISMATCH.{_word(names[0])}!"
 

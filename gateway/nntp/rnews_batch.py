@@ -161,23 +161,27 @@ class RnewsReader:
         return []
 
     def _read_header(self, buffer: bytes, at: int, events: list[RnewsEvent]) -> int:
-        head = buffer[at : at + HEADER_LIMIT_BYTES]
-        if not self._count and not _MARK.startswith(head[: len(_MARK)]):
-            self._begin_bare(buffer[at:])
-            return len(buffer)
-        if b"\n" not in head and len(head) < HEADER_LIMIT_BYTES:
-            return at
-        match = _HEADER.match(head)
+        match = _HEADER.match(buffer, at, at + HEADER_LIMIT_BYTES)
         if match is None:
-            line = shown(head.partition(b"\n")[0])
-            self._fail(f"no '#! rnews' line where article {self._count + 1} should begin, but {line!r}")
+            return self._read_no_header(buffer, at)
         self._count += 1
         if self._count > self._limits.article_count:
             self._fail(f"more than {self._limits.article_count} articles in one batch")
         self._left_bytes = int(match[1])
         if not self._left_bytes:
             events.append(ArticleUnreadable(0, "an article of no bytes"))
-        return at + match.end()
+        return match.end()
+
+    def _read_no_header(self, buffer: bytes, at: int) -> int:
+        """Take a bare article, or wait for the rest of a header line."""
+        head = buffer[at : at + HEADER_LIMIT_BYTES]
+        if not self._count and not _MARK.startswith(head[: len(_MARK)]):
+            self._begin_bare(buffer[at:])
+            return len(buffer)
+        if b"\n" in head or len(head) >= HEADER_LIMIT_BYTES:
+            line = shown(head.partition(b"\n")[0])
+            self._fail(f"no '#! rnews' line where article {self._count + 1} should begin, but {line!r}")
+        return at
 
     def _begin_bare(self, data: bytes) -> None:
         self._is_bare = True
@@ -185,13 +189,19 @@ class RnewsReader:
         self._keep(data)
 
     def _read_article(self, buffer: bytes, at: int, events: list[RnewsEvent]) -> int:
-        stop = len(buffer) if self._is_bare else min(len(buffer), at + self._left_bytes)
-        self._keep(buffer[at:stop])
-        if not self._is_bare:
-            self._left_bytes -= stop - at
-            if not self._left_bytes:
-                events.append(self._event())
-        return stop
+        end = at + self._left_bytes
+        if self._is_bare or end > len(buffer):
+            self._keep(buffer[at:])
+            self._left_bytes -= 0 if self._is_bare else len(buffer) - at
+            return len(buffer)
+        self._left_bytes = 0
+        if self._size_bytes:
+            self._keep(buffer[at:end])
+            events.append(self._event())
+        else:
+            # The whole article is here, as most are: nothing needs to be kept.
+            events.append(self._event_of(buffer[at:end], end - at))
+        return end
 
     def _keep(self, piece: bytes) -> None:
         self._size_bytes += len(piece)
@@ -204,6 +214,9 @@ class RnewsReader:
         size_bytes, data = self._size_bytes, bytes(self._held)
         self._size_bytes = 0
         self._held.clear()
+        return self._event_of(data, size_bytes)
+
+    def _event_of(self, data: bytes, size_bytes: int) -> RnewsEvent:
         if size_bytes > self._limits.article_bytes:
             return ArticleUnreadable(size_bytes, f"{size_bytes} bytes; allowed: {self._limits.article_bytes}")
         try:

@@ -21,6 +21,8 @@ PATTERNS_LIMIT_CHARS = 65536
 """Patterns of a command are far shorter; those of a configuration list a hierarchy or two."""
 REMEMBERED_GROUPS_COUNT = 5
 """Of an article: what is said of these together is kept, of more it is looked for anew."""
+REMEMBERED_COUNT = 1024
+"""Sets of groups; then all are looked for anew."""
 NAME_LIMIT_CHARS = 497
 """A longer name does not fit in a command line of NNTP: RFC 3977 section 3.1."""
 
@@ -56,6 +58,8 @@ class Wildmat:
 
     text: str
     rules: tuple[tuple[re.Pattern[str], Verdict], ...] = field(compare=False)
+    _known: dict[tuple[str, ...], bool] = field(default_factory=dict, init=False, repr=False, compare=False)
+    """What is said of the newsgroups of articles: most are in the same few."""
 
     @classmethod
     def parse(cls, text: str) -> "Wildmat":
@@ -90,22 +94,21 @@ class Wildmat:
         """Whether the last pattern that matches a name says yes."""
         return self.verdict(name) is Verdict.YES
 
+    def takes(self, groups: tuple[str, ...]) -> bool:
+        """Whether an article in these groups is meant: one of them matches, and none is poison."""
+        known = self._known.get(groups)
+        if known is None:
+            known = are_meant(map(self.verdict, groups))
+            # The names of many would take much memory.
+            if len(groups) <= REMEMBERED_GROUPS_COUNT:
+                if len(self._known) >= REMEMBERED_COUNT:
+                    self._known.clear()
+                self._known[groups] = known
+        return known
+
     def is_poison(self, name: str) -> bool:
         """Whether the last pattern that matches a name keeps the whole article away."""
         return self.verdict(name) is Verdict.POISON
-
-
-def takes_groups(wildmat: Wildmat, groups: tuple[str, ...]) -> bool:
-    """Whether an article in these groups is meant: one of them matches, and none is poison."""
-    if len(groups) > REMEMBERED_GROUPS_COUNT:
-        return are_meant(map(wildmat.verdict, groups))
-    return _takes_few(wildmat, groups)
-
-
-@functools.lru_cache(maxsize=1024)
-def _takes_few(wildmat: Wildmat, groups: tuple[str, ...]) -> bool:
-    # Most articles are in the same few groups; the names of many would take much memory.
-    return are_meant(map(wildmat.verdict, groups))
 
 
 def are_meant(verdicts: Iterable[Verdict]) -> bool:

@@ -15,7 +15,7 @@ from gateway.errors import ConfigError
 from gateway.ids import NICE_BULK, NodeId
 from gateway.nntp.article import Article
 from gateway.nntp.path import hop_count, is_in_path
-from gateway.nntp.wildmat import Verdict, Wildmat, are_meant, takes_groups
+from gateway.nntp.wildmat import Verdict, Wildmat, are_meant
 
 NOT = "!"
 
@@ -66,9 +66,9 @@ class Wishes:
     is_paused: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Feed:
-    """One place that articles go to.
+    """One place that articles go to. It equals itself alone, and is looked up quickly for that.
 
     Args:
         name: for logs, and the recipient in the queue.
@@ -126,7 +126,7 @@ class Feed:
         if wishes.is_paused:
             return False
         if self.remote is None:
-            return takes_groups(self.groups, groups)
+            return self.groups.takes(groups)
         return are_meant(self.verdict(group, wishes) for group in groups)
 
 

@@ -25,8 +25,8 @@ def connected(*, is_streaming: bool = True, **settings: bool | int) -> FeedDialo
     return feed
 
 
-def outcome(number: int, result: FeedResult, code: int, text: str | None = None) -> FeedOutcome:
-    return FeedOutcome(f"<{number}@a>", result, code, f"<{number}@a> x" if text is None else text)
+def outcome(number: int, result: FeedResult, code: int, text: str = "x") -> FeedOutcome:
+    return FeedOutcome(f"<{number}@a>", result, code, text)
 
 
 def refused(*, is_streaming: bool = True) -> FeedDialogue:
