@@ -17,8 +17,9 @@ from gateway.msgqueue.many_rows import Row, execute_rows
 from gateway.msgqueue.rows import mail_columns, recipient_columns
 
 _INTO_MESSAGE = (
-    "INSERT INTO message (seq, id, role, sender, is_8bit, is_smtputf8, size_bytes, message_id, origin,"
-    " origin_node, origin_batch, origin_packet, arrived_at, arrived_wall, body_file,"
+    "INSERT INTO message (seq, id, size_bytes, message_id, body_file,"
+    " role, sender, is_8bit, is_smtputf8, origin,"
+    " origin_node, origin_batch, origin_packet, arrived_at, arrived_wall,"
     " envid, ret, priority, deliver_by_at, deliver_by_mode, trace_bytes, kind)"
 )
 _INTO_BODY = "INSERT INTO body (message, data, file, place)"
@@ -33,6 +34,9 @@ TOO_BIG_STATUS = "4.3.4"
 WAITING_STATUS = "4.4.5"
 """RFC 3463: congestion."""
 WAITING_TEXT = "its neighbour sends more than it may: it goes on when the rate allows it"
+
+
+_Numbered = tuple[int, tuple[NewMessage, Role]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +99,7 @@ def insert_message(
         wait_seconds: until it may go on, since its neighbour sends more than it may.
     """
     now, wall = clock.now(), clock.wall()
-    row = _message_row(None, message, role, came_by, (now, wall))
+    row = (*_own_columns(None, message), *_shared_columns(message, role, came_by, (now, wall)))
     seq = connection.execute(f"{_INTO_MESSAGE} VALUES ({', '.join('?' * len(row))})", row).lastrowid
     if isinstance(message.body, bytes):
         connection.execute(f"{_INTO_BODY} VALUES (?, ?, NULL, NULL)", (seq, message.body))
@@ -123,25 +127,56 @@ def insert_messages(
     moment = (clock.now(), clock.wall())
     (last_seq,) = connection.execute("SELECT coalesce(max(seq), 0) FROM message").fetchone()
     numbered = list(enumerate(messages, last_seq + 1))
-    execute_rows(
-        connection,
-        _INTO_MESSAGE,
-        [_message_row(seq, message, role, came_by, moment) for seq, (message, role) in numbered],
-    )
+    _insert_rows(connection, numbered, came_by, moment)
     for bodies in _portions(
         [(seq, message.body) for seq, (message, _) in numbered if isinstance(message.body, bytes)]
     ):
         execute_rows(connection, _INTO_BODY, place(bodies))
-    # Articles of the same feeds share their targets, and what is known of a delivery but for its message.
-    known: dict[tuple[int, int, bool], list[Row]] = {}
-    deliveries: list[Row] = []
+    _insert_deliveries(connection, numbered, came_by[0], moment)
+
+
+def _insert_rows(
+    connection: sqlite3.Connection,
+    numbered: Sequence[_Numbered],
+    came_by: tuple[str, str, str],
+    moment: tuple[float, float],
+) -> None:
+    """Insert messages; articles of the same feeds share all that is not their own."""
+    shared: dict[tuple[object, ...], Row] = {}
+    keys = []
+    for _, (message, role) in numbered:
+        key = (id(message.envelope), role, message.origin, message.trace_bytes, message.content_hash)
+        if key not in shared:
+            shared[key] = _shared_columns(message, role, came_by, moment)
+        keys.append(key)
+    own = [_own_columns(seq, message) for seq, (message, _) in numbered]
+    if len(shared) == 1:
+        execute_rows(connection, _INTO_MESSAGE, own, common=shared[keys[0]])
+    else:
+        rows = [(*row, *shared[key]) for row, key in zip(own, keys, strict=True)]
+        execute_rows(connection, _INTO_MESSAGE, rows)
+
+
+def _insert_deliveries(
+    connection: sqlite3.Connection,
+    numbered: Sequence[_Numbered],
+    came_from: str,
+    moment: tuple[float, float],
+) -> None:
+    """Insert the deliveries of messages; articles of the same feeds share their targets."""
+    shared: dict[tuple[int, int, bool], list[Row]] = {}
+    rows: list[tuple[int, list[Row]]] = []
     for seq, (message, _) in numbered:
         key = (id(message.targets), id(message.envelope), size_of(message) > LARGE_BYTES)
-        if key not in known:
-            rows = _delivery_rows(seq, message, came_by[0], NO_LIMITS, (*moment, 0.0))
-            known[key] = [row[1:] for row in rows]
-        deliveries += [(seq, *rest) for rest in known[key]]
-    execute_rows(connection, _INTO_DELIVERY, deliveries)
+        if key not in shared:
+            made = _delivery_rows(seq, message, came_from, NO_LIMITS, (*moment, 0.0))
+            shared[key] = [row[1:] for row in made]
+        rows.append((seq, shared[key]))
+    if len(shared) == 1:
+        for rest in rows[0][1]:
+            execute_rows(connection, _INTO_DELIVERY, [(seq,) for seq, _ in rows], common=rest)
+    else:
+        execute_rows(connection, _INTO_DELIVERY, [(seq, *rest) for seq, some in rows for rest in some])
 
 
 def _portions(bodies: Iterable[tuple[int, bytes]]) -> Iterator[list[tuple[int, bytes]]]:
@@ -158,36 +193,39 @@ def _portions(bodies: Iterable[tuple[int, bytes]]) -> Iterator[list[tuple[int, b
         yield some
 
 
-def _message_row(
-    seq: int | None,
-    message: NewMessage,
-    role: Role,
-    came_by: tuple[str, str, str],
-    moment: tuple[float, float],
-) -> Row:
-    """Values for ``_INTO_MESSAGE``.
+def _own_columns(seq: int | None, message: NewMessage) -> Row:
+    """The first values for ``_INTO_MESSAGE``: each message has its own.
 
     Args:
         seq: its number; None: the next one.
+        message: which.
+    """
+    body = message.body
+    if isinstance(body, bytes):
+        return (seq, message.id, len(body), message.message_id, None)
+    return (seq, message.id, body.size_bytes, message.message_id, body.path.name)
+
+
+def _shared_columns(
+    message: NewMessage, role: Role, came_by: tuple[str, str, str], moment: tuple[float, float]
+) -> Row:
+    """The other values for ``_INTO_MESSAGE``.
+
+    Args:
         message: which.
         role: outbox or inbox.
         came_by: node id, batch id and packet id.
         moment: now, on the queue's clock and on the wall.
     """
-    body, envelope = message.body, message.envelope
+    envelope = message.envelope
     return (
-        seq,
-        message.id,
         role,
         envelope.sender,
         envelope.is_8bit,
         envelope.is_smtputf8,
-        size_of(message),
-        message.message_id,
         message.origin,
         *came_by,
         *moment,
-        None if isinstance(body, bytes) else body.path.name,
         *mail_columns(envelope.options, moment[0]),
         message.trace_bytes,
         kind_of(envelope, message.content_hash),

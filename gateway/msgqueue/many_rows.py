@@ -27,28 +27,32 @@ def execute_rows(
     rows: Sequence[Row],
     rest: str = "",
     limit_count: int = ROWS_LIMIT_COUNT,
+    *,
+    common: Row = (),
 ) -> None:
     """Execute a statement on rows.
 
     Args:
         connection: the writer's, in a transaction.
         front: of the statement, before the values, such as ``INSERT INTO table (columns)``.
-        rows: with as many values each as there are columns.
+        rows: with as many values each as there are columns, but for the last ones.
         rest: of the statement, behind the values.
         limit_count: rows of one statement at most, a power of two.
+        common: values of the last columns, the same for all rows.
     """
     for some in _parts(rows, limit_count):
-        marks, values = _values(some)
+        marks, values = _values(some, common)
         connection.execute(f"{front} VALUES {marks} {rest}", values)
 
 
-def _values(rows: Sequence[Row]) -> tuple[str, list[Value]]:
+def _values(rows: Sequence[Row], known: Row) -> tuple[str, list[Value]]:
     """The marks of some rows, and the values for them: what all rows have in common is given once."""
     columns = list(zip(*rows, strict=True))
     is_common = tuple([column.count(column[0]) == len(rows) for column in columns])
     common = [column[0] for column, is_one in zip(columns, is_common, strict=True) if is_one]
     own = [column for column, is_one in zip(columns, is_common, strict=True) if not is_one]
-    return _marks(is_common, len(rows)), [*common, *chain.from_iterable(zip(*own, strict=True))]
+    is_common += (True,) * len(known)
+    return _marks(is_common, len(rows)), [*common, *known, *chain.from_iterable(zip(*own, strict=True))]
 
 
 def _parts(items: Sequence[Item], size: int) -> Iterator[Sequence[Item]]:
