@@ -32,9 +32,10 @@ _ONE_TURN = f"""
     ORDER BY next_try_at, message LIMIT :count OFFSET :offset
 """  # noqa: S608
 _DUE = f"""
-    SELECT DISTINCT message FROM delivery WHERE {_WAITS} AND next_try_at <= :until
-    AND message > :after{{mine}} ORDER BY message LIMIT :count
+    SELECT DISTINCT message FROM delivery INDEXED BY delivery_waiting WHERE {_WAITS} AND nice = 0
+    AND message > :after AND next_try_at <= :until{{mine}} ORDER BY message LIMIT :count
 """  # noqa: S608
+"""In the inbox all is of niceness 0; with it the index leads to the next ones, however many wait."""
 _EARLY = f"""
     SELECT DISTINCT message FROM delivery INDEXED BY delivery_message WHERE {_WAITS} AND begun = 0
     AND message > :after{{mine}} ORDER BY message LIMIT :count

@@ -255,7 +255,8 @@ def _delivery_rows(
             seq,
             target.recipient,
             "" if target.node is None else target.node.text,
-            target.nice,
+            # The inbox is searched for what has none.
+            target.nice if target.node is not None else 0,
             *(_first_state(target, limits, came_from, size_bytes) or _queued(wait_seconds)),
             now + wait_seconds,
             now,

@@ -175,6 +175,9 @@ MIGRATIONS = (
     """
     CREATE INDEX message_file ON message (body_file) WHERE body_file IS NOT NULL;
     """,
+    """
+    UPDATE delivery SET nice = 0 WHERE node = '' AND nice != 0;
+    """,
 )
 """Number N of these leads from version N to version N + 1."""
 
