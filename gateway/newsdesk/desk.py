@@ -146,7 +146,7 @@ class NewsDesk:
         if fault is not None:
             return fault
         feeds = (origin.only,) if origin.only else self._targets(article, origin.name)
-        passed_on = relayed(data, self.rules.pathhost, _source(article, origin), article.path)
+        passed_on = relayed(data, self.rules.pathhost, _source(article, origin), article)
         return Accepted(article, passed_on, feeds)
 
     def judge_posted(self, injected: Injected) -> Judgement:

@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import chain
 from typing import NamedTuple
 
 from gateway.errors import MessageError
@@ -51,7 +52,7 @@ _BLANKS = b" \t\r\n"
 _FIELD_NAME = re.compile(rb"[!-9;-~]+")
 _FOLD = re.compile(rb"\r?\n([ \t])")
 _FIELDS = re.compile(rb"(?:[!-9;-~]++:(?=[ \t\r])[^\r]*+(?:\r\n[ \t][^\r]*+)*+\r\n)*+")
-_FIELD = re.compile(rb"([!-9;-~]++):([^\r]*+(?:\r\n[ \t][^\r]*+)*+)\r\n")
+_FIELD = re.compile(rb"([!-9;-~]++):(?=[ \t\r])([^\r]*+(?:\r\n[ \t][^\r]*+)*+)\r\n")
 
 
 class Reason(StrEnum):
@@ -122,6 +123,7 @@ class Article(NamedTuple):
         distributions: of Distribution; none: everywhere.
         control: value of Control: a control message; or None.
         is_approved: there is an Approved field.
+        has_xref: there is an Xref field.
         size_bytes: of the whole article.
         header_bytes: of the header section without the empty line.
     """
@@ -134,6 +136,7 @@ class Article(NamedTuple):
     distributions: tuple[str, ...]
     control: str | None
     is_approved: bool
+    has_xref: bool
     size_bytes: int
     header_bytes: int
 
@@ -308,11 +311,12 @@ def _split(header: bytes) -> Iterator[bytes]:
 
 def _fields_of(header: bytes, limits: ArticleLimits) -> dict[bytes, bytes]:
     """The values by name in lower case, unfolded where the field may stand once; every field is looked at."""
-    sound = _FIELDS.match(header)
-    if sound is None or sound.end() < len(header):
+    fields = _FIELD.findall(header)
+    # Each has its colon and line end besides: what is more is no field.
+    if len(b"".join(chain.from_iterable(fields))) + 3 * len(fields) < len(header):
+        sound = _FIELDS.match(header)
         line = header[0 if sound is None else sound.end() :].partition(b"\r\n")[0]
         raise _Unacceptable(Reason.BAD_HEADER, f"not a header field: {shown(line)!r}")
-    fields = _FIELD.findall(header)
     if len(header) > limits.field_bytes:
         _check_sizes(fields, limits.field_bytes)
     found = {name.lower(): value.strip(_BLANKS) for name, value in fields}
@@ -361,6 +365,7 @@ def _article(
         split_names(fields[b"distribution"]) if b"distribution" in fields else (),
         None if control is None else control.decode("utf-8", "replace"),
         bool(fields.get(b"approved")),
+        b"xref" in fields,
         size_bytes,
         header_bytes,
     )

@@ -14,7 +14,7 @@ import re
 from collections.abc import Collection
 from typing import NamedTuple
 
-from gateway.nntp.article import header_end
+from gateway.nntp.article import Article, header_end
 
 IDENTITY_LIMIT_CHARS = 253
 """A host name's; RFC 5536 sets no limit."""
@@ -76,33 +76,45 @@ def _lowered(names: tuple[str, ...]) -> frozenset[str]:
     return frozenset(map(str.lower, names))
 
 
-def relayed(article: bytes, own: str, source: Source, path: str) -> bytes:
+def relayed(article: bytes, own: str, source: Source, read: Article) -> bytes:
     """What we pass on: our name in Path, without Xref.
 
     Args:
         article: one that ``read_article`` takes.
         own: our name.
         source: who handed it in.
-        path: value of Path, as ``read_article`` gives it.
+        read: what ``read_article`` gives.
 
     Spec: RFC 5537 sections 3.2.1 and 3.6.
     """
-    end = header_end(article)
-    header = article[:end]
-    lowered = b"\r\n" + header.lower()
-    if b"\r\nxref:" in lowered:
+    header = article[: read.header_bytes]
+    if read.has_xref:
         header = without_fields(header, ("xref",))
-        lowered = b"\r\n" + header.lower()
-    start = lowered.find(b"\r\npath:")
-    if start < 0:
-        raise AssertionError("internal error: an article without Path was to be relayed")
-    front = f"{own}!{_diagnostic(path, source.names, source.address)}".encode("ascii")
+    start = _path_start(header)
+    front = _front(own, read.path, source)
     rest = header[start + len("Path:") :].lstrip(b" \t")
-    line_bytes = len("Path: ") + len(front) + rest.index(b"\r\n")
-    body = memoryview(article)[end:]
+    line_bytes = len(front) + rest.index(b"\r\n")
+    body = memoryview(article)[read.header_bytes :]
     # A fold of nothing is none: what stands behind the colon may be folded already.
     fold = b"\r\n\t" if line_bytes > LINE_LIMIT_BYTES and not rest.startswith(b"\r\n") else b""
-    return b"".join((header[:start], b"Path: ", front, fold, rest, body))
+    return b"".join((header[:start], front, fold, rest, body))
+
+
+def _path_start(header: bytes) -> int:
+    if header.startswith(b"Path:"):
+        return 0
+    before = header.find(b"\r\nPath:")
+    if before < 0:
+        # In other letters, which few write.
+        before = (b"\r\n" + header.lower()).find(b"\r\npath:") - len(b"\r\n")
+    if before < -len(b"\r\n"):
+        raise AssertionError("internal error: an article without Path was to be relayed")
+    return before + len(b"\r\n")
+
+
+@functools.lru_cache(maxsize=256)
+def _front(own: str, path: str, source: Source) -> bytes:
+    return f"Path: {own}!{_diagnostic(path, source.names, source.address)}".encode("ascii")
 
 
 def without_fields(article: bytes, names: Collection[str]) -> bytes:
@@ -124,7 +136,6 @@ def _removal(names: tuple[str, ...]) -> re.Pattern[bytes]:
     return re.compile(rb"^(?:" + words + rb"):[^\n]*\n(?:[ \t][^\n]*\n)*", re.IGNORECASE | re.MULTILINE)
 
 
-@functools.lru_cache(maxsize=256)
 def _diagnostic(path: str, names: tuple[str, ...], address: str) -> str:
     """What stands between our name and the path so far: RFC 5537 section 3.2.1, steps 2 to 4."""
     if not names:

@@ -41,6 +41,7 @@ def test_sound_article_says_where_it_may_go() -> None:
         distributions=("local", "world"),
         control="cancel <2@p.test>",
         is_approved=True,
+        has_xref=False,
         size_bytes=len(data),
         header_bytes=data.index(b"\r\n\r\n") + 2,
     )

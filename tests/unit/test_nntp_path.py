@@ -18,7 +18,7 @@ PATH = "b.test!!a.test!.SEEN.192.0.2.1!c.test!.POSTED.d.test!not-for-mail"
 def passed_on(data: bytes, source: Source) -> bytes:
     found = read_article(data)
     assert isinstance(found, Article)
-    return relayed(data, "us.test", source, found.path)
+    return relayed(data, "us.test", source, found)
 
 
 def test_names_in_a_path_are_neither_diagnostics_nor_the_tail() -> None:
@@ -80,3 +80,11 @@ def test_fields_are_taken_out_of_the_header_only() -> None:
 def test_names_that_may_stand_in_a_path() -> None:
     assert all(map(is_path_identity, ("news.example.org", "uucp_site", "a")))
     assert not any(map(is_path_identity, ("", ".a", "a!b", "a b", "ö", "a" * 254)))
+
+
+@pytest.mark.parametrize("name", ["Path", "path", "PATH", "pAtH"])
+@pytest.mark.parametrize("front", ["", "X-Path: no\r\n"])
+def test_path_is_found_whatever_its_letters_and_place(name: str, front: str) -> None:
+    data = front.encode() + article(Path="x!not-for-mail").replace(b"Path:", name.encode() + b":", 1)
+    changed = front.encode() + article(Path="us.test!x!not-for-mail")
+    assert passed_on(data, Source()) == changed
