@@ -14,6 +14,7 @@ Spec: docs/reference/pipe.md.
 import posix
 import sys
 from _socket import AF_UNIX, SHUT_WR, SOCK_STREAM, socket
+from fcntl import fcntl
 from select import POLLIN, POLLOUT, poll, select
 from time import sleep
 
@@ -36,6 +37,8 @@ CONNECT_SECONDS = 10.0
 """To be let in and told to go on; a daemon that takes longer is passed by."""
 ANSWER_SECONDS = 900.0
 """For the answer once all is handed over; Postfix waits for 1000 seconds, Exim for an hour."""
+_SET_PIPE_SIZE = 1031
+"""F_SETPIPE_SZ of fcntl(2)."""
 PATH_LIMIT_BYTES = 100
 """The kernel takes 107."""
 _LOOP_TEXT = (
@@ -219,6 +222,11 @@ def _send_body(link: socket, stdin: int) -> None:
     """Hand the rest of standard input over; stops when the daemon has heard enough."""
     # A piece is read behind its length, into memory that is used again: new memory costs as much as the way.
     piece = memoryview(bytearray(frames.LENGTH_BYTES + READ_BYTES))
+    try:
+        # Who writes can go on meanwhile, and fewer and larger pieces are handed over.
+        fcntl(stdin, _SET_PIPE_SIZE, READ_BYTES)
+    except OSError:
+        """It is no pipe, or this user's pipes are large enough already."""
     try:
         while True:
             size_bytes = posix.readv(stdin, [piece[frames.LENGTH_BYTES :]])

@@ -21,7 +21,7 @@ BOB = "bob@b.test"
 LARGE = b"0123456789\n" * 300_000
 ALLOWED = {
     *("gateway", "gateway.cli", "gateway.cli.pipe_client", "gateway.handover", "gateway.handover.frames"),
-    *("_socket", "posix", "select"),
+    *("_socket", "fcntl", "posix", "select"),
 }
 GONE = b"4.3.0 rmail: OSError: the daemon let us in and went away\n"
 BROKEN = b"4.3.0 the daemon ended before it answered\n"
