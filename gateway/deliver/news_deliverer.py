@@ -226,7 +226,9 @@ def _parts(page: Sequence[QueuedMessage], order: Iterable[str]) -> list[_Part]:
     parts: dict[str, _Part] = {}
     for article in page:
         for name, seq in zip(article.envelope.recipients, article.delivery_seqs, strict=True):
-            part = parts.setdefault(name, _Part(name))
+            part = parts.get(name)
+            if part is None:
+                part = parts[name] = _Part(name)
             part.articles.append(article)
             part.delivery_seqs.append(seq)
     known = [parts.pop(name) for name in order if name in parts]

@@ -89,7 +89,7 @@ def relayed(article: bytes, own: str, source: Source, read: Article) -> bytes:
     """
     header = article[: read.header_bytes]
     if read.has_xref:
-        header = without_fields(header, ("xref",))
+        header = _without_xref(header)
     start = _path_start(header)
     front = _front(own, read.path, source)
     rest = header[start + len("Path:") :].lstrip(b" \t")
@@ -98,6 +98,15 @@ def relayed(article: bytes, own: str, source: Source, read: Article) -> bytes:
     # A fold of nothing is none: what stands behind the colon may be folded already.
     fold = b"\r\n\t" if line_bytes > LINE_LIMIT_BYTES and not rest.startswith(b"\r\n") else b""
     return b"".join((header[:start], front, fold, rest, body))
+
+
+def _without_xref(header: bytes) -> bytes:
+    start = header.find(b"\r\nXref:")
+    end = header.find(b"\r\n", start + 2)
+    if start >= 0 and header[end + 2 : end + 3] not in {b" ", b"\t"}:
+        header = header[:start] + header[end:]
+    # One that goes on in another line, is written in other letters or is not the only one, as few are.
+    return without_fields(header, ("xref",)) if b"xref:" in header.lower() else header
 
 
 def _path_start(header: bytes) -> int:
