@@ -7,7 +7,7 @@ contain control characters or line breaks, so a sender can't forge a line; one w
 import functools
 import logging
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 _LOG = logging.getLogger("gateway.mail")
@@ -66,16 +66,51 @@ def log_mail(event: str, **values: str | int | None) -> None:
             dropped, moved, replayed.
         values: by key; underscores become dashes (``from_`` is ``from``); None leaves the key out.
     """
+    _put([_line(event, values)])
+
+
+def log_alike(
+    event: str,
+    keys: tuple[str, ...],
+    rows: Iterable[tuple[str | int | None, ...]],
+    **shared: str | int | None,
+) -> None:
+    """Write lines that differ in the values of some keys alone, which is quicker than one by one.
+
+    Args:
+        event: see ``log_mail``.
+        keys: in the order of ``KEYS``.
+        rows: of each line the values for them.
+        shared: what all lines have besides; see ``log_mail``.
+    """
+    pattern = _pattern(event, keys, tuple(shared.items()))
+    lines: list[str] = []
+    for row in rows:
+        if None in row:
+            lines.append(_line(event, {**dict(zip(keys, row, strict=True)), **shared}))
+        else:
+            lines.append(pattern % tuple([_shown(value) for value in row if value is not None]))
+        if len(lines) >= HELD_LIMIT_COUNT:
+            _put(lines)
+            lines = []
+    _put(lines)
+
+
+def _line(event: str, values: Mapping[str, str | int | None]) -> str:
     line = f"event={event}"
     for key, front, is_recurrent in _fronts(tuple(values)):
         value = values[key]
         if value is not None:
             line += _known_word(front, value) if is_recurrent else _word(front, value)
+    return line
+
+
+def _put(lines: list[str]) -> None:
     held = _together.held
     if held is None:
-        _write([line])
+        _write(lines)
         return
-    held.append(line)
+    held += lines
     if len(held) >= HELD_LIMIT_COUNT:
         _write(held)
         held.clear()
@@ -93,6 +128,22 @@ def _write(lines: Sequence[str]) -> None:
 
 
 @functools.lru_cache(maxsize=256)
+def _pattern(event: str, keys: tuple[str, ...], shared: tuple[tuple[str, str | int | None], ...]) -> str:
+    """A line with marks for the values of the keys."""
+    values = dict(shared)
+    pattern, marked = f"event={event}", []
+    for key, front, _ in _fronts((*keys, *values)):
+        if key in keys:
+            pattern += f"{front}%s"
+            marked.append(key)
+        elif (value := values[key]) is not None:
+            pattern += _word(front, value).replace("%", "%%")
+    if marked != list(keys):
+        raise AssertionError(f"internal error: the keys {keys} do not stand in this order in a line")
+    return pattern
+
+
+@functools.lru_cache(maxsize=256)
 def _fronts(keys: tuple[str, ...]) -> tuple[tuple[str, str, bool], ...]:
     """Keys in the order in which they stand, with how they are written, and whether their values recur."""
     in_order = sorted(keys, key=lambda key: _PLACE.get(key, len(KEYS)))
@@ -100,7 +151,11 @@ def _fronts(keys: tuple[str, ...]) -> tuple[tuple[str, str, bool], ...]:
 
 
 def _word(front: str, value: str | int) -> str:
-    return f"{front}{value}" if isinstance(value, int) else front + _clean(value)
+    return front + _shown(value)
+
+
+def _shown(value: str | int) -> str:
+    return str(value) if isinstance(value, int) else _clean(value)
 
 
 _known_word = functools.lru_cache(maxsize=1024)(_word)

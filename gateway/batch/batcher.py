@@ -21,7 +21,6 @@ import os
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from functools import partial
 
 from gateway.batch.content import HANDLES, Unsendable, arguments_of, body_of, count_fitting
 from gateway.batch.filling import Fillings
@@ -29,7 +28,7 @@ from gateway.batch.joining import join_copies
 from gateway.batch.policy import BatchSettings, LanePolicy, is_closable, seconds_until_closable
 from gateway.errors import UnknownNode
 from gateway.ids import NodeId
-from gateway.maillog import lines_together, log_mail
+from gateway.maillog import lines_together, log_alike, log_mail
 from gateway.msgqueue.entry import (
     Batch,
     BatchState,
@@ -324,15 +323,12 @@ class Batcher:
         self, batch: Batch, messages: list[QueuedMessage], target: Target, sealed: SealedPacket
     ) -> None:
         name = target.node.name if target.area is None else f"{AREA_PREFIX}{target.area.name}"
-        write = partial(log_mail, "sent", node=name, batch=batch.id.text, packet=sealed.packet.text)
+        rows = (
+            (message.id, message.message_id, message.envelope.sender, recipient, message.size_bytes)
+            for message in messages
+            for recipient in message.envelope.recipients
+        )
+        keys = ("id", "message_id", "from_", "to", "size")
+        packet = sealed.packet.text
         with lines_together():
-            for message in messages:
-                for recipient in message.envelope.recipients:
-                    write(
-                        id=message.id,
-                        message_id=message.message_id,
-                        from_=message.envelope.sender,
-                        to=recipient,
-                        size=message.size_bytes,
-                        status="2.0.0",
-                    )
+            log_alike("sent", keys, rows, node=name, batch=batch.id.text, packet=packet, status="2.0.0")

@@ -15,13 +15,15 @@ import logging
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from itertools import groupby
+from operator import itemgetter
 
 from gateway.deliver.news_target import Delivery, NewsTarget
 from gateway.deliver.outcome import of_error, one_line
 from gateway.deliver.result import DeliverResult
 from gateway.deliver.retry import RetrySchedule
 from gateway.errors import GatewayError
-from gateway.maillog import lines_together, log_mail
+from gateway.maillog import lines_together, log_alike
 from gateway.msgqueue.entry import Outcome, QueuedMessage, Verdict
 from gateway.msgqueue.inbox import Inbox
 from gateway.msgqueue.read_ahead import ReadAhead
@@ -29,6 +31,7 @@ from gateway.msgqueue.store import Queue
 
 LOCK = "deliver"
 NO_TARGET = Outcome(Verdict.DEFERRED, "4.3.5", "there is no such target in gateway.toml (any more)")
+_DECIDED = itemgetter(0)
 _LOG = logging.getLogger(__name__)
 
 
@@ -191,7 +194,7 @@ class _Run:
         wait_seconds = self._settings.retry.wait_seconds(article.attempts + 1)
         self._inbox.record_crash(part.delivery_seqs, text, wait_seconds)
         outcome = Outcome(Verdict.DEFERRED, "4.3.0", f"internal error: {text}")
-        _log("deferred", article, part.target, outcome, wait_seconds)
+        _log("deferred", [article], part.target, outcome, wait_seconds)
         self.result.crash_count += 1
 
     def _record(self, part: _Part, outcomes: Sequence[Outcome]) -> None:
@@ -208,17 +211,14 @@ class _Run:
             self._settings.retry.settle(outcome, article.attempts + 1, article.age_seconds)
             for article, outcome in zip(part.articles, outcomes, strict=True)
         ]
-        self._inbox.record(
-            [(seq, *decided) for seq, decided in zip(part.delivery_seqs, settled, strict=True)]
-        )
+        self._inbox.record([(seq, *how) for seq, how in zip(part.delivery_seqs, settled, strict=True)])
         with lines_together():
-            for article, (outcome, wait_seconds) in zip(part.articles, settled, strict=True):
-                self._tell(article, part.target, outcome, wait_seconds)
-
-    def _tell(self, article: QueuedMessage, target: str, outcome: Outcome, wait_seconds: float) -> None:
-        event = "dead" if outcome.verdict is Verdict.REFUSED else str(outcome.verdict)
-        _log(event, article, target, outcome, wait_seconds)
-        self.result.count(outcome.verdict)
+            decided = zip(settled, part.articles, strict=True)
+            for (outcome, wait_seconds), alike in groupby(decided, key=_DECIDED):
+                articles = [article for _, article in alike]
+                event = "dead" if outcome.verdict is Verdict.REFUSED else str(outcome.verdict)
+                _log(event, articles, part.target, outcome, wait_seconds)
+                self.result.count(outcome.verdict, len(articles))
 
 
 def _parts(page: Sequence[QueuedMessage], order: Iterable[str]) -> list[_Part]:
@@ -235,13 +235,14 @@ def _parts(page: Sequence[QueuedMessage], order: Iterable[str]) -> list[_Part]:
     return [*known, *parts.values()]
 
 
-def _log(event: str, article: QueuedMessage, target: str, outcome: Outcome, wait_seconds: float) -> None:
-    log_mail(
+def _log(
+    event: str, articles: Sequence[QueuedMessage], target: str, outcome: Outcome, wait_seconds: float
+) -> None:
+    log_alike(
         event,
-        id=article.id,
-        message_id=article.message_id,
+        ("id", "message_id", "node"),
+        [(article.id, article.message_id, article.origin) for article in articles],
         to=target,
-        node=article.origin,
         status=outcome.status,
         text=outcome.text,
         next_try_seconds=round(wait_seconds) if outcome.verdict is Verdict.DEFERRED else None,

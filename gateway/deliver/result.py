@@ -29,15 +29,15 @@ class DeliverResult:
         """Whether nothing was due."""
         return not (self.delivered_count or self.deferred_count or self.dead_count or self.crash_count)
 
-    def count(self, verdict: Verdict) -> None:
-        """Count a delivery that was decided."""
+    def count(self, verdict: Verdict, count: int = 1) -> None:
+        """Count deliveries that were decided."""
         match verdict:
             case Verdict.DELIVERED:
-                self.delivered_count += 1
+                self.delivered_count += count
             case Verdict.DEFERRED:
-                self.deferred_count += 1
+                self.deferred_count += count
             case Verdict.REFUSED:
-                self.dead_count += 1
+                self.dead_count += count
 
     def __iadd__(self, other: "DeliverResult") -> Self:
         """Count what another deliverer did as well."""

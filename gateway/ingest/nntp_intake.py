@@ -8,15 +8,16 @@ is too large for the database is written by a thread.
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, Future
 from functools import partial
+from itertools import groupby
 
 from gateway.errors import GatewayError
 from gateway.maillog import lines_together
 from gateway.msgqueue.history import Fate
 from gateway.msgqueue.store import INLINE_BODY_BYTES
-from gateway.newsdesk.desk import Accepted, Judgement, NewsDesk, Note, Origin, log_article, note_of
+from gateway.newsdesk.desk import Accepted, Judgement, NewsDesk, Origin, log_articles, note_of
 
 COMMITS_COUNT = 2
 """At a time: while one syncs, the next is gathered."""
@@ -99,9 +100,11 @@ class ArticleIntake:
         self._commits_count -= 1
         error = committed.exception()
         if error is None:
-            with lines_together():
-                for one, fate in zip(group, committed.result(), strict=True):
-                    _tell(one, fate)
+            fates = committed.result()
+            _log(group, fates)
+            for one, fate in zip(group, fates, strict=True):
+                _, _, tell = one
+                tell(fate)
         elif len(group) == 1 or isinstance(error, GatewayError):
             _tell_all(group, _as_fault(error))
         else:
@@ -110,7 +113,7 @@ class ArticleIntake:
         self._commit()
 
     def _take_large(self, one: _One) -> None:
-        judgement, origin, _ = one
+        judgement, origin, tell = one
         loop = asyncio.get_running_loop()
         taken = loop.run_in_executor(self._executor, lambda: self._desk.take(judgement, origin).result())
 
@@ -118,7 +121,9 @@ class ArticleIntake:
             if done.cancelled():
                 return
             error = done.exception()
-            _tell(one, done.result() if error is None else _as_fault(error))
+            if error is None:
+                _log([one], [done.result()])
+            tell(done.result() if error is None else _as_fault(error))
 
         taken.add_done_callback(settle)
 
@@ -135,13 +140,16 @@ def _as_fault(error: BaseException) -> GatewayError:
 
 
 def _tell_all(group: list[_One], error: GatewayError) -> None:
-    for one in group:
-        _tell(one, error)
+    for _, _, tell in group:
+        tell(error)
 
 
-def _tell(one: _One, outcome: Fate | GatewayError) -> None:
-    judgement, origin, tell = one
-    if isinstance(outcome, Fate):
-        note: Note = note_of(judgement)
-        log_article(note, outcome, origin)
-    tell(outcome)
+def _log(group: list[_One], fates: Sequence[Fate]) -> None:
+    with lines_together():
+        for origin, alike in groupby(zip(group, fates, strict=True), key=_origin_of):
+            log_articles([(note_of(judgement), fate) for (judgement, _, _), fate in alike], origin)
+
+
+def _origin_of(taken: tuple[_One, Fate]) -> Origin:
+    (_, origin, _), _ = taken
+    return origin

@@ -16,7 +16,7 @@ from gateway.ingest.nntp_settings import Moderators
 from gateway.ingest.pipe import PipeIntake
 from gateway.message.mailbox_list import parse_mailboxes
 from gateway.msgqueue.history import Fate
-from gateway.newsdesk.desk import Judgement, NewsDesk, Origin, Refused, log_article, note_of
+from gateway.newsdesk.desk import Judgement, NewsDesk, Origin, Refused, log_articles, note_of
 from gateway.nntp.article import ArticleLimits, Rejection, field_value
 from gateway.nntp.events import Stored
 from gateway.nntp.injection import (
@@ -117,13 +117,13 @@ class Posting:
         if isinstance(judgement, Refused):
             return self._refused(judgement, origin)
         fate = self.desk.take(judgement, origin).result()
-        log_article(note_of(judgement), fate, origin)
+        log_articles([(note_of(judgement), fate)], origin)
         if fate is Fate.KNOWN:
             return Posted(Stored.NO, "there is an article with this Message-ID already")
         return Posted(Stored.YES)
 
     def _refused(self, refused: Refused, origin: Origin) -> Posted:
-        log_article(note_of(refused), Fate.REFUSED, origin)
+        log_articles([(note_of(refused), Fate.REFUSED)], origin)
         return Posted(Stored.NO, refused.text)
 
     def _is_moderated(self, group: str) -> bool:

@@ -17,7 +17,7 @@ from gateway.ingest.nntp_access import Visitor
 from gateway.ingest.nntp_services import NntpServices
 from gateway.maillog import log_mail
 from gateway.msgqueue.history import Fate
-from gateway.newsdesk.desk import Judgement, Origin, Refused, log_article, note_of
+from gateway.newsdesk.desk import Judgement, Origin, Refused, log_articles, note_of
 from gateway.nntp.events import (
     ArticleReceived,
     ArticleRefused,
@@ -165,7 +165,7 @@ class NntpSession:
         offers.withdraw(event.message_id, self)
         judgement = self._services.desk.judge(event.data, origin, event.message_id)
         if isinstance(judgement, Refused) and not judgement.is_remembered:
-            log_article(note_of(judgement), Fate.REFUSED, origin)
+            log_articles([(note_of(judgement), Fate.REFUSED)], origin)
             self._dialogue.answer_article(event.ticket, Stored.NO, judgement.text)
             return
         offers.arrive(event.message_id)

@@ -19,7 +19,7 @@ from gateway.msgqueue.history import Fate, NewArticle
 from gateway.msgqueue.payload import Payload
 from gateway.msgqueue.shelf import Shelf
 from gateway.msgqueue.store import INLINE_BODY_BYTES
-from gateway.newsdesk.desk import Judgement, NewsDesk, Note, Origin, Refused, log_article, note_of
+from gateway.newsdesk.desk import Judgement, NewsDesk, Note, Origin, Refused, log_articles, note_of
 from gateway.nntp.rnews_batch import ArticleRead, RnewsEvent, RnewsLimits, read_batch
 
 HELD_LIMIT_BYTES = 4 << 20
@@ -124,8 +124,7 @@ class BatchDesk:
             return BatchTaken(is_duplicate=True)
         shelf.release()
         with lines_together():
-            for note, fate in zip(notes, put.fates, strict=True):
-                log_article(note, fate, origin)
+            log_articles(zip(notes, put.fates, strict=True), origin)
         counts = {fate: put.fates.count(fate) for fate in Fate}
         return BatchTaken(False, counts[Fate.NEW], counts[Fate.KNOWN], counts[Fate.REFUSED])
 

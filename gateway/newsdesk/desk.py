@@ -8,12 +8,13 @@ Spec: RFC 5536; RFC 5537 sections 3.2, 3.6 and 3.7.
 """
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
+from itertools import groupby
 from typing import NamedTuple
 
-from gateway.maillog import log_mail
+from gateway.maillog import log_alike
 from gateway.message.envelope import Envelope
 from gateway.msgqueue.bodies import StagedBody
 from gateway.msgqueue.entry import NewMessage, Target
@@ -251,17 +252,23 @@ def note_of(judgement: Judgement) -> Note:
     return Note(article.message_id, article.size_bytes, _names(judgement.feeds), None)
 
 
-def log_article(note: Note, fate: Fate, origin: Origin) -> None:
-    """Write the line of an article that was taken in, or was not."""
-    log_mail(
-        _EVENTS[fate],
-        message_id=note.message_id or None,
-        to=note.to if fate is Fate.NEW else None,
-        client=origin.client,
-        node=origin.name or None,
-        size=note.size_bytes,
-        text=note.refusal,
-    )
+def log_articles(articles: Iterable[tuple[Note, Fate]], origin: Origin) -> None:
+    """Write the lines of articles that were taken in, or were not."""
+    for (to, refusal, fate), alike in groupby(articles, key=_what_became):
+        log_alike(
+            _EVENTS[fate],
+            ("message_id", "size"),
+            [(note.message_id or None, note.size_bytes) for note, _ in alike],
+            to=to if fate is Fate.NEW else None,
+            client=origin.client,
+            node=origin.name or None,
+            text=refusal,
+        )
+
+
+def _what_became(article: tuple[Note, Fate]) -> tuple[str, str | None, Fate]:
+    note, fate = article
+    return note.to, note.refusal, fate
 
 
 _EVENTS = {Fate.NEW: "received", Fate.KNOWN: "duplicate", Fate.REFUSED: "refused"}

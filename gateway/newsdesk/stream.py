@@ -10,7 +10,7 @@ Spec: rnews(1) of INN; ``docs/reference/news.md``.
 import contextlib
 import sys
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
 
@@ -19,7 +19,7 @@ from gateway.maillog import lines_together
 from gateway.msgqueue.history import Fate
 from gateway.msgqueue.store import INLINE_BODY_BYTES
 from gateway.newsdesk.batches import BatchTaken, judge_read
-from gateway.newsdesk.desk import Accepted, Judgement, NewsDesk, Origin, log_article, note_of
+from gateway.newsdesk.desk import Accepted, Judgement, NewsDesk, Origin, log_articles, note_of
 from gateway.nntp.rnews_batch import RnewsEvent, RnewsLimits, RnewsReader
 
 GROUP_COUNT = 256
@@ -131,8 +131,8 @@ class ArticleStream:
             group = self._groups.popleft()
             self._tell(group.judgements, group.fates.result())
 
-    def _tell(self, judgements: list[Judgement], fates: Iterable[Fate]) -> None:
+    def _tell(self, judgements: list[Judgement], fates: Sequence[Fate]) -> None:
         with lines_together():
-            for judgement, fate in zip(judgements, fates, strict=True):
-                log_article(note_of(judgement), fate, self._origin)
-                self._counts[fate] += 1
+            log_articles(zip(map(note_of, judgements), fates, strict=True), self._origin)
+        for fate in fates:
+            self._counts[fate] += 1

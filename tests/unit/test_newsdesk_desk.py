@@ -12,7 +12,7 @@ import pytest
 from gateway.durable import Disk
 from gateway.msgqueue.history import Fate
 from gateway.msgqueue.store import Queue
-from gateway.newsdesk.desk import Accepted, DeskRules, NewsDesk, Origin, Refused, log_article, note_of
+from gateway.newsdesk.desk import Accepted, DeskRules, NewsDesk, Origin, Refused, log_articles, note_of
 from gateway.nntp.injection import Injected, Injector, Poster
 from gateway.nntp.wildmat import Wildmat
 from tests.support.news import article, path_of
@@ -129,7 +129,7 @@ def test_the_log_says_what_became_of_an_article(queue: Queue, caplog: pytest.Log
     with caplog.at_level(logging.INFO, "gateway.mail"):
         for content in (article(1), article(1), article(2, path="gw.test!")):
             found = newsdesk.judge(crlf(content), FROM_A)
-            log_article(note_of(found), newsdesk.take(found, FROM_A).result(), FROM_A)
+            log_articles([(note_of(found), newsdesk.take(found, FROM_A).result())], FROM_A)
     first, second, third = caplog.messages
     assert first.startswith('event=received message-id=<1@a.test> to="b inn" client=a node=a size=')
     assert second.startswith("event=duplicate message-id=<1@a.test> client=a")
