@@ -40,9 +40,6 @@ _LOG = logging.getLogger(__name__)
 
 LOCK_NAME = "serve"
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
-YOUNG_COUNT = 10_000
-"""New objects after which Python looks for circles among them: those of a batch are gone by then. With its own
-700 that took a hundredth of the time for news."""
 
 
 def serve(config: GatewayConfig, environ: Mapping[str, str], only: Collection[str]) -> None:
@@ -153,7 +150,6 @@ class _Daemon:
         # which takes some 50 ms in which every connection and every stage waits.
         gc.collect()
         gc.freeze()
-        gc.set_threshold(YOUNG_COUNT)
         _LOG.info("ready: %s", ", ".join(name for name in stages.NAMES if name in self._only))
         notify_systemd(self._environ, "READY=1")
 
