@@ -189,19 +189,20 @@ class RnewsReader:
         self._keep(data)
 
     def _read_article(self, buffer: bytes, at: int, events: list[RnewsEvent]) -> int:
-        end = at + self._left_bytes
-        if self._is_bare or end > len(buffer):
+        if self._is_bare:
             self._keep(buffer[at:])
-            self._left_bytes -= 0 if self._is_bare else len(buffer) - at
             return len(buffer)
-        self._left_bytes = 0
-        if self._size_bytes:
-            self._keep(buffer[at:end])
-            events.append(self._event())
-        else:
+        end = at + self._left_bytes
+        piece = buffer[at:end]
+        self._left_bytes -= len(piece)
+        if not self._left_bytes and not self._size_bytes:
             # The whole article is here, as most are: nothing needs to be kept.
-            events.append(self._event_of(buffer[at:end], end - at))
-        return end
+            events.append(self._event_of(piece, len(piece)))
+            return end
+        self._keep(piece)
+        if not self._left_bytes:
+            events.append(self._event())
+        return at + len(piece)
 
     def _keep(self, piece: bytes) -> None:
         self._size_bytes += len(piece)
