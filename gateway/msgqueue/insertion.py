@@ -172,9 +172,9 @@ def _insert_deliveries(
             made = _delivery_rows(seq, message, came_from, NO_LIMITS, (*moment, 0.0))
             shared[key] = [row[1:] for row in made]
         rows.append((seq, shared[key]))
-    if len(shared) == 1:
-        for rest in rows[0][1]:
-            execute_rows(connection, _INTO_DELIVERY, [(seq,) for seq, _ in rows], common=rest)
+    if len(shared) == 1 and len(rows[0][1]) == 1:
+        (rest,) = rows[0][1]
+        execute_rows(connection, _INTO_DELIVERY, [(seq,) for seq, _ in rows], common=rest)
     else:
         execute_rows(connection, _INTO_DELIVERY, [(seq, *rest) for seq, some in rows for rest in some])
 
