@@ -88,3 +88,23 @@ def test_path_is_found_whatever_its_letters_and_place(name: str, front: str) -> 
     data = front.encode() + article(Path="x!not-for-mail").replace(b"Path:", name.encode() + b":", 1)
     changed = front.encode() + article(Path="us.test!x!not-for-mail")
     assert passed_on(data, Source()) == changed
+
+
+@pytest.mark.parametrize(
+    "xref",
+    [
+        "Xref: a b:1\r\n",
+        "Xref: a b:1\r\n\tc:2\r\n",
+        "XREF: a b:1\r\n",
+        "Xref: a b:1\r\nXref: c d:2\r\n",
+        "Xref:\r\n",
+    ],
+)
+@pytest.mark.parametrize("place", ["first", "middle", "last"])
+def test_xref_goes_wherever_and_however_it_stands(xref: str, place: str) -> None:
+    header, _, body = article(X_Xref="Xref: kept").partition(b"\r\n\r\n")
+    lines = header.split(b"\r\n")
+    at = {"first": 0, "middle": 3, "last": len(lines)}[place]
+    lines.insert(at, xref.removesuffix("\r\n").encode())
+    expected = article(Path="us.test!a.news.test!x!not-for-mail", X_Xref="Xref: kept")
+    assert passed_on(b"\r\n".join(lines) + b"\r\n\r\n" + body, Source()) == expected

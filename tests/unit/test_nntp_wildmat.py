@@ -1,6 +1,7 @@
 import pytest
 
 from gateway.nntp.wildmat import (
+    REMEMBERED_COUNT,
     REMEMBERED_GROUPS_COUNT,
     BadWildmat,
     Verdict,
@@ -78,3 +79,11 @@ def test_names_of_groups(name: str) -> None:
 @pytest.mark.parametrize("name", ["", ".a", "a.", "a..b", "a b", "a,b", "a*", "a!b", "a/b", "a\n", "a" * 498])
 def test_what_can_be_no_name_of_a_group(name: str) -> None:
     assert not is_newsgroup_name(name)
+
+
+def test_what_is_remembered_of_many_groups_is_right_and_bounded() -> None:
+    wildmat = Wildmat.parse("a.*,!a.x.*")
+    names = [(f"a.{'x' if number % 3 else 'y'}.{number}",) for number in range(2 * REMEMBERED_COUNT + 1)]
+    for _ in range(2):
+        assert [wildmat.takes(name) for name in names] == [name[0].startswith("a.y") for name in names]
+    assert wildmat == Wildmat.parse("a.*,!a.x.*")
