@@ -86,10 +86,11 @@ def log_alike(
     pattern = _pattern(event, keys, tuple(shared.items()))
     lines: list[str] = []
     for row in rows:
-        if None in row:
-            lines.append(_line(event, {**dict(zip(keys, row, strict=True)), **shared}))
+        shown = [_shown(value) for value in row if value is not None]
+        if len(shown) == len(keys):
+            lines.append(pattern % tuple(shown))
         else:
-            lines.append(pattern % tuple([_shown(value) for value in row if value is not None]))
+            lines.append(_line(event, {**dict(zip(keys, row, strict=True)), **shared}))
         if len(lines) >= HELD_LIMIT_COUNT:
             _put(lines)
             lines = []

@@ -28,7 +28,7 @@ from gateway.batch.joining import join_copies
 from gateway.batch.policy import BatchSettings, LanePolicy, is_closable, seconds_until_closable
 from gateway.errors import UnknownNode
 from gateway.ids import NodeId
-from gateway.maillog import lines_together, log_alike, log_mail
+from gateway.maillog import log_alike, log_mail
 from gateway.msgqueue.entry import (
     Batch,
     BatchState,
@@ -330,5 +330,4 @@ class Batcher:
         )
         keys = ("id", "message_id", "from_", "to", "size")
         packet = sealed.packet.text
-        with lines_together():
-            log_alike("sent", keys, rows, node=name, batch=batch.id.text, packet=packet, status="2.0.0")
+        log_alike("sent", keys, rows, node=name, batch=batch.id.text, packet=packet, status="2.0.0")

@@ -200,7 +200,7 @@ class Listener:
             raise UnknownNode(f"unknown peer: {encode_base32(static_key)}")
         if self.session_count >= self._settings.session_limit_count:
             raise StoreBusy(f"{node.name}: {self.session_count} sessions run already")
-        await self._replace(node)
+        await self._make_way(node)
         self._strangers.pop(guest.conversation, None)
         self._count(1)
         guest.stack.callback(self._count, -1)
@@ -212,7 +212,7 @@ class Listener:
         offers = await find_offers(office, node, settings, PATIENCE_SECONDS)
         return Terms(node, settings, offers, Wants(is_nock=self._settings.is_nock))
 
-    async def _replace(self, node: Node) -> None:
+    async def _make_way(self, node: Node) -> None:
         """End an earlier session with a neighbour that may be a recording of a call.
 
         One that has hung up and calls again is not sent away because its last packets are still on their
