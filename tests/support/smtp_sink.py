@@ -88,11 +88,17 @@ class SmtpSink:
 
     def __exit__(self, *_: object) -> None:
         assert self._listener is not None
-        for one in (self._listener, *self._open):
+        self._end([self._listener], self._threads[:1])
+        self._listener.close()
+        # Each thread closes its own connection, so what has come is read to its end.
+        self._end(self._open, self._threads[1:])
+
+    @staticmethod
+    def _end(sockets: Sequence[socket.socket], threads: Sequence[threading.Thread]) -> None:
+        for one in sockets:
             with contextlib.suppress(OSError):
                 one.shutdown(socket.SHUT_RDWR)
-            one.close()
-        for thread in self._threads:
+        for thread in threads:
             thread.join(60)
             assert not thread.is_alive()
 

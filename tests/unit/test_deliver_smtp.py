@@ -420,6 +420,8 @@ def test_the_next_message_is_offered_with_the_end_of_the_last() -> None:
         target = target_for(sink.port)
         outcomes = deliver_all(target, jobs(queued(), queued(sender="carol@a.test"), queued(sender="")))
         target.close()
+        # Nobody waits for the answer to it.
+        wait_until(lambda: "QUIT" in sink.commands, 60, "QUIT")
     assert [verdicts(one) for one in outcomes] == [["delivered"]] * 3
     assert [message.mail for message in sink.messages] == [
         f"MAIL FROM:<{sender}> SIZE={len(BODY)}" for sender in ("alice@a.test", "carol@a.test", "")
@@ -490,7 +492,7 @@ def test_a_row_of_messages_keeps_to_the_number_that_a_connection_carries() -> No
         target = target_for(sink.port, message_count=2)
         assert len(deliver_all(target, jobs(*[queued()] * 5))) == 5
         target.close()
-        # Nobody waits for the answer to the last one.
+        # Nobody waits for the answer to the last ones.
         wait_until(lambda: sink.commands.count("QUIT") == 3, 60, "QUIT on each connection")
     assert sink.connection_count == 3
     assert len(sink.messages) == 5
