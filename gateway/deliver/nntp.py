@@ -153,7 +153,10 @@ class _Session:
             if not can_read and not can_write:
                 return self._lost(f"it said nothing for {self._reply_seconds:g} seconds")
             if can_write:
-                del self.waiting[: self._socket.send(self.waiting)]
+                try:
+                    del self.waiting[: self._socket.send(self.waiting)]
+                except OSError as error:
+                    return [*self._last_words(), *self._lost(error.strerror or str(error))]
             if not can_read:
                 return []
             if self.dialogue.open_count > self._busy_count:
@@ -180,6 +183,14 @@ class _Session:
         """Close the connection."""
         with contextlib.suppress(OSError):
             self._socket.close()
+
+    def _last_words(self) -> list[FeedEvent]:
+        """What the server said before it hung up."""
+        events: list[FeedEvent] = []
+        with contextlib.suppress(OSError):
+            while not self.dialogue.is_closing and (data := self._socket.recv(READ_BYTES)):
+                events += self.dialogue.receive_data(data)
+        return events
 
     def _lost(self, why: str) -> list[FeedEvent]:
         return self.dialogue.connection_lost(why)

@@ -16,6 +16,7 @@ Spec: RFC 5321 sections 3.3, 4.5.3.2 and 4.5.4.1; RFC 1047; RFC 2033; RFC 2920 s
 section 5.2.
 """
 
+import contextlib
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -90,11 +91,6 @@ class _Answers:
         """Whether the server reads content next."""
         return self.data is not None and self.data.code == GO_ON
 
-    @property
-    def is_end(self) -> bool:
-        """Whether the server closed the connection behind one of them."""
-        return any(reply.ends_session for reply in (*self.recipients, self.data) if reply is not None)
-
 
 class SmtpTarget:
     """Delivers to one mail server over one connection at a time.
@@ -135,7 +131,7 @@ class SmtpTarget:
             return self._transaction(job, following)
         except SessionLost as error:
             self._drop()
-            return same_for_all(job.message, of_error(error)._replace(is_cut=True))
+            return same_for_all(job.message, _cut(error))
         except BaseException:
             # Without the final dot the server forgets what it got.
             self._drop()
@@ -196,10 +192,10 @@ class SmtpTarget:
         if answers.is_waiting_for_content and accepted_count:
             ends = self._send_content(session, job.body, following, accepted_count)
         else:
-            if answers.is_end:
-                self._drop()
-            elif answers.is_waiting_for_content:
+            if answers.is_waiting_for_content:
                 self._end_without_content(session, answers)
+            if session.is_closed:
+                self._drop()
             ends = [_without_content(session, answers.data)] * accepted_count
         in_order = iter(ends)
         return [next(in_order) if outcome.verdict is Verdict.DELIVERED else outcome for outcome in outcomes]
@@ -213,33 +209,35 @@ class SmtpTarget:
         if _fits_one_write(session, message):
             if not is_sent:
                 session.hold([mail, *recipients, "DATA"])
-            reply = self._begin(session)
-            replies = session.read_replies(len(recipients) + 1, self._settings.reply_seconds)
+            reply, *replies = self._begin(session, len(recipients) + 2)
             return _Answers(reply, replies[: len(recipients)], next(iter(replies[len(recipients) :]), None))
         session.hold([mail])
-        reply = self._begin(session)
+        (reply,) = self._begin(session, 1)
         if not reply.is_positive:
             return _Answers(reply, [], None)
         replies = session.commands(recipients, self._settings.reply_seconds)
-        is_data = len(replies) == len(recipients) and any(answer.is_positive for answer in replies)
-        if not is_data or replies[-1].ends_session:
+        if session.is_closed or not any(answer.is_positive for answer in replies):
             return _Answers(reply, replies, None)
-        return _Answers(reply, replies, session.command("DATA", self._settings.reply_seconds))
+        try:
+            return _Answers(reply, replies, session.command("DATA", self._settings.reply_seconds))
+        except SessionLost:
+            # What was said of each recipient holds all the same.
+            return _Answers(reply, replies, None)
 
-    def _begin(self, session: SmtpSession) -> Reply:
-        """Send what is held and read the answer to MAIL.
+    def _begin(self, session: SmtpSession, count: int) -> list[Reply]:
+        """Send what is held and read the answers to MAIL and to what came with it, as far as there are any.
 
         Raises:
-            _NotBegun: there is none.
+            _NotBegun: there is none to MAIL.
         """
         try:
             session.flush(self._settings.reply_seconds)
-            reply = session.read_reply(self._settings.reply_seconds)
+            replies = session.read_replies(count, self._settings.reply_seconds)
         except SessionLost as error:
             raise _NotBegun(of_error(error)) from None
-        if reply.ends_session:
-            raise _NotBegun(of_reply(session.name, reply.code, reply.lines))
-        return reply
+        if replies[0].ends_session:
+            raise _NotBegun(of_reply(session.name, replies[0].code, replies[0].lines))
+        return replies
 
     def _reset(self, session: SmtpSession) -> None:
         """End a transaction that was left open: all of its recipients were refused."""
@@ -257,24 +255,29 @@ class SmtpTarget:
     ) -> list[Outcome]:
         """Send a message, and the commands of the next one; an outcome for each accepted recipient."""
         settings = self._settings
-        session.send_content(body(), settings.reply_seconds)
-        session.end_content()
-        if following is not None and self._may_go_ahead(session, following.message):
-            session.hold([*_commands(session, following.message), "DATA"])
-            self._sent_count += 1
-            self._ahead = following
+        count = accepted_count if settings.is_lmtp else 1
         ends: list[Outcome] = []
+        warning = ""
         try:
-            session.flush(settings.reply_seconds)
-            for _ in range(accepted_count if settings.is_lmtp else 1):
-                reply = session.read_reply(settings.final_seconds)
-                ends.append(_final(session, reply))
-                if reply.ends_session:
-                    session.abort()
-                    break
+            refusal = session.send_content(body(), settings.reply_seconds)
+            if refusal is None:
+                session.end_content()
+                if following is not None and self._may_go_ahead(session, following.message):
+                    session.hold([*_commands(session, following.message), "DATA"])
+                    self._sent_count += 1
+                    self._ahead = following
+                warning = ", after the whole message was sent: it may be delivered twice"
+                session.flush(settings.reply_seconds)
+                ends += [
+                    _final(session, reply) for reply in session.read_replies(count, settings.final_seconds)
+                ]
+            else:
+                ends.append(of_reply(session.name, refusal.code, refusal.lines))
         except SessionLost as error:
-            text = f"{error}, after the whole message was sent: it may be delivered twice"
-            ends.append(Outcome(Verdict.DEFERRED, error.status, one_line(text), is_cut=True))
+            ends.append(_cut(error, warning))
+        else:
+            if len(ends) < count and session.lost is not None:
+                ends.append(_cut(session.lost, warning))
         self._has_open_transaction = False
         if session.is_closed:
             self._drop()
@@ -286,8 +289,9 @@ class SmtpTarget:
             # It has nobody to answer for, or counts otherwise than we do.
             self._drop()
             return
-        session.command(".", self._settings.final_seconds)
         self._has_open_transaction = False
+        with contextlib.suppress(SessionLost):
+            session.command(".", self._settings.final_seconds)
 
     def _may_go_ahead(self, session: SmtpSession, message: QueuedMessage) -> bool:
         """Whether the commands of a message may be sent before the last one is answered."""
@@ -308,18 +312,29 @@ def _offered(session: SmtpSession, message: QueuedMessage, answers: _Answers) ->
     if not answers.mail.is_positive:
         return same_for_all(message, of_reply(session.name, answers.mail.code, answers.mail.lines))
     outcomes = [_of_recipient(session, reply) for reply in answers.recipients]
-    closed = Outcome(Verdict.DEFERRED, CUT_STATUS, f"{session.name} closed the connection")
-    return outcomes + [closed] * (len(message.envelope.recipients) - len(outcomes))
+    return outcomes + [_unsaid(session)] * (len(message.envelope.recipients) - len(outcomes))
 
 
 def _without_content(session: SmtpSession, data: Reply | None) -> Outcome:
     """What an accepted recipient comes to when no content could be sent."""
     if data is None:
-        return Outcome(Verdict.DEFERRED, CUT_STATUS, "the connection ended before the message was sent")
+        return _unsaid(session)
     outcome = of_reply(session.name, data.code, data.lines)
     if outcome.verdict is Verdict.DELIVERED:
         return Outcome(Verdict.DEFERRED, "4.5.0", outcome.text)
     return outcome
+
+
+def _unsaid(session: SmtpSession) -> Outcome:
+    """What a recipient comes to when the connection ended before anything was said of it."""
+    if session.lost is not None:
+        return _cut(session.lost)
+    return Outcome(Verdict.DEFERRED, CUT_STATUS, f"{session.name} closed the connection")
+
+
+def _cut(error: SessionLost, warning: str = "") -> Outcome:
+    """What a connection that broke off comes to."""
+    return of_error(error)._replace(text=one_line(f"{error}{warning}"), is_cut=True)
 
 
 def _final(session: SmtpSession, reply: Reply) -> Outcome:

@@ -3,6 +3,7 @@
 Contract: bytes of a message are sent as they are, with dots doubled; a bare CR, a bare LF or a NUL
 is never sent. After any ``SessionLost`` the connection is closed for good. Until ``end_content`` and then
 ``flush`` were called the server has no message: closing before it makes the server forget what it got.
+What a server said before it hung up is read though it took no more: why, or that it has a message.
 
 Python's own smtplib and aiosmtplib rewrite line ends, which breaks signatures.
 
@@ -122,6 +123,8 @@ class SmtpSession:
     def __init__(self, place: TcpPlace | UnixPlace, connect_seconds: float) -> None:
         self.name = str(place)
         self.extensions: dict[str, str] = {}
+        self.lost: SessionLost | None = None
+        """What broke the connection, if something did."""
         self._received = b""
         self._unsent = bytearray()
         self._stuffer = DotStuffer()
@@ -159,7 +162,10 @@ class SmtpSession:
         """Send commands and read their replies, in groups if the server has PIPELINING.
 
         Returns:
-            A reply for each command; fewer when the last of them ends the session.
+            A reply for each command; fewer when the connection ended.
+
+        Raises:
+            SessionLost: there is none at all.
         """
         size = PIPELINE_COUNT if "PIPELINING" in self.extensions else 1
         replies: list[Reply] = []
@@ -167,8 +173,12 @@ class SmtpSession:
             group = texts[start : start + size]
             self.hold(group)
             self.flush(seconds)
-            replies += self.read_replies(len(group), seconds)
-            if replies[-1].ends_session:
+            try:
+                replies += self.read_replies(len(group), seconds)
+            except SessionLost:
+                if not replies:
+                    raise
+            if self.is_closed:
                 break
         return replies
 
@@ -176,12 +186,15 @@ class SmtpSession:
         """Write commands with the next ``flush``."""
         self._unsent += "".join(f"{text}\r\n" for text in texts).encode("utf-8")
 
-    def send_content(self, chunks: Iterable[bytes], seconds: float) -> None:
+    def send_content(self, chunks: Iterable[bytes], seconds: float) -> Reply | None:
         """Send a message without its end, or hold it back while it is small.
 
         Args:
             chunks: with CRLF line ends.
             seconds: longest time in which the server takes nothing.
+
+        Returns:
+            None; or what the server said, if it hung up before it had the whole: the connection is closed.
 
         Raises:
             SessionLost: the connection broke.
@@ -192,26 +205,51 @@ class SmtpSession:
             self._unsent += self._stuffer.feed(piece)
             if len(self._unsent) >= SEND_BYTES:
                 self.flush(seconds)
+                if self.lost is not None:
+                    return self._last_reply(seconds)
+        return None
 
     def end_content(self) -> None:
         """Hold the final dot; once it is sent the server may have the message."""
         self._unsent += self._stuffer.finish()
 
     def flush(self, seconds: float) -> None:
-        """Send what is held back, in one piece."""
+        """Send what is held back, in one piece.
+
+        That the server hung up is found out by reading its replies, since some may have come before.
+
+        Raises:
+            SessionLost: it took nothing for too long.
+        """
         unsent, self._unsent = self._unsent, bytearray()
+        if self.lost is not None:
+            return
         try:
             self._socket.settimeout(seconds)
             self._socket.sendall(unsent)
         except OSError as error:
-            self.abort()
-            raise SessionLost(f"the connection to {self.name} broke: {error.strerror or error}") from None
+            self.lost = SessionLost(f"the connection to {self.name} broke: {error.strerror or error}")
+            if isinstance(error, TimeoutError):
+                self.abort()
+                raise self.lost from None
 
     def read_replies(self, count: int, seconds: float) -> list[Reply]:
-        """Read the replies to commands that were sent together; fewer when one of them ends the session."""
+        """Read the replies to commands that were sent together.
+
+        Returns:
+            Fewer when the connection ended, which is closed then.
+
+        Raises:
+            SessionLost: there is none at all.
+        """
         replies: list[Reply] = []
         while len(replies) < count:
-            replies.append(self.read_reply(seconds))
+            try:
+                replies.append(self.read_reply(seconds))
+            except SessionLost:
+                if not replies:
+                    raise
+                break
             if replies[-1].ends_session:
                 self.abort()
                 break
@@ -228,14 +266,12 @@ class SmtpSession:
         while len(lines) < REPLY_LINE_LIMIT_COUNT:
             match = _REPLY_LINE.fullmatch(self._read_line(seconds))
             if match is None or (lines and int(match[1]) != code):
-                self.abort()
-                raise SessionLost(f"{self.name} does not reply as SMTP servers do", status="4.5.0")
+                raise self._end(f"{self.name} does not reply as SMTP servers do", "4.5.0")
             code = int(match[1])
             lines.append((match[3] or b"").decode("utf-8", "replace").strip())
             if match[2] != b"-":
                 return Reply(code, tuple(lines))
-        self.abort()
-        raise SessionLost(f"{self.name} sent a reply of too many lines", status="4.5.0")
+        raise self._end(f"{self.name} sent a reply of too many lines", "4.5.0")
 
     def quit(self) -> None:
         """Say QUIT and leave without waiting for the answer: Exim's comes 200 ms late."""
@@ -255,21 +291,33 @@ class SmtpSession:
     def _read_line(self, seconds: float) -> bytes:
         while (end := self._received.find(b"\n", 0, REPLY_LINE_LIMIT_BYTES)) < 0:
             if len(self._received) >= REPLY_LINE_LIMIT_BYTES:
-                self.abort()
-                raise SessionLost(f"{self.name} sent a line that is too long", status="4.5.0")
+                raise self._end(f"{self.name} sent a line that is too long", "4.5.0")
             try:
                 self._socket.settimeout(seconds)
                 self._acknowledge_soon()
                 data = self._socket.recv(RECEIVE_BYTES)
             except OSError as error:
-                self.abort()
-                raise SessionLost(f"no answer from {self.name}: {error.strerror or error}") from None
+                raise self._end(f"no answer from {self.name}: {error.strerror or error}") from None
             if not data:
-                self.abort()
-                raise SessionLost(f"{self.name} closed the connection")
+                raise self._end(f"{self.name} closed the connection")
             self._received += data
         line, self._received = self._received[: end + 1], self._received[end + 1 :]
         return line
+
+    def _end(self, text: str, status: str = SessionLost.status) -> SessionLost:
+        """Close a connection of which nothing more can be read; what broke it first is what counts."""
+        self.abort()
+        if self.lost is None:
+            self.lost = SessionLost(text, status=status)
+        return self.lost
+
+    def _last_reply(self, seconds: float) -> Reply:
+        reply = self.read_reply(seconds)
+        if reply.is_positive:
+            # It has not got the message.
+            raise self._end("")
+        self.abort()
+        return reply
 
     def _acknowledge_soon(self) -> None:
         """Do not let the server wait 40 ms for our acknowledgement before it sends the rest of its replies.

@@ -11,6 +11,8 @@ from typing import Self
 ALL_EXTENSIONS = ("PIPELINING", "SIZE 10000000", "8BITMIME", "SMTPUTF8", "ENHANCEDSTATUSCODES")
 DROP = "drop"
 """Closes the connection instead of a reply."""
+HANGS_UP = " and hangs up"
+"""Closes the connection behind a reply that ends so."""
 
 Answer = Callable[[str], str | None]
 """From a command (``CONNECT``, ``EHLO x``, ``DATA``, ``.``) to a reply, ``DROP``, or None: the usual one.
@@ -58,6 +60,7 @@ class SmtpSink:
         connection_count: connections so far.
         is_lax: takes any command at any time, DATA without a recipient among them.
         is_lmtp: speaks LMTP.
+        refusal: is said, and the connection closed, once the first bytes of content are there.
         path: listens on a unix socket of this name.
     """
 
@@ -69,6 +72,7 @@ class SmtpSink:
     connection_count: int = 0
     is_lax: bool = False
     is_lmtp: bool = False
+    refusal: str = ""
     path: Path | None = None
     port: int = 0
     _listener: socket.socket | None = None
@@ -152,7 +156,7 @@ class _Dialogue:
         if text == DROP:
             return False
         self._connection.sendall(f"{text}\r\n".encode())
-        if text.startswith("421"):
+        if text.startswith("421") or text.endswith(HANGS_UP):
             return False
         is_positive = text[0] in "23"
         if verb == "MAIL" and is_positive:
@@ -183,6 +187,9 @@ class _Dialogue:
     def _take_content(self) -> bool:
         first = self._read_exactly(3)
         if first is None:
+            return False
+        if self._sink.refusal:
+            self._connection.sendall(f"{self._sink.refusal}\r\n".encode())
             return False
         data = b""
         if first != b".\r\n":

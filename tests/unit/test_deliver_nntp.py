@@ -109,6 +109,34 @@ def test_a_server_that_stops_in_the_middle_gets_the_rest_later(queue: Queue, cod
     assert waiting(queue) == []
 
 
+def test_what_a_server_says_before_it_hangs_up_counts(queue: Queue) -> None:
+    ids = fill(queue, 20, "x" * 9998 + "\n" + ("y" * 998 + "\n") * 500)
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+
+        def serve() -> None:
+            link, _ = listening.accept()
+            with link, link.makefile("rb") as file:
+                link.sendall(b"200 hello\r\n")
+                file.readline()
+                link.sendall(b"203 ok\r\n")
+                for _ in range(5):
+                    while file.readline() != b".\r\n":
+                        pass
+                # What else has come is thrown away, so what is sent from now on breaks the connection.
+                link.sendall(b"".join(f"239 {message_id}\r\n".encode() for message_id in ids[:5]))
+                link.sendall(b"400 tired\r\n")
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        target = NntpTarget(
+            NntpTargetSettings("127.0.0.1", listening.getsockname()[1], FeedSettings(is_check_skipped=True))
+        )
+        result = NewsDeliverer(queue, {"inn": target}).run_once(is_early=True)
+        thread.join(60)
+    assert (result.delivered_count, result.deferred_count) == (5, 15)
+    assert [message_id for message_id, _ in waiting(queue)] == ids[5:]
+
+
 @pytest.mark.parametrize("greeting", ["400 paused", "502 go away", "nonsense"])
 def test_a_server_that_lets_nobody_in_gets_everything_later(queue: Queue, greeting: str) -> None:
     ids = fill(queue, 3)

@@ -26,7 +26,7 @@ from gateway.msgqueue.entry import Outcome, QueuedMessage, Success, Verdict
 from tests.support.delivering import deliver_all, deliver_one
 from tests.support.ports import free_port
 from tests.support.processes import wait_until
-from tests.support.smtp_sink import ALL_EXTENSIONS, DROP, SmtpSink
+from tests.support.smtp_sink import ALL_EXTENSIONS, DROP, HANGS_UP, SmtpSink
 
 BODY = b"Subject: test\r\n\r\nhello\r\n"
 RECIPIENTS = ("bob@b.test", "carl@b.test", "dora@b.test")
@@ -216,17 +216,56 @@ def test_a_server_that_shuts_down_defers_at_any_point(verb: str) -> None:
 
 
 @pytest.mark.parametrize("extensions", [(), ALL_EXTENSIONS])
-@pytest.mark.parametrize(("last", "verdict"), [(DROP, "deferred"), ("421 4.3.2 shutting down", "refused")])
+@pytest.mark.parametrize(("last", "is_cut"), [(DROP, True), ("421 4.3.2 shutting down", False)])
 def test_an_end_among_the_recipients_defers_those_without_an_answer(
-    extensions: tuple[str, ...], last: str, verdict: str
+    *, extensions: tuple[str, ...], last: str, is_cut: bool
 ) -> None:
     replies = {RECIPIENTS[0]: "550 5.1.1 unknown", RECIPIENTS[2]: last}
     recipients = (*RECIPIENTS, "emil@b.test")
     answer = lambda command: next((reply for who, reply in replies.items() if who in command), None)  # noqa: E731
     with SmtpSink(answer, extensions) as sink:
         outcomes = deliver(sink, queued(recipients=recipients))
-    assert verdicts(outcomes) == [verdict, "deferred", "deferred", "deferred"]
+    assert verdicts(outcomes) == ["refused", "deferred", "deferred", "deferred"]
+    assert [outcome.is_cut for outcome in outcomes] == [False, is_cut, is_cut, is_cut]
     assert sink.messages == []
+
+
+@pytest.mark.parametrize("extensions", [(), ALL_EXTENSIONS])
+@pytest.mark.parametrize("verb", ["MAIL", "RCPT", "DATA", "dot"])
+def test_what_a_server_says_before_it_hangs_up_counts(extensions: tuple[str, ...], verb: str) -> None:
+    with SmtpSink(say(**{verb: f"550 5.7.1 we do not want you {HANGS_UP}"}), extensions) as sink:
+        first, *others = deliver(sink, queued(recipients=RECIPIENTS))
+    assert (first.verdict, first.status) == (Verdict.REFUSED, "5.7.1")
+    # RCPT concerns the first alone, and of the others nothing was said.
+    assert verdicts(others) == ["deferred" if verb == "RCPT" else "refused"] * 2
+
+
+@pytest.mark.parametrize(
+    ("said", "verdict", "status", "is_cut"),
+    [
+        ("552 5.3.4 too large", "refused", "5.3.4", False),
+        ("421 4.3.2 shutting down", "deferred", "4.3.2", False),
+        ("250 2.0.0 thank you", "deferred", "4.4.2", True),
+        ("well", "deferred", "4.4.2", True),
+    ],
+)
+@pytest.mark.parametrize("is_lmtp", [True, False])
+def test_a_server_that_does_not_hear_a_message_to_its_end_may_say_why(
+    *, said: str, verdict: str, status: str, is_cut: bool, is_lmtp: bool
+) -> None:
+    answer = {"RCPT TO:<carl@b.test>": "550 5.1.1 unknown"}.get
+    message, body = queued(recipients=RECIPIENTS), b"x" * 998 + b"\r\n"
+    # Far more than the buffers of both sides, so that the end of the connection is noticed on the way.
+    job = Job(message, lambda: iter([body] * 50_000))
+    with SmtpSink(answer, refusal=said, is_lmtp=is_lmtp) as sink:
+        target = target_for(sink.port, is_lmtp=is_lmtp)
+        ((first, unknown, last),) = deliver_all(target, [job])
+        target.close()
+    assert (str(first.verdict), first.status, first.is_cut) == (verdict, status, is_cut)
+    # In LMTP an answer concerns one recipient.
+    assert (str(last.verdict), last.is_cut) == (("deferred", True) if is_lmtp else (verdict, is_cut))
+    assert (unknown.verdict, unknown.status) == (Verdict.REFUSED, "5.1.1")
+    assert "twice" not in first.text
 
 
 def test_after_the_final_dot_the_text_warns_of_a_second_copy() -> None:
