@@ -34,8 +34,12 @@ def send_file(pair: OnlinePair, name: str) -> None:
 
 
 def incoming(pair: OnlinePair) -> dict[str, str]:
-    """The files that were tossed at a."""
-    return {path.name: path.read_text() for path in (pair.directory.parent / "incoming").iterdir()}
+    """The files that were tossed at a, or are being tossed, under a name of their own until they are whole."""
+    found = {}
+    for path in (pair.directory.parent / "incoming").iterdir():
+        with contextlib.suppress(FileNotFoundError):
+            found[path.name] = path.read_text()
+    return found
 
 
 BOTH = {"one": "this is one\n", "two": "this is two\n"}

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import threading
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
@@ -195,6 +196,25 @@ def test_packets_that_appear_are_found_at_once(tmp_path: Path) -> None:
         await until(lambda: hearer.offers[1:] == [Offer(second, 9, 178)])
 
     run(tmp_path, story)
+
+
+def test_a_session_that_ends_at_once_leaves_no_watch_behind(tmp_path: Path) -> None:
+    site = Site(tmp_path, "a")
+
+    async def story() -> None:
+        async with site.office() as office, asyncio.timeout(WAIT_SECONDS):
+            hearer = Hearer()
+            leaving = Departures(office, site.peer, 255, Records(office.log, site.peer, 255), hearer)
+            leaving.start([])
+            await leaving.close()
+            told: list[str] = []
+            office.watch.add(site.box(Box.TX), lambda names: told.extend(names or ()))
+            packet = site.queue(b"late")
+            await until(lambda: packet.text in told)
+            assert hearer.offers == []
+
+    asyncio.run(story())
+    assert [thread.name for thread in threading.enumerate() if thread.name == f"read {site.peer.name}"] == []
 
 
 def test_what_the_watch_misses_is_found_by_looking(tmp_path: Path) -> None:

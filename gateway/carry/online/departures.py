@@ -102,6 +102,7 @@ class Departures:
         self.ahead_bytes = 0
         """Read, or being read, and not taken."""
         self._unwatch: Callable[[], None] = lambda: None
+        self._is_closed = False
 
     # Offers
 
@@ -200,6 +201,7 @@ class Departures:
 
     async def close(self) -> None:
         """Remove what was confirmed, and end the thread."""
+        self._is_closed = True
         self._unwatch()
         await self._worker.close()
 
@@ -235,6 +237,9 @@ class Departures:
             self.ahead_bytes -= sum(map(len, reading.blocks))
 
     def _follow(self) -> None:
+        # The session may have ended while the directory was prepared; nobody would end this watch.
+        if self._is_closed:
+            return
         self._unwatch = self._watch.add(self._outbox.directory, self._noticed)
         self.rescan()
 
