@@ -34,7 +34,7 @@ def send_file(pair: OnlinePair, name: str) -> None:
 
 
 def incoming(pair: OnlinePair) -> dict[str, str]:
-    """The files that were tossed at a, or are being tossed, under a name of their own until they are whole."""
+    """The files that were tossed at a, or are being tossed, under a name of their own until then."""
     found = {}
     for path in (pair.directory.parent / "incoming").iterdir():
         with contextlib.suppress(FileNotFoundError):
