@@ -136,11 +136,17 @@ async def meet_in(
 ) -> tuple[CallResult, Ending]:
     """Hold a session to its end, in offices that are entered."""
     ours, theirs = wire_pair()
-    async with asyncio.timeout(WAIT_SECONDS * slowness()):
-        result, ending = await asyncio.gather(
-            call_over(calling, plan, ours),
-            Listener(answering, listening or ListenerSettings()).serve(theirs),
-        )
+    call = asyncio.create_task(call_over(calling, plan, ours))
+    answer = asyncio.create_task(Listener(answering, listening or ListenerSettings()).serve(theirs))
+    try:
+        async with asyncio.timeout(WAIT_SECONDS * slowness()):
+            result, ending = await asyncio.gather(call, answer)
+    finally:
+        # Whatever became of one side: an office may be left only when its sessions are over.
+        for side in (call, answer):
+            if not side.cancelling():
+                side.cancel()
+        await asyncio.wait((call, answer))
     return result, ending
 
 
