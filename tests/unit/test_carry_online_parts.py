@@ -17,6 +17,7 @@ from gateway.ids import PacketId
 from gateway.link.events import Offered, Received
 from gateway.packet.mth import mth
 from gateway.spool.layout import Box
+from tests.support.descriptors import open_files
 from tests.support.online_sessions import Site
 
 
@@ -207,10 +208,9 @@ def test_thousands_of_packets_begun_at_once_keep_few_files_open(tmp_path: Path) 
     contents = [os.urandom(20) for _ in range(4 * OPEN_COUNT)]
     packets = [packet_of(content) for content in contents]
     bench.parts.assess([Offered(packet, 96, 20) for packet in packets])
-    before_count = len(os.listdir("/proc/self/fd"))  # noqa: PTH208 - a count
     for packet, content in zip(packets, contents, strict=True):
         bench.write(packet, content[:10], 0, 20)
-    assert len(os.listdir("/proc/self/fd")) <= before_count + OPEN_COUNT  # noqa: PTH208
+    assert open_files(bench.rx).total() == OPEN_COUNT
     for packet, content in zip(packets, contents, strict=True):
         bench.write(packet, content[10:], 10)
     assert {whole.packet for whole in bench.wholes} == set(packets)

@@ -7,6 +7,7 @@ import pytest
 
 from gateway import file_system
 from gateway.file_system import FileSystem
+from tests.support.descriptors import open_files
 
 
 @pytest.fixture
@@ -96,5 +97,4 @@ def test_directory_that_is_gone_is_left_to_the_files(known: Path) -> None:
 
 def test_nothing_stays_open(known: Path) -> None:
     sync(known)
-    # Of all that is open: threads of other tests may open and close files meanwhile.
-    assert str(known) not in {os.path.realpath(name) for name in Path("/proc/self/fd").iterdir()}
+    assert not open_files(known)

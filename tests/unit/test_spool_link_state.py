@@ -26,6 +26,7 @@ from gateway.spool.link_record import (
     encode_history,
 )
 from gateway.spool.link_state import LinkSession, LinkState, LinkStates
+from tests.support.descriptors import open_files
 from tests.support.spools import NODE, OTHER
 
 ADDRESS = "192.0.2.1:5400"
@@ -467,14 +468,11 @@ def test_more_files_of_sessions_than_anybody_has(links: Links) -> None:
 
 
 def test_nothing_is_left_open(links: Links) -> None:
-    def open_count() -> int:
-        return len(os.listdir("/proc/self/fd"))  # noqa: PTH208 - names alone
-
-    before = open_count()
+    before = open_files(links.directory)
     for _ in range(20):
         with links.begin() as session:
             links.now += 10
             session.progress(1, 1)
             session.end(1, 1)
     links.read()
-    assert open_count() == before
+    assert open_files(links.directory) == before

@@ -10,6 +10,7 @@ import pytest
 
 from gateway.errors import BadBlock
 from gateway.toss.exec_handler import OUTPUT_CUT, Command, HandlerFailed, HandlerLimits, run_handler
+from tests.support.descriptors import open_files
 from tests.support.processes import is_alive, slowness, wait_until
 
 LIMITS = HandlerLimits(timeout_seconds=300, output_limit_bytes=1000)
@@ -169,11 +170,12 @@ def test_what_a_failed_handler_left_behind_is_killed_before_its_input_ends(tmp_p
 
 
 def test_no_descriptor_is_left_open() -> None:
-    before = len(list(Path("/proc/self/fd").iterdir()))
+    before = open_files("pipe:"), open_files("[pidfd]")
     run_handler(shell("/bin/cat"), [b"input"], LIMITS)
     with pytest.raises(HandlerFailed):
         run_handler(shell("exit 1"), [b"input"], LIMITS)
-    assert len(list(Path("/proc/self/fd").iterdir())) == before
+    for part, known in zip(("pipe:", "[pidfd]"), before, strict=True):
+        assert not open_files(part) - known
 
 
 def test_a_handler_does_not_inherit_our_files(tmp_path: Path) -> None:

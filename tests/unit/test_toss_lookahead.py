@@ -15,6 +15,7 @@ from gateway.spool.store import Job
 from gateway.toss.lookahead import Lookahead
 from gateway.toss.opened import BUFFER_BYTES, OpenedPacket
 from gateway.toss.tosser import TossResult
+from tests.support.descriptors import open_files
 from tests.support.tossing import Pair
 
 
@@ -31,10 +32,6 @@ class Opening:
         if job.name == self._unreadable:
             raise StoreError("cannot open")
         return OpenedPacket(job.path, self._book, bytearray(BUFFER_BYTES), SILENT)
-
-
-def open_files() -> int:
-    return len(list(Path("/proc/self/fd").iterdir()))
 
 
 def pair_with(directory: Path, count: int) -> tuple[Pair, list[str]]:
@@ -69,7 +66,7 @@ def test_the_next_packet_is_opened_before_its_turn_and_once(tmp_path: Path) -> N
 def test_a_packet_that_was_opened_in_vain_is_closed(tmp_path: Path) -> None:
     pair, names = pair_with(tmp_path, 4)
     lookahead = Lookahead(Opening(pair))
-    before = open_files()
+    before = open_files(tmp_path)
     with closing(lookahead.through(listed(pair))) as jobs:
         next(jobs)
         lookahead.advance()
@@ -78,7 +75,7 @@ def test_a_packet_that_was_opened_in_vain_is_closed(tmp_path: Path) -> None:
         with lookahead.open(passed_over) as opened:
             opened.read().start()
         lookahead.advance()
-    assert open_files() == before
+    assert open_files(tmp_path) == before
 
 
 def test_a_packet_that_cannot_be_opened_is_told_at_its_turn(tmp_path: Path) -> None:
@@ -119,9 +116,9 @@ def test_a_toss_of_good_and_bad_packets_tells_of_each_in_the_order_of_the_listin
         pair.send("x", b"too nice", nice=200)
         pair.send("unknown handle")
     order = [job.packet.text for job in pair.received() if job.nice != 200]
-    before = open_files()
+    before = open_files(tmp_path)
     assert pair.toss(nice=199) == TossResult(done_count=10, bad_count=10)
-    assert open_files() == before
+    assert open_files(tmp_path) == before
     told = [line.removeprefix("Pkt: ") for line in pair.log_text().splitlines() if line.startswith("Pkt: ")]
     assert told == order
     assert len(out.read_bytes()) == 5 + 5 * 200_000
