@@ -8,11 +8,14 @@ import sys
 import threading
 from collections.abc import Callable, Generator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from gateway.handover import frames
 from tests.support.peers import PROJECT
 
 CLIENT_SECONDS = 60
+PIPE_BYTES = 64 << 10
+"""What a pipe holds."""
 DIRECT = ("/bin/sh", "-c", 'echo "direct $*"; cat; exit 67', "sh")
 """Stands for the whole program: it tells its words and its input, and ends with 67."""
 
@@ -42,18 +45,27 @@ def run_client(
         directory: the state directory.
         name: of the command.
         words: its arguments.
-        stdin: the body.
+        stdin: the body; up to ``PIPE_BYTES`` it is in the pipe from the beginning.
         environ: what is in the environment beside PATH.
         direct: what is started where there is no daemon.
     """
-    return subprocess.run(
-        client_argv(directory, name, words, direct),
-        input=stdin,
-        capture_output=True,
-        check=False,
-        timeout=CLIENT_SECONDS,
-        env={"PATH": os.defpath, **(environ or {})},
-    )
+    with contextlib.ExitStack() as stack:
+        source: dict[str, Any] = {"input": stdin}
+        if len(stdin) <= PIPE_BYTES:
+            # All of it, and its end, is there before the client looks.
+            read_end, write_end = os.pipe()
+            stack.callback(os.close, read_end)
+            os.write(write_end, stdin)
+            os.close(write_end)
+            source = {"stdin": read_end}
+        return subprocess.run(
+            client_argv(directory, name, words, direct),
+            **source,
+            capture_output=True,
+            check=False,
+            timeout=CLIENT_SECONDS,
+            env={"PATH": os.defpath, **(environ or {})},
+        )
 
 
 @contextlib.contextmanager
