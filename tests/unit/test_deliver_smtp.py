@@ -25,7 +25,7 @@ from gateway.message.lines import dot_stuff
 from gateway.msgqueue.entry import Outcome, QueuedMessage, Success, Verdict
 from tests.support.delivering import deliver_all, deliver_one
 from tests.support.ports import free_port
-from tests.support.processes import wait_until
+from tests.support.processes import slowness, wait_until
 from tests.support.smtp_sink import ALL_EXTENSIONS, DROP, HANGS_UP, SmtpSink
 
 BODY = b"Subject: test\r\n\r\nhello\r\n"
@@ -420,7 +420,7 @@ def test_a_server_that_says_nothing_is_not_waited_for_for_ever() -> None:
         return None
 
     with SmtpSink(answer) as sink:
-        target = target_for(sink.port, reply_seconds=0.2)
+        target = target_for(sink.port, reply_seconds=1.5 * slowness())
         (outcome,) = deliver_one(target, queued(), BODY)
         release.set()
     assert (outcome.verdict, outcome.status) == (Verdict.DEFERRED, "4.4.2")
