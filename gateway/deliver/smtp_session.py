@@ -172,8 +172,8 @@ class SmtpSession:
         for start in range(0, len(texts), size):
             group = texts[start : start + size]
             self.hold(group)
-            self.flush(seconds)
             try:
+                self.flush(seconds)
                 replies += self.read_replies(len(group), seconds)
             except SessionLost:
                 if not replies:
