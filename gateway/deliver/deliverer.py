@@ -190,8 +190,14 @@ class _Run:
         if self._is_stopping():
             self._inbox.release([job.message for job in self._crew.withdraw()])
             return []
-        # What is not tried needs no more than its record.
-        count = self._page_count if self._crew.down is None else UNTRIED_PAGE_COUNT
+        if self._crew.down is None:
+            # A slow server answers for few at a time; no more than these are begun.
+            count = min(self._page_count, 2 * self._page_count - self._crew.open_count)
+        else:
+            # What is not tried needs no more than its record.
+            count = UNTRIED_PAGE_COUNT
+        if count <= 0:
+            return []
         page = self._inbox.in_turns(count, is_early=self._is_early, after_seq=self._last_seq)
         if page:
             self._last_seq = page[-1].seq

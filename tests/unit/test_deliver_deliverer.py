@@ -27,6 +27,7 @@ from gateway.msgqueue.selection import Selection
 from gateway.msgqueue.store import Queue
 from gateway.msgqueue.views import DeliveryView, MessageView, list_messages, show_message
 from tests.support.messages import NODE_A, NODE_B, new_message
+from tests.support.processes import wait_until
 from tests.support.queue_clock import SetClock
 
 DELIVERED = Outcome(Verdict.DELIVERED, "2.0.0", "taken")
@@ -85,6 +86,31 @@ def view_of(queue: Queue, message_id: str) -> MessageView:
 
 def deliveries(queue: Queue, message_id: str) -> tuple[DeliveryView, ...]:
     return view_of(queue, message_id).deliveries
+
+
+def test_of_what_a_slow_server_has_not_answered_for_no_more_is_begun_than_two_pages(
+    queue: Queue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The server is slower than outcomes wait for each other.
+    monkeypatch.setattr("gateway.deliver.deliverer.GROUP_SECONDS", 0)
+    ids = [put(queue) for _ in range(20)]
+    begun_counts = []
+
+    def answer(message: QueuedMessage) -> Sequence[Outcome]:
+        before = ids[: ids.index(message.id)]
+        wait_until(
+            lambda: all(deliveries(queue, one)[0].state is State.DELIVERED for one in before),
+            60,
+            "what was said before on disk",
+        )
+        with queue.reading() as connection:
+            waiting = "SELECT count(*) FROM delivery WHERE state = 'queued' AND begun > 0"
+            begun_counts.append(connection.execute(waiting).fetchone()[0])
+        return [DELIVERED]
+
+    run(queue, answer)
+    assert 2 < max(begun_counts) <= 4
+    assert len(begun_counts) == 20
 
 
 def test_each_recipient_is_recorded_with_its_outcome(queue: Queue, caplog: pytest.LogCaptureFixture) -> None:
